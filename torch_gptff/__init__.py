@@ -1,0 +1,58 @@
+"""GPTFF, the graph-based pre-trained transformer force field, for PyTorch Geometric.
+
+Energy in eV, forces in eV/Å and stress in eV/Å³ of any inorganic crystal::
+
+    from torch_gptff import load_pretrained
+    prediction = load_pretrained("gptff-v1").predict([atoms])[0]
+
+This module is light: what it names is imported when it is first asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from torch_gptff.calculators import GPTFFCalculator
+    from torch_gptff.graph import CrystalData
+    from torch_gptff.io import load, load_pretrained, save
+    from torch_gptff.models import GPTFF, GPTFFConfig
+    from torch_gptff.potential import Potential, Prediction
+
+_HOME = {
+    "CrystalData": "torch_gptff.graph",
+    "GPTFF": "torch_gptff.models",
+    "GPTFFConfig": "torch_gptff.models",
+    "Potential": "torch_gptff.potential",
+    "Prediction": "torch_gptff.potential",
+    "load": "torch_gptff.io",
+    "load_pretrained": "torch_gptff.io",
+    "save": "torch_gptff.io",
+    "GPTFFCalculator": "torch_gptff.calculators",
+}
+
+__all__ = [
+    "GPTFF",
+    "CrystalData",
+    "GPTFFCalculator",
+    "GPTFFConfig",
+    "Potential",
+    "Prediction",
+    "__version__",
+    "load",
+    "load_pretrained",
+    "save",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

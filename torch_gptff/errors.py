@@ -1,0 +1,86 @@
+"""Every error this package raises on bad input: one class for one thing that can be wrong.
+
+All derive from :class:`GPTFFError`, which is a :class:`ValueError`.
+"""
+
+from __future__ import annotations
+
+
+class GPTFFError(ValueError):
+    """Base class: the input cannot be used, and the message says what to do about it."""
+
+
+class StructureError(GPTFFError):
+    """An atomic structure no energy can be computed for."""
+
+
+class EmptyStructureError(StructureError):
+    """A structure without atoms."""
+
+
+class NonFiniteError(StructureError):
+    """A position or a cell vector that is NaN or infinite."""
+
+
+class CoincidentAtomsError(StructureError):
+    """Two atoms, or an atom and a periodic image, on one spot."""
+
+
+class MissingCellError(StructureError):
+    """A structure that is periodic along a direction for which it has no cell vector."""
+
+
+class SingularCellError(StructureError):
+    """A periodic cell of zero volume."""
+
+
+class UnsupportedElementError(StructureError):
+    """An element that the model has no parameters for."""
+
+
+class PartialOccupancyError(StructureError):
+    """A site shared by several species, or by a species and nothing."""
+
+
+class UnreadableStructureError(StructureError):
+    """A file that no reader makes a structure of."""
+
+
+class GraphError(GPTFFError):
+    """A graph that does not fit its atoms or its model."""
+
+
+class UnknownBackendError(GPTFFError):
+    """A neighbour-list backend that does not exist, is not installed, or cannot do what is asked."""
+
+
+class ConfigError(GPTFFError):
+    """A model configuration with an unknown key or a value out of range."""
+
+
+class CheckpointError(GPTFFError):
+    """A checkpoint that cannot be loaded."""
+
+
+class CheckpointFormatError(CheckpointError):
+    """A file of another format, or a truncated one."""
+
+
+class CheckpointVersionError(CheckpointError):
+    """A checkpoint written by a format version that this package does not know."""
+
+
+class CheckpointShapeError(CheckpointError):
+    """Weights that do not have the names and shapes which their configuration asks for."""
+
+
+class CheckpointFingerprintError(CheckpointError):
+    """Weights that give other energies now than when they were saved."""
+
+
+class UnsafeCheckpointError(CheckpointError):
+    """A pickle that holds more than tensors, and could run code."""
+
+
+class DownloadError(GPTFFError):
+    """A named checkpoint that could not be fetched, or is not the one that was published."""

@@ -1,0 +1,16 @@
+"""Crystals as graphs: atoms, bonds within a cutoff, angles between bonds."""
+
+from torch_gptff.graph.data import CrystalData, structure_index
+from torch_gptff.graph.neighbors import available_backends, neighbor_list
+from torch_gptff.graph.transforms import BondAngles, PeriodicRadiusGraph
+from torch_gptff.graph.verlet import VerletGraph
+
+__all__ = [
+    "BondAngles",
+    "CrystalData",
+    "PeriodicRadiusGraph",
+    "VerletGraph",
+    "available_backends",
+    "neighbor_list",
+    "structure_index",
+]

@@ -1,0 +1,32 @@
+"""Angles, as ordered pairs of different bonds with one centre."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def angle_pairs(centre: Tensor, lengths: Tensor, angle_cutoff: float) -> Tensor:
+    """Every ordered pair of different bonds, of one centre, that are both no longer than ``angle_cutoff``.
+
+    Bonds are told apart, not the atoms at their ends, so that the angle between two images of one atom is kept.
+    Nothing larger than the result is made: each bond is paired with the other short bonds of its centre by
+    counting, without a mask over all pairs.
+
+    Args:
+        centre: the centre of every bond, ascending, ``[E]``
+        lengths: the bonds' lengths in Å, ``[E]``
+        angle_cutoff: Å
+
+    Returns:
+        Bonds as positions in ``centre``, ``[2, A]``, row 0 ascending.
+    """
+    short = (lengths <= angle_cutoff).nonzero().squeeze(-1)
+    _, group, sizes = torch.unique_consecutive(centre[short], return_inverse=True, return_counts=True)
+    start = sizes.cumsum(0) - sizes
+    partners = sizes[group] - 1
+    first = torch.repeat_interleave(torch.arange(len(short), device=centre.device), partners)
+    rank = torch.arange(len(first), device=centre.device) - (partners.cumsum(0) - partners)[first]
+    second = start[group][first] + rank
+    second = second + (second >= first)  # step over the bond itself
+    return torch.stack([short[first], short[second]])

@@ -1,0 +1,168 @@
+"""What a structure must be before an energy can be computed for it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+
+from torch_gptff.errors import (
+    CoincidentAtomsError,
+    EmptyStructureError,
+    MissingCellError,
+    NonFiniteError,
+    SingularCellError,
+    UnsupportedElementError,
+)
+from torch_gptff.graph.data import structure_index
+
+MIN_DISTANCE = 1e-3
+"""Å. Atoms nearer than this are on one spot: a mistake in the file, since nuclei never come this close."""
+
+MIN_HEIGHT = 1e-3
+"""Å. A periodic cell thinner than this between two of its faces has no volume."""
+
+
+def check_geometry(data: Data) -> None:
+    """Refuse what no graph can be built for.
+
+    Raises:
+        EmptyStructureError: a structure has no atoms.
+        NonFiniteError: a position or cell vector is NaN or infinite.
+        MissingCellError: a periodic direction has no cell vector.
+        SingularCellError: the periodic cell vectors are linearly dependent.
+    """
+    batch, n_structures = structure_index(data)
+    counts = torch.bincount(batch, minlength=n_structures)
+    if len(counts) == 0 or bool((counts == 0).any()):
+        raise EmptyStructureError(f"{_which(counts == 0, n_structures)} has no atoms")
+    finite = data.pos.isfinite().all(dim=-1)
+    if not bool(finite.all()):
+        atom = int((~finite).nonzero()[0])
+        raise NonFiniteError(
+            f"atom {_atom(atom, batch, n_structures)} is at {data.pos[atom].tolist()}: every coordinate must be a "
+            "finite number; look for a failed run or a missing value where the structure comes from"
+        )
+    if not bool(data.cell.isfinite().all()):
+        bad = ~data.cell.isfinite().all(dim=-1).all(dim=-1)
+        raise NonFiniteError(f"{_which(bad, n_structures)} has a cell with NaN or infinite entries")
+    missing = data.pbc & (data.cell.norm(dim=-1) == 0)
+    if bool(missing.any()):
+        structure, direction = missing.nonzero()[0].tolist()
+        raise MissingCellError(
+            f"{_which(missing.any(dim=-1), n_structures)} is periodic along {'abc'[direction]} but has no cell vector "
+            "there: give the cell, or set pbc=False along it"
+        )
+    thin = data.pbc & (heights(completed_cell(data.cell, data.pbc)) < MIN_HEIGHT)
+    if bool(thin.any()):
+        raise SingularCellError(
+            f"{_which(thin.any(dim=-1), n_structures)} has a periodic cell of zero volume (its vectors lie in one "
+            "plane or line): correct the cell, or set pbc=False where there is no period"
+        )
+
+
+def check_elements(data: Data, supported: frozenset[int]) -> None:
+    """Refuse atomic numbers outside ``supported``.
+
+    Raises:
+        UnsupportedElementError: names the element and the atom.
+    """
+    present = torch.unique(data.z).tolist()
+    unsupported = [number for number in present if number not in supported]
+    if unsupported:
+        batch, n_structures = structure_index(data)
+        atom = int((data.z == unsupported[0]).nonzero()[0])
+        raise UnsupportedElementError(
+            f"atom {_atom(atom, batch, n_structures)} is {element_name(unsupported[0])}, which this model has no "
+            f"parameters for; it knows {element_ranges(supported)}"
+        )
+
+
+def check_distances(data: Data, edge_index: Tensor, distances: Tensor) -> None:
+    """Refuse bonds of no length.
+
+    Args:
+        data: the structures
+        edge_index: bonds, ``[2, E]``
+        distances: their lengths in Å, ``[E]``
+
+    Raises:
+        CoincidentAtomsError: names the two atoms.
+    """
+    close = distances < MIN_DISTANCE
+    if bool(close.any()):
+        bond = int(close.nonzero()[0])
+        neighbour, centre = edge_index[:, bond].tolist()
+        batch, n_structures = structure_index(data)
+        raise CoincidentAtomsError(
+            f"atoms {_atom(centre, batch, n_structures)} and {_atom(neighbour, batch, n_structures)} are "
+            f"{float(distances[bond]):.1e} Å apart (periodic images counted): remove the duplicate, or check that "
+            "positions and cell are in Å"
+        )
+
+
+def completed_cell(cell: Tensor, pbc: Tensor) -> Tensor:
+    """Cells ``[B, 3, 3]`` whose non-periodic vectors are replaced by unit vectors normal to all others.
+
+    What remains singular has linearly dependent *periodic* vectors.
+    """
+    a, b, c = (cell * pbc.unsqueeze(-1)).unbind(dim=-2)
+    eye = torch.eye(3, dtype=cell.dtype, device=cell.device)
+    rows = [a, b, c]
+    for k in range(3):
+        u, v = rows[(k + 1) % 3], rows[(k + 2) % 3]
+        normal = torch.linalg.cross(u, v)
+        # Where u or v is itself still missing, any direction normal to the other one will do.
+        known = torch.where((u.norm(dim=-1) > 0).unsqueeze(-1), u, v)
+        axis = eye[known.abs().argmin(dim=-1)]
+        normal = torch.where((normal.norm(dim=-1) > 0).unsqueeze(-1), normal, torch.linalg.cross(known, axis))
+        normal = torch.where((normal.norm(dim=-1) > 0).unsqueeze(-1), normal, eye[k].expand_as(normal))
+        unit = normal / normal.norm(dim=-1, keepdim=True)
+        rows[k] = torch.where(pbc[:, k : k + 1], rows[k], unit)
+    return torch.stack(rows, dim=-2)
+
+
+def heights(cell: Tensor) -> Tensor:
+    """Distances between opposite faces of cells ``[B, 3, 3]``, in Å, ``[B, 3]``; zero where there is no volume."""
+    volume = torch.linalg.det(cell).abs().unsqueeze(-1)
+    areas = torch.linalg.cross(cell.roll(-1, dims=-2), cell.roll(-2, dims=-2)).norm(dim=-1)
+    return torch.where(areas > 0, volume / areas.clamp(min=torch.finfo(cell.dtype).tiny), torch.zeros_like(areas))
+
+
+def element_name(number: int) -> str:
+    """``"Fe (Z = 26)"``; numbers that no element has are named as such."""
+    from ase.data import chemical_symbols
+
+    if 0 < number < len(chemical_symbols):
+        return f"{chemical_symbols[number]} (Z = {number})"
+    return f"no element (Z = {number})"
+
+
+def element_ranges(numbers: frozenset[int]) -> str:
+    """``"H–Pu"``, or ``"H–He, Li, Na–Cl"``: sorted atomic numbers, runs drawn together."""
+    from ase.data import chemical_symbols
+
+    ordered = sorted(numbers)
+    runs: list[list[int]] = []
+    for number in ordered:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    ends = [(chemical_symbols[run[0]], chemical_symbols[run[-1]]) for run in runs]
+    return ", ".join(first if first == last else f"{first}–{last}" for first, last in ends)
+
+
+def _which(bad: Tensor, n_structures: int) -> str:
+    if n_structures <= 1:
+        return "the structure"
+    return f"structure {int(bad.nonzero()[0])} of the batch"
+
+
+def _atom(atom: int, batch: Tensor, n_structures: int) -> str:
+    """The atom's number within its own structure, counted from 0."""
+    if n_structures <= 1:
+        return str(atom)
+    structure = int(batch[atom])
+    first = int((batch == structure).nonzero()[0])
+    return f"{atom - first} of structure {structure}"

@@ -1,0 +1,131 @@
+"""The one graph record: atoms, bonds and angles of one structure, or of a batch of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+
+from torch_gptff.errors import GraphError
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from pymatgen.core import Molecule, Structure
+
+
+class CrystalData(Data):
+    """Atoms in a (partly) periodic cell, the bonds between them and the angles between bonds.
+
+    A :class:`torch_geometric.data.Data` that PyG's ``DataLoader`` and ``Batch`` put together and take apart.
+    A field that has not been computed, or a label that is not known, is absent.
+
+    Attributes:
+        z: atomic numbers, int64, ``[N]``
+        pos: Cartesian positions in Å, ``[N, 3]``
+        cell: cell vectors in Å as rows, ``[1, 3, 3]`` (``[B, 3, 3]`` in a batch); zero where there is none
+        pbc: whether each cell vector is a period, bool, ``[1, 3]``
+        edge_index: bonds, ``[2, E]``; row 0 the neighbour ``j`` (PyG's source), row 1 the centre ``i`` (target);
+            sorted by centre
+        edge_shift: the cells between them, integers ``[E, 3]``: ``r_ij = pos[j] + edge_shift @ cell - pos[i]``
+        angle_index: pairs of bonds with one centre, ``[2, A]``, as columns of ``edge_index``; an angle updates the
+            bond in row 0
+        energy: total energy in eV, ``[1]``
+        forces: ``-dE/dpos`` in eV/Å, ``[N, 3]``
+        stress: ``(1/V) dE/dstrain`` in eV/Å³, positive = tensile, ``[1, 3, 3]``
+        batch: the structure every atom belongs to, ``[N]``; in a batch only
+    """
+
+    def __inc__(self, key: str, value: Any, *args: Any, **kwargs: Any) -> Any:
+        if key == "angle_index":
+            return self.num_edges
+        return super().__inc__(key, value, *args, **kwargs)
+
+    def __cat_dim__(self, key: str, value: Any, *args: Any, **kwargs: Any) -> Any:
+        if key in ("edge_index", "angle_index"):
+            return 1
+        return super().__cat_dim__(key, value, *args, **kwargs)
+
+    @classmethod
+    def from_tensors(
+        cls,
+        z: Tensor,
+        pos: Tensor,
+        batch: Tensor | None = None,
+        cell: Tensor | None = None,
+        pbc: Tensor | Sequence[bool] | bool | None = None,
+    ) -> CrystalData:
+        """One record of ``B`` structures from the tensors that PyG models are called with.
+
+        Args:
+            z: atomic numbers, ``[N]``
+            pos: positions in Å, ``[N, 3]``
+            batch: the structure of every atom, ascending, ``[N]``; ``None`` for one structure
+            cell: cell vectors as rows in Å, ``[B, 3, 3]``; ``None`` for molecules
+            pbc: the periodic directions, ``[B, 3]``, or one choice (three or a single bool) for all structures;
+                ``None`` means every direction where there is a ``cell``, and none otherwise
+
+        Raises:
+            GraphError: shapes that do not fit together.
+        """
+        if z.dim() != 1 or pos.shape != (len(z), 3):
+            raise GraphError(f"z must be [N] and pos [N, 3]; got {list(z.shape)} and {list(pos.shape)}")
+        if batch is not None and batch.shape != z.shape:
+            raise GraphError(f"batch must be [N] like z; got {list(batch.shape)} and {list(z.shape)}")
+        if cell is not None:
+            n_structures = cell.size(0)
+        else:
+            n_structures = int(batch.max()) + 1 if batch is not None and len(batch) else 1
+        if cell is not None and cell.shape != (n_structures, 3, 3):
+            raise GraphError(f"cell must be [B, 3, 3], one for each structure; got {list(cell.shape)}")
+        if batch is None and n_structures != 1:
+            raise GraphError(f"{n_structures} cells but no batch: say which structure each atom belongs to")
+        if batch is not None and len(batch):
+            if int(batch.max()) >= n_structures:
+                raise GraphError(f"batch names structure {int(batch.max())}, but there are {n_structures} cells")
+            if bool((batch.diff() < 0).any()):
+                raise GraphError("batch must be ascending: the atoms of one structure stand together")
+        periodic = torch.as_tensor(cell is not None if pbc is None else pbc, dtype=torch.bool, device=pos.device)
+        return cls(
+            z=z,
+            pos=pos,
+            cell=pos.new_zeros(n_structures, 3, 3) if cell is None else cell,
+            pbc=periodic.expand(n_structures, 3),
+            **({} if batch is None else {"batch": batch}),
+        )
+
+    @classmethod
+    def from_ase(cls, atoms: Atoms, dtype: torch.dtype = torch.float64) -> CrystalData:
+        """See :func:`torch_gptff.graph.convert.from_ase`."""
+        from torch_gptff.graph.convert import from_ase
+
+        return from_ase(atoms, dtype)
+
+    @classmethod
+    def from_pymatgen(cls, structure: Structure | Molecule, dtype: torch.dtype = torch.float64) -> CrystalData:
+        """See :func:`torch_gptff.graph.convert.from_pymatgen`."""
+        from torch_gptff.graph.convert import from_pymatgen
+
+        return from_pymatgen(structure, dtype)
+
+    def to_ase(self) -> Atoms:
+        """See :func:`torch_gptff.graph.convert.to_ase`."""
+        from torch_gptff.graph.convert import to_ase
+
+        return to_ase(self)
+
+    def to_pymatgen(self) -> Structure | Molecule:
+        """See :func:`torch_gptff.graph.convert.to_pymatgen`."""
+        from torch_gptff.graph.convert import to_pymatgen
+
+        return to_pymatgen(self)
+
+
+def structure_index(data: Data) -> tuple[Tensor, int]:
+    """The structure that every atom belongs to, int64 ``[N]``, and the number of structures ``B``."""
+    batch = data.get("batch")
+    if batch is None:
+        batch = torch.zeros_like(data.z)
+    return batch, data.cell.size(0)

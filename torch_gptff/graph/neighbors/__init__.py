@@ -1,0 +1,90 @@
+"""Neighbour lists: one question, several libraries that answer it, one exact answer.
+
+A backend finds every pair of atoms, or of an atom and a periodic image, within a cutoff. All of them search slightly
+too far; :func:`neighbor_list` measures every pair they return in one way and keeps those with ``r <= cutoff``. So
+backends agree to the last pair, also where a shell of neighbours lies exactly on the cutoff.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+
+from torch_gptff.errors import UnknownBackendError
+from torch_gptff.graph.data import CrystalData, structure_index
+from torch_gptff.graph.geometry import bond_vectors
+from torch_gptff.graph.neighbors import ase, cell_list, torch_cluster, vesin
+
+Backend = Callable[[Tensor, Tensor, Tensor, Tensor, float], tuple[Tensor, Tensor, Tensor]]
+"""``(pos [N, 3], cell [B, 3, 3], pbc [B, 3], batch [N], cutoff) -> (centre [E], neighbour [E], shift [E, 3])``"""
+
+_BACKENDS: dict[str, tuple[Backend, str | None]] = {
+    "vesin": (vesin.find_pairs, "vesin"),
+    "torch": (cell_list.find_pairs, None),
+    "ase": (ase.find_pairs, "ase"),
+    "torch_cluster": (torch_cluster.find_pairs, "torch_cluster"),
+}
+
+
+def register_backend(name: str, find_pairs: Backend, requires: str | None = None) -> None:
+    """Make a neighbour-list backend known by name.
+
+    Args:
+        name: what :func:`neighbor_list` and the transforms will call it
+        find_pairs: a function as :data:`Backend` describes; it may return pairs beyond the cutoff, but must miss none
+        requires: the package that must be installed for it
+    """
+    _BACKENDS[name] = (find_pairs, requires)
+
+
+def available_backends() -> list[str]:
+    """The names of the backends whose packages are installed."""
+    return [name for name, (_, package) in _BACKENDS.items() if package is None or find_spec(package) is not None]
+
+
+def neighbor_list(data: Data, cutoff: float, backend: str | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    """Every bond ``r_ij <= cutoff`` of one structure or a batch, images of an atom with itself included.
+
+    Args:
+        data: a record with ``z``, ``pos``, ``cell`` and ``pbc``, and ``batch`` where there are several structures
+        cutoff: Å
+        backend: ``"vesin"`` (default on the CPU), ``"torch"`` (any device, default elsewhere), ``"ase"``, or
+            ``"torch_cluster"`` (open boundaries only)
+
+    Returns:
+        ``edge_index`` ``[2, E]`` (row 0 the neighbour, row 1 the centre; ascending by centre), ``edge_shift``
+        ``[E, 3]`` int32, and the lengths in Å, ``[E]``.
+
+    Raises:
+        UnknownBackendError: no such backend, its package is missing, or it cannot handle periodic structures.
+    """
+    if backend is None:
+        backend = "vesin" if data.pos.device.type == "cpu" else "torch"
+    if backend not in _BACKENDS:
+        raise UnknownBackendError(f"no neighbour-list backend {backend!r}; there are {', '.join(_BACKENDS)}")
+    find_pairs, package = _BACKENDS[backend]
+    if package is not None and find_spec(package) is None:
+        raise UnknownBackendError(f"the backend {backend!r} needs the package {package}, which is not installed")
+
+    batch, _ = structure_index(data)
+    pos, cell = data.pos.detach(), data.cell.detach()
+    reach = cutoff * (1 + 1e-5) + 1e-5  # rounding must not lose a pair; the exact test follows
+    centre, neighbour, shift = find_pairs(pos, cell, data.pbc, batch, reach)
+    if bool((centre.diff() < 0).any()):
+        centre, order = centre.sort(stable=True)
+        neighbour, shift = neighbour[order], shift[order]
+
+    edge_index = torch.stack([neighbour, centre])
+    pairs = CrystalData(
+        z=data.z, pos=pos, cell=cell, pbc=data.pbc, batch=batch, edge_index=edge_index, edge_shift=shift
+    )
+    lengths = bond_vectors(pairs).norm(dim=-1)
+    within = lengths <= cutoff
+    return edge_index[:, within], shift[within].to(torch.int32), lengths[within]
+
+
+__all__ = ["Backend", "available_backends", "neighbor_list", "register_backend"]

@@ -1,0 +1,125 @@
+"""What every energy model is to the rest of the package."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import Data
+
+from torch_gptff.errors import GraphError
+from torch_gptff.graph import BondAngles, CrystalData, PeriodicRadiusGraph
+from torch_gptff.graph.checks import check_elements
+from torch_gptff.graph.geometry import bond_vectors
+
+
+class EnergyModel(nn.Module, ABC):
+    """A map from a graph to an energy. Forces and stress are taken of it by :class:`torch_gptff.Potential`.
+
+    A subclass writes :meth:`interaction_energy`, whose geometry enters through the bond vectors only, and declares
+    what it is; :mod:`torch_gptff.testing` holds it to every declaration.
+
+    Attributes:
+        name: what the model is called in checkpoints and on the command line
+        config: the dataclass that it was built from
+        cutoff: of bonds, Å
+        angle_cutoff: of bonds that form angles, Å; ``None`` for a model without angles
+        elements: atomic numbers that it has parameters for
+        is_local: an atom's energy depends on a finite neighbourhood only
+        is_extensive: the energy of fragments out of each other's reach is the sum of their energies, and ``n`` cells
+            of a crystal have ``n`` times the energy of one
+        is_smooth: energy, forces and stress are continuous as a neighbour crosses a cutoff
+    """
+
+    name: ClassVar[str]
+    config: Any
+    cutoff: float
+    angle_cutoff: float | None = None
+    elements: frozenset[int]
+    is_local: bool
+    is_extensive: bool
+    is_smooth: bool
+
+    @abstractmethod
+    def interaction_energy(self, graph: Data, vectors: Tensor) -> Tensor:
+        """Energies without the elements' reference energies, in eV, ``[B]``, float64.
+
+        Args:
+            graph: atoms, bonds and, where ``angle_cutoff`` is set, angles
+            vectors: the bond vectors in Å, ``[E, 3]``, in the dtype of the parameters
+        """
+
+    def atomic_energies(self, graph: Data, vectors: Tensor) -> Tensor:
+        """The share of every atom in :meth:`interaction_energy`, in eV, ``[N]``, float64.
+
+        Raises:
+            NotImplementedError: the model's energy is not a sum over atoms.
+        """
+        raise NotImplementedError(f"the energy of this {type(self).__name__} is not a sum over atoms")
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of the parameters."""
+        return next(self.parameters()).dtype
+
+    def forward(
+        self,
+        z: Tensor,
+        pos: Tensor,
+        batch: Tensor | None = None,
+        cell: Tensor | None = None,
+        pbc: Tensor | Sequence[bool] | bool | None = None,
+        *,
+        edge_index: Tensor | None = None,
+        edge_shift: Tensor | None = None,
+        angle_index: Tensor | None = None,
+    ) -> Tensor:
+        """Energies of molecules and crystals, ``[B, 1]``, called as ``SchNet`` and ``DimeNet`` are in PyG.
+
+        Args:
+            z: atomic numbers, ``[N]``
+            pos: positions in Å, ``[N, 3]``
+            batch: the structure of every atom, ascending, ``[N]``
+            cell: cell vectors as rows in Å, ``[B, 3, 3]``; ``None`` for molecules
+            pbc: periodic directions, ``[B, 3]``; ``None`` means every direction where there is a ``cell``
+            edge_index: bonds, ``[2, E]``, with ``edge_shift`` ``[E, 3]`` and ``angle_index`` ``[2, A]``, as
+                :class:`~torch_gptff.graph.CrystalData` has them; what is not given is built
+
+        Raises:
+            StructureError: see :mod:`torch_gptff.graph.checks`.
+            GraphError: shapes that do not fit together.
+        """
+        graph = CrystalData.from_tensors(z, pos, batch, cell, pbc)
+        if edge_index is not None:
+            graph.edge_index = edge_index
+            graph.edge_shift = edge_index.new_zeros(edge_index.size(1), 3) if edge_shift is None else edge_shift
+        if angle_index is not None:
+            graph.angle_index = angle_index
+        graph = self.build_graph(graph)
+        return self.interaction_energy(graph, self.bond_vectors(graph)).to(self.dtype).unsqueeze(-1)
+
+    def build_graph(self, data: Data, backend: str | None = None) -> Data:
+        """The structure with what it lacks of bonds and angles, after a check of its elements.
+
+        Raises:
+            StructureError: see :mod:`torch_gptff.graph.checks`.
+            GraphError: the bonds or angles given are not indices of atoms or bonds.
+        """
+        check_elements(data, self.elements)
+        if data.get("edge_index") is None:
+            data = PeriodicRadiusGraph(self.cutoff, backend)(data)
+        elif data.edge_shift.shape != (data.edge_index.size(1), 3):
+            raise GraphError(
+                f"edge_shift must be [E, 3] for the {data.edge_index.size(1)} bonds of edge_index; got "
+                f"{list(data.edge_shift.shape)}"
+            )
+        if self.angle_cutoff is not None and data.get("angle_index") is None:
+            data = BondAngles(self.angle_cutoff)(data)
+        return data
+
+    def bond_vectors(self, graph: Data) -> Tensor:
+        """The graph's bond vectors in Å, ``[E, 3]``: taken in the dtype of ``pos``, then given in the model's."""
+        return bond_vectors(graph).to(self.dtype)

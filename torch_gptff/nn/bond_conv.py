@@ -1,0 +1,58 @@
+"""Updates of bonds by the atoms at their ends."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+from torch.nn import Linear
+from torch_geometric.nn import MessagePassing
+
+from torch_gptff.nn.linear import BlockLinear, gate
+
+
+class BondConv(MessagePassing):
+    r"""The bond update of the `GPTFF paper <https://arxiv.org/abs/2402.19327>`_.
+
+    .. math::
+        s_{ij} &= swish(W_1 [x_i ‖ x_j ‖ e_{ij}]) \odot \sigma(W_2 [x_i ‖ x_j ‖ e_{ij}]) \\
+        \Delta e_{ij} &= swish(W_3 s_{ij}) \odot W_r b_{ij}\, u(r_{ij})
+
+    Args:
+        channels: width ``d`` of atom and bond features
+        num_radial: number of radial functions ``R``
+
+    Shapes:
+        - x ``[N, d]``, edge_index ``[2, E]`` (neighbour, centre), edge_attr ``[E, d]``, radial ``[E, R]``,
+          envelope ``[E]``
+        - returns what is to be added to ``edge_attr``, ``[E, d]``
+    """
+
+    def __init__(self, channels: int, num_radial: int) -> None:
+        super().__init__()
+        self.channels = channels
+        self.num_radial = num_radial
+        self.lin_gated = BlockLinear((channels, channels, channels), 2 * channels)
+        self.lin_out = Linear(channels, channels)
+        self.lin_radial = Linear(num_radial, channels)
+
+    def reset_parameters(self) -> None:
+        super().reset_parameters()
+        self.lin_gated.reset_parameters()
+        self.lin_out.reset_parameters()
+        self.lin_radial.reset_parameters()
+
+    def forward(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, radial: Tensor, envelope: Tensor) -> Tensor:
+        w_centre, w_neighbour, w_bond = self.lin_gated.split()
+        return self.edge_updater(
+            edge_index,
+            x=(F.linear(x, w_neighbour), F.linear(x, w_centre, self.lin_gated.bias)),
+            edge_attr=F.linear(edge_attr, w_bond),
+            weight=self.lin_radial(radial) * envelope.unsqueeze(-1),
+        )
+
+    def edge_update(self, x_i: Tensor, x_j: Tensor, edge_attr: Tensor, weight: Tensor) -> Tensor:
+        s = gate(x_i + x_j + edge_attr)
+        return F.silu(self.lin_out(s)) * weight
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.channels}, num_radial={self.num_radial})"

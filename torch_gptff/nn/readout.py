@@ -1,0 +1,51 @@
+"""From atoms to the energy of their structure. Sums over atoms are taken in float64."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Readout(nn.Module):
+    """The network at the end: ``fc_out(swish(fc2(swish(fc1(x)))))``, ``[..., d]`` to ``[...]``."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(channels, channels)
+        self.fc2 = nn.Linear(channels, channels)
+        self.fc_out = nn.Linear(channels, 1)
+
+    def reset_parameters(self) -> None:
+        for linear in (self.fc1, self.fc2, self.fc_out):
+            linear.reset_parameters()
+
+    def mlp(self, x: Tensor) -> Tensor:
+        return self.fc_out(F.silu(self.fc2(F.silu(self.fc1(x))))).squeeze(-1)
+
+    def forward(self, x: Tensor, batch: Tensor, n_structures: int) -> Tensor:
+        """Atom features ``[N, d]`` to energies in eV, ``[B]``, float64."""
+        raise NotImplementedError
+
+
+class AtomwiseReadout(Readout):
+    r"""Each atom has an energy, and their sum is the energy: :math:`E = \sum_i \mathrm{MLP}(x_i)`. Extensive."""
+
+    def forward(self, x: Tensor, batch: Tensor, n_structures: int) -> Tensor:
+        return sum_by_structure(self.mlp(x), batch, n_structures)
+
+
+class PooledReadout(Readout):
+    r"""The features are summed first: :math:`E = \mathrm{MLP}(\sum_i x_i)`. What the published checkpoints have.
+
+    Not extensive: twice the crystal has not twice the energy.
+    """
+
+    def forward(self, x: Tensor, batch: Tensor, n_structures: int) -> Tensor:
+        return self.mlp(sum_by_structure(x, batch, n_structures).to(x.dtype)).to(torch.float64)
+
+
+def sum_by_structure(values: Tensor, batch: Tensor, n_structures: int) -> Tensor:
+    """Sums over the atoms of each structure, ``[N, ...]`` to ``[B, ...]``, in float64."""
+    total = values.new_zeros(n_structures, *values.shape[1:], dtype=torch.float64)
+    return total.index_add(0, batch, values.to(torch.float64))

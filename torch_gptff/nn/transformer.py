@@ -1,0 +1,143 @@
+"""Attention between the atoms of a structure."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch_geometric.nn import MessagePassing
+from torch_geometric.nn.inits import reset
+from torch_geometric.utils import to_dense_batch
+
+
+class GlobalAttention(nn.Module):
+    r"""Multi-head attention in which every atom of a structure attends to every atom of the same structure.
+
+    .. math::
+        \Delta x_i = W_o \sum_j \mathrm{softmax}_j\left( \frac{(W_q x_i) \cdot (W_k x_j)}{\sqrt{d_h}} \right) W_v x_j
+
+    The keys have no bias: what it adds to all the scores of an atom, softmax takes away.
+
+    Args:
+        channels: width ``d``
+        heads: number of heads; divides ``channels``
+        dropout: of the attention weights, in training
+    """
+
+    def __init__(self, channels: int, heads: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.heads = heads
+        self.dropout = dropout
+        self.lin_query = nn.Linear(channels, channels)
+        self.lin_key = nn.Linear(channels, channels, bias=False)
+        self.lin_value = nn.Linear(channels, channels)
+        self.lin_out = nn.Linear(channels, channels)
+
+    def reset_parameters(self) -> None:
+        for linear in (self.lin_query, self.lin_key, self.lin_value, self.lin_out):
+            linear.reset_parameters()
+
+    def forward(self, x: Tensor, batch: Tensor, n_structures: int) -> Tensor:
+        """Atom features ``[N, d]`` and the structure of each, ascending, ``[N]``, to ``[N, d]``."""
+        dense, present = to_dense_batch(x, batch, batch_size=n_structures)  # [B, M, d], [B, M]
+        query, key, value = (self._by_head(linear(dense)) for linear in (self.lin_query, self.lin_key, self.lin_value))
+        score = query @ key.mT / math.sqrt(query.size(-1))  # [B, H, M, M]
+        score = score.masked_fill(~present[:, None, None, :], -torch.inf)
+        weight = F.dropout(score.softmax(dim=-1), self.dropout, self.training)
+        mixed = (weight @ value).transpose(1, 2).flatten(2)  # [B, M, d]
+        return self.lin_out(mixed[present])
+
+    def _by_head(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+class LocalAttention(MessagePassing):
+    r"""Multi-head attention of every atom to itself and to its neighbours within the cutoff, images included.
+
+    .. math::
+        \Delta x_i = W_o \sum_{j \in \mathcal{N}(i) \cup \{i\}} \frac{u_{ij}\, \exp s_{ij}}{\sum_k u_{ik}\, \exp s_{ik}}
+        W_v x_j, \qquad s_{ij} = \frac{(W_q x_i) \cdot (W_k x_j)}{\sqrt{d_h}} + W_b b_{ij}
+
+    with the envelope :math:`u_{ij} = u(r_{ij})` (1 for the atom itself) inside the softmax, so that a neighbour's
+    share fades to nothing as it leaves, and a bias of every head from the radial functions :math:`b_{ij}`.
+
+    Args:
+        channels: width ``d``
+        heads: number of heads; divides ``channels``
+        num_radial: number of radial functions ``R``
+        dropout: of the attention weights, in training
+    """
+
+    def __init__(self, channels: int, heads: int, num_radial: int, dropout: float = 0.0) -> None:
+        super().__init__(aggr="add")
+        self.heads = heads
+        self.dropout = dropout
+        self.lin_query = nn.Linear(channels, channels)
+        self.lin_key = nn.Linear(channels, channels, bias=False)
+        self.lin_value = nn.Linear(channels, channels)
+        self.lin_out = nn.Linear(channels, channels)
+        self.lin_bias = nn.Linear(num_radial, heads)
+
+    def reset_parameters(self) -> None:
+        super().reset_parameters()
+        for linear in (self.lin_query, self.lin_key, self.lin_value, self.lin_out, self.lin_bias):
+            linear.reset_parameters()
+
+    def forward(self, x: Tensor, edge_index: Tensor, radial: Tensor, envelope: Tensor) -> Tensor:
+        """``x [N, d]``, ``edge_index [2, E]``, ``radial [E, R]``, ``envelope [E]`` to ``[N, d]``."""
+        query, key, value = (
+            linear(x).unflatten(-1, (self.heads, -1)) for linear in (self.lin_query, self.lin_key, self.lin_value)
+        )
+        query = query / math.sqrt(query.size(-1))
+        neighbour, centre = edge_index
+        to_itself = (query * key).sum(dim=-1)  # [N, H]
+        to_others = (query[centre] * key[neighbour]).sum(dim=-1) + self.lin_bias(radial)  # [E, H]
+        highest = to_itself.detach().scatter_reduce(
+            0, centre.unsqueeze(-1).expand_as(to_others), to_others.detach(), "amax"
+        )
+        own = (to_itself - highest).exp()
+        others = (to_others - highest[centre]).exp() * envelope.unsqueeze(-1)
+        total = own.index_add(0, centre, others)
+        own, others = (F.dropout(share, self.dropout, self.training) for share in (own / total, others / total[centre]))
+        mixed = own.unsqueeze(-1) * value + self.propagate(edge_index, value=value, share=others)
+        return self.lin_out(mixed.flatten(1))
+
+    def message(self, value_j: Tensor, share: Tensor) -> Tensor:
+        return value_j * share.unsqueeze(-1)
+
+
+class GraphTransformer(nn.Module):
+    r"""A post-norm transformer encoder layer between the atoms of each structure.
+
+    .. math::
+        y &= \mathrm{LN}(x + \mathrm{attention}(x)) \\
+        T(x) &= \mathrm{LN}(y + W_2\, \mathrm{GELU}(W_1 y))
+
+    from `Attention Is All You Need <https://arxiv.org/abs/1706.03762>`_.
+
+    Args:
+        attention: a :class:`GlobalAttention` or :class:`LocalAttention`, of width ``channels``
+        channels: width ``d``
+        feedforward_channels: width of the hidden layer
+        dropout: in training
+    """
+
+    def __init__(self, attention: nn.Module, channels: int, feedforward_channels: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.attention = attention
+        self.norm1 = nn.LayerNorm(channels)
+        self.norm2 = nn.LayerNorm(channels)
+        self.lin1 = nn.Linear(channels, feedforward_channels)
+        self.lin2 = nn.Linear(feedforward_channels, channels)
+        self.dropout = nn.Dropout(dropout)
+
+    def reset_parameters(self) -> None:
+        for module in (self.attention, self.norm1, self.norm2, self.lin1, self.lin2):
+            reset(module)
+
+    def forward(self, x: Tensor, *where: Tensor | int) -> Tensor:
+        """Atom features ``[N, d]`` and what the attention takes after them, to ``[N, d]``."""
+        x = self.norm1(x + self.dropout(self.attention(x, *where)))
+        return self.norm2(x + self.dropout(self.lin2(self.dropout(F.gelu(self.lin1(x))))))

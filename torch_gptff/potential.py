@@ -102,6 +102,18 @@ class Potential(nn.Module):
             NotImplementedError: atomic energies of a model that has none.
         """
         graph = self.model.build_graph(data)
+        return self.evaluate(graph, forces=forces, stress=stress, energies=energies, create_graph=create_graph)
+
+    def evaluate(
+        self,
+        graph: Data,
+        *,
+        forces: bool = True,
+        stress: bool = True,
+        energies: bool = False,
+        create_graph: bool = False,
+    ) -> Prediction:
+        """As :meth:`forward`, of a record whose graph is complete and whose elements are known to the model."""
         batch, n_structures = structure_index(graph)
         derivatives = forces or stress
         with torch.set_grad_enabled(derivatives or torch.is_grad_enabled()):

@@ -48,7 +48,7 @@ def check_geometry(data: Data) -> None:
         raise NonFiniteError(f"{_which(bad, n_structures)} has a cell with NaN or infinite entries")
     missing = data.pbc & (data.cell.norm(dim=-1) == 0)
     if bool(missing.any()):
-        structure, direction = missing.nonzero()[0].tolist()
+        _, direction = missing.nonzero()[0].tolist()
         raise MissingCellError(
             f"{_which(missing.any(dim=-1), n_structures)} is periodic along {'abc'[direction]} but has no cell vector "
             "there: give the cell, or set pbc=False along it"

@@ -28,6 +28,7 @@ class EnergyModel(nn.Module, ABC):
         cutoff: of bonds, Å
         angle_cutoff: of bonds that form angles, Å; ``None`` for a model without angles
         elements: atomic numbers that it has parameters for
+        is_atomwise: the energy is a sum over atoms, and :meth:`atomic_energies` gives its terms
         is_local: an atom's energy depends on a finite neighbourhood only
         is_extensive: the energy of fragments out of each other's reach is the sum of their energies, and ``n`` cells
             of a crystal have ``n`` times the energy of one
@@ -39,6 +40,7 @@ class EnergyModel(nn.Module, ABC):
     cutoff: float
     angle_cutoff: float | None = None
     elements: frozenset[int]
+    is_atomwise: bool
     is_local: bool
     is_extensive: bool
     is_smooth: bool

@@ -124,7 +124,8 @@ class GPTFF(EnergyModel):
         self.cutoff = config.cutoff
         self.angle_cutoff = config.angle_cutoff
         self.elements = frozenset(range(1, config.max_z + 1))
-        self.is_local = config.transformer != "global" and config.readout == "atomwise"
+        self.is_atomwise = config.readout == "atomwise"
+        self.is_local = self.is_atomwise and config.transformer != "global"
         self.is_extensive = self.is_local
         self.is_smooth = config.envelope_exponent is not None
 

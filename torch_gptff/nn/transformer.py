@@ -71,7 +71,7 @@ class LocalAttention(MessagePassing):
     """
 
     def __init__(self, channels: int, heads: int, num_radial: int, dropout: float = 0.0) -> None:
-        super().__init__(aggr="add")
+        super().__init__(aggr="add", node_dim=0)
         self.heads = heads
         self.dropout = dropout
         self.lin_query = nn.Linear(channels, channels)

@@ -1,0 +1,96 @@
+"""GPTFF as an ASE calculator."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import torch
+from ase import Atoms
+from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
+from ase.stress import full_3x3_to_voigt_6_stress
+
+from torch_gptff.graph import VerletGraph
+from torch_gptff.graph.checks import check_elements
+from torch_gptff.graph.convert import from_ase
+from torch_gptff.io import load_pretrained
+from torch_gptff.potential import Potential, Prediction
+
+
+class GPTFFCalculator(Calculator):
+    """An ASE calculator of a potential: energy, forces and stress for relaxation and molecular dynamics.
+
+    Gives ``energy`` and ``free_energy`` in eV, ``forces`` in eV/Å, ``stress`` in eV/Å³ (Voigt order, positive =
+    tensile) where the cell has a volume, and ``energies`` of the atoms in eV where the model has them. Periodic
+    directions are those of ``atoms.pbc``.
+
+    Bonds and angles are kept from step to step and give the same results as if they were not: see
+    :class:`~torch_gptff.graph.VerletGraph`.
+
+    Args:
+        model: a :class:`~torch_gptff.Potential` (a copy is used), a path, or a name: see
+            :func:`~torch_gptff.load_pretrained`
+        device: by default the GPU, where there is one
+        dtype: of the model's arithmetic; by default that of its weights
+        skin: Å by which neighbours are searched farther than needed, so that not every step searches
+        backend: of the neighbour search, see :func:`~torch_gptff.graph.neighbor_list`
+        **kwargs: for :class:`ase.calculators.calculator.Calculator`
+
+    Raises:
+        CheckpointError, DownloadError: the model cannot be loaded.
+    """
+
+    def __init__(
+        self,
+        model: Potential | str | Path,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        skin: float = 0.5,
+        backend: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        potential = deepcopy(model) if isinstance(model, Potential) else load_pretrained(model)
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.potential = potential.to(self.device, dtype or potential.model.dtype).eval().requires_grad_(False)
+        self.graph = VerletGraph(potential.model.cutoff, potential.model.angle_cutoff, skin, backend)
+        self.implemented_properties = ["energy", "free_energy", "forces", "stress"]
+        if potential.model.is_atomwise:
+            self.implemented_properties.append("energies")
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: list[str] | tuple[str, ...] = ("energy",),
+        system_changes: list[str] = all_changes,
+    ) -> None:
+        """Fill ``self.results`` for ``atoms``.
+
+        Raises:
+            StructureError: see :mod:`torch_gptff.graph.checks`.
+            PropertyNotImplementedError: the stress of atoms whose cell has no volume was asked for.
+        """
+        super().calculate(atoms, properties, system_changes)
+        has_volume = self.atoms.cell.rank == 3
+        if "stress" in properties and not has_volume:
+            raise PropertyNotImplementedError("stress is force per area: give the atoms a cell with a volume")
+        data = from_ase(self.atoms).to(self.device)
+        if "numbers" in system_changes:
+            check_elements(data, self.potential.model.elements)
+        prediction = self.potential.evaluate(
+            self.graph.update(data), stress=has_volume, energies=self.potential.model.is_atomwise
+        ).to("cpu")
+        self.results = _results(prediction)
+
+
+def _results(prediction: Prediction) -> dict[str, Any]:
+    energy = prediction.energy.item()
+    results: dict[str, Any] = {"energy": energy, "free_energy": energy}
+    if prediction.forces is not None:
+        results["forces"] = prediction.forces.double().numpy()
+    if prediction.energies is not None:
+        results["energies"] = prediction.energies.numpy()
+    if prediction.stress is not None:
+        results["stress"] = full_3x3_to_voigt_6_stress(prediction.stress[0].numpy())
+    return results

@@ -1,0 +1,79 @@
+"""A checkpoint's fingerprint: the energies that its weights must give, whatever version of the code reads them.
+
+Weights say nothing of the formulas they were trained in. When a later version of the code changes a formula, the file
+still loads, and is wrong; for the elements perhaps not even by much. So a checkpoint carries the energies of three
+small compounds, which loading computes again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+
+import torch
+from torch_geometric.data import Batch
+
+from torch_gptff.errors import CheckpointFingerprintError
+from torch_gptff.graph import CrystalData
+from torch_gptff.potential import Potential
+
+TOLERANCE = 1e-6
+"""Relative; what float64 on another processor may differ by is a thousand times less."""
+
+# Cell vectors in Å, and atoms as (atomic number, fractional coordinates). The atoms stand off their ideal sites, so
+# that the energy depends on every part of a model.
+_COMPOUNDS: dict[str, tuple[Sequence[Sequence[float]], Sequence[tuple[int, tuple[float, float, float]]]]] = {
+    "NaCl": ([[0, 2.82, 2.82], [2.82, 0, 2.82], [2.82, 2.82, 0]], [(11, (0, 0, 0)), (17, (0.51, 0.49, 0.48))]),
+    "SiO2": (
+        [[4.92, 0, 0], [-2.46, 4.26, 0], [0, 0, 5.41]],
+        [
+            (14, (0.47, 0.01, 0.00)),
+            (14, (0.01, 0.47, 0.66)),
+            (14, (0.53, 0.53, 0.34)),
+            (8, (0.41, 0.27, 0.12)),
+            (8, (0.73, 0.14, 0.79)),
+            (8, (0.86, 0.59, 0.45)),
+            (8, (0.27, 0.41, 0.55)),
+            (8, (0.14, 0.73, 0.88)),
+            (8, (0.59, 0.86, 0.21)),
+        ],
+    ),
+    "CuZr": ([[3.26, 0, 0], [0, 3.30, 0], [0.1, 0, 3.22]], [(29, (0, 0, 0)), (40, (0.52, 0.47, 0.51))]),
+}
+
+
+def fingerprint(potential: Potential) -> dict[str, float]:
+    """Energies of the reference compounds in eV, computed in float64 on the CPU."""
+    exact = deepcopy(potential).to("cpu", torch.float64).eval()
+    batch = Batch.from_data_list([_compound(name) for name in _COMPOUNDS])
+    # The elements a model was trained for do not matter here: its function is what is looked at.
+    exact.model.elements = exact.model.elements | frozenset(batch.z.tolist())
+    with torch.no_grad():
+        energies = exact(batch, forces=False, stress=False).energy
+    return dict(zip(_COMPOUNDS, energies.tolist(), strict=True))
+
+
+def check_fingerprint(potential: Potential, saved: Mapping[str, float], source: str) -> None:
+    """Compare the fingerprint now with the one in a checkpoint.
+
+    Raises:
+        CheckpointFingerprintError: an energy differs; names the compound and both energies.
+    """
+    now = fingerprint(potential)
+    if now.keys() != saved.keys():
+        raise CheckpointFingerprintError(f"{source} has fingerprints of {list(saved)}; this version makes {list(now)}")
+    for name, energy in now.items():
+        if not abs(energy - saved[name]) <= TOLERANCE * max(1.0, abs(saved[name])):
+            raise CheckpointFingerprintError(
+                f"{source} gave {saved[name]:.6f} eV for {name} when it was saved, and gives {energy:.6f} eV now: the "
+                "file was altered, or this version of torch_gptff reads it differently; use the version that wrote it"
+            )
+
+
+def _compound(name: str) -> CrystalData:
+    vectors, atoms = _COMPOUNDS[name]
+    cell = torch.tensor(vectors, dtype=torch.float64)
+    sites = torch.tensor([site for _, site in atoms], dtype=torch.float64)
+    return CrystalData.from_tensors(
+        z=torch.tensor([number for number, _ in atoms]), pos=sites @ cell, cell=cell.unsqueeze(0)
+    )

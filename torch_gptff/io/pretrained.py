@@ -1,0 +1,97 @@
+"""Checkpoints by name: fetched once from where they were published, verified, and kept."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch_gptff.errors import CheckpointError, DownloadError
+from torch_gptff.io.checkpoint import load
+from torch_gptff.io.published import load_published
+from torch_gptff.potential import Potential
+
+
+@dataclass(frozen=True)
+class PublishedFile:
+    """A file at a public address.
+
+    Attributes:
+        url: pinned to one commit
+        sha256: of its content
+        licence: of its content
+    """
+
+    url: str
+    sha256: str
+    licence: str
+
+
+_HOME = (
+    "https://raw.githubusercontent.com/atomly-materials-research-lab/GPTFF/"
+    "c850738624006c34a3859428966b72702763ea4b/pretrained/"
+)
+
+PRETRAINED = {
+    "gptff-v1": PublishedFile(
+        _HOME + "gptff_v1.pth", "fb798e5fa2fd6c159231d9c2ae23eb9b912ccc927eb8b9f34d473adc4b784323", "GPL-3.0"
+    ),
+    "gptff-v2": PublishedFile(
+        _HOME + "gptff_v2.pth", "549e862d93b8fbc0ad052162bad90492040c68c196480427ae8266209a077900", "GPL-3.0"
+    ),
+}
+"""The published checkpoints by name."""
+
+
+def load_pretrained(name_or_path: str | Path) -> Potential:
+    """A potential by name, or from a file: a checkpoint of this package, or a published ``.pth``.
+
+    Args:
+        name_or_path: ``"gptff-v1"``, ``"gptff-v2"``, or a path. A named checkpoint is fetched once and kept in the
+            user's cache folder, or in ``$TORCH_GPTFF_CACHE``; a path never needs a network.
+
+    Raises:
+        CheckpointError: neither a known name nor a file, or see :func:`load` and :func:`load_published`.
+        DownloadError: the checkpoint could not be fetched, or is not the one that was published.
+    """
+    if str(name_or_path) in PRETRAINED:
+        return load_published(fetch(str(name_or_path)))
+    path = Path(name_or_path).expanduser()
+    if not path.is_file():
+        raise CheckpointError(
+            f"no model {str(name_or_path)!r}: give a path to a checkpoint, or one of {', '.join(PRETRAINED)}"
+        )
+    return load_published(path) if path.suffix == ".pth" else load(path)
+
+
+def cache_folder() -> Path:
+    """Where fetched checkpoints are kept: ``$TORCH_GPTFF_CACHE``, or the user's cache folder of this system."""
+    import pooch
+
+    chosen = os.environ.get("TORCH_GPTFF_CACHE")
+    return Path(chosen).expanduser() if chosen else Path(pooch.os_cache("torch_gptff"))
+
+
+def fetch(name: str) -> Path:
+    """The verified file of a named checkpoint, from the cache or from its home.
+
+    Raises:
+        DownloadError: it could not be fetched, or its sha256 is not the published one; nothing is left behind.
+    """
+    import pooch
+    import requests
+
+    file = PRETRAINED[name]
+    folder = cache_folder()
+    pooch.get_logger().setLevel(logging.WARNING)
+    by_hand = f"fetch {file.url} on another machine and give the path of the file instead of {name!r}"
+    try:
+        return Path(pooch.retrieve(file.url, f"sha256:{file.sha256}", file.url.rsplit("/", 1)[-1], folder))
+    except (requests.RequestException, OSError) as error:
+        raise DownloadError(f"{name} could not be fetched ({error}). Without a network, {by_hand}") from error
+    except ValueError as error:
+        raise DownloadError(
+            f"what {file.url} sent is not the published {name}: its sha256 differs, so it was not kept. Try again; if "
+            f"it stays so, {by_hand}"
+        ) from error

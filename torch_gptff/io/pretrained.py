@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from torch_gptff.cache import cache_folder
 from torch_gptff.errors import CheckpointError, DownloadError
 from torch_gptff.io.checkpoint import load
 from torch_gptff.io.published import load_published
@@ -63,14 +63,6 @@ def load_pretrained(name_or_path: str | Path) -> Potential:
             f"no model {str(name_or_path)!r}: give a path to a checkpoint, or one of {', '.join(PRETRAINED)}"
         )
     return load_published(path) if path.suffix == ".pth" else load(path)
-
-
-def cache_folder() -> Path:
-    """Where fetched checkpoints are kept: ``$TORCH_GPTFF_CACHE``, or the user's cache folder of this system."""
-    import pooch
-
-    chosen = os.environ.get("TORCH_GPTFF_CACHE")
-    return Path(chosen).expanduser() if chosen else Path(pooch.os_cache("torch_gptff"))
 
 
 def fetch(name: str) -> Path:

@@ -11,7 +11,6 @@ from torch_geometric.data import Data
 from torch_geometric.nn.inits import reset
 
 from torch_gptff.graph import structure_index
-from torch_gptff.graph.geometry import angle_cosines
 from torch_gptff.models.base import EnergyModel
 from torch_gptff.models.config import GPTFFConfig
 from torch_gptff.nn import (
@@ -42,7 +41,7 @@ class Geometry:
         short_radial: radial functions that end at the angle cutoff, ``[S, R]``
         short_envelope: ``[S]``
         angle_index: angles as pairs of positions in ``short``, ``[2, A]``
-        cosine: ``[A]``
+        direction: unit vectors of the short bonds, ``[S, 3]``
         batch: the structure of every atom, ``[N]``
         n_structures: their number ``B``
     """
@@ -55,7 +54,7 @@ class Geometry:
     short_radial: Tensor
     short_envelope: Tensor
     angle_index: Tensor
-    cosine: Tensor
+    direction: Tensor
     batch: Tensor
     n_structures: int
 
@@ -88,7 +87,7 @@ class GPTFFLayer(nn.Module):
     def forward(self, x: Tensor, e: Tensor, g: Geometry) -> tuple[Tensor, Tensor]:
         """Atom features ``[N, d]`` and bond features ``[E, d]``, updated."""
         angles = self.angle(
-            x, g.short_edge_index, e[g.short], g.angle_index, g.short_radial, g.cosine, g.short_envelope
+            x, g.short_edge_index, e[g.short], g.angle_index, g.short_radial, g.direction, g.short_envelope
         )
         e = e.index_add(0, g.short, angles)
         e = e + self.bond(x, g.edge_index, e, g.radial, g.envelope)
@@ -177,7 +176,7 @@ class GPTFF(EnergyModel):
             short_radial=self.angle_basis(lengths[short]),
             short_envelope=self.angle_envelope(lengths[short]),
             angle_index=angle_index,
-            cosine=angle_cosines(vectors[short], lengths[short], angle_index),
+            direction=vectors[short] / lengths[short].unsqueeze(-1),
             batch=batch,
             n_structures=n_structures,
         )

@@ -7,7 +7,9 @@ from torch import Tensor
 from torch.nn import Linear
 from torch_geometric.nn import MessagePassing
 
+from torch_gptff.graph.geometry import COSINE_SCALE
 from torch_gptff.nn.linear import BlockLinear, GatedLinear
+from torch_gptff.ops import Inputs, angle_sum
 
 
 class AngleConv(MessagePassing):
@@ -18,21 +20,24 @@ class AngleConv(MessagePassing):
         \Delta e_{ij} &= W_j t_{ij}\, u(r_{ij}) \odot \sum_k \sigma(W_1 h_{ijk}) \odot swish(W_2 h_{ijk})
             \odot W_k t_{ik}\, u(r_{ik}) \odot W_a \cos\theta_{jik}
 
-    The argument of :math:`h` is taken as a sum :math:`p_{ij} + q_{ik}` of what either bond gives to it.
+    The argument of :math:`h` is taken as a sum :math:`p_{ij} + q_{ik}` of what either bond gives to it, and the sum
+    over :math:`k` is one fused operator, :func:`torch_gptff.ops.angle_sum`. With ``fuse = False``, and when PyG
+    explains the model, messages are made one by one.
 
     Args:
         channels: width ``d`` of atom and bond features
         num_radial: number of radial functions ``R``
 
     Shapes:
-        - x ``[N, d]``; edge_index ``[2, E]`` (neighbour, centre), edge_attr ``[E, d]``, radial ``[E, R]`` and
-          envelope ``[E]`` of the bonds that form angles; angle_index ``[2, A]`` (the updated bond ``ij``, the other
-          bond ``ik``), cosine ``[A]``
+        - x ``[N, d]``; edge_index ``[2, E]`` (neighbour, centre), edge_attr ``[E, d]``, radial ``[E, R]``,
+          unit vectors direction ``[E, 3]`` and envelope ``[E]`` of the bonds that form angles; angle_index ``[2, A]``
+          (the updated bond ``ij``, the other bond ``ik``)
         - returns what is to be added to ``edge_attr``, ``[E, d]``
     """
 
     def __init__(self, channels: int, num_radial: int) -> None:
         super().__init__(aggr="add", flow="target_to_source")  # row 0 of angle_index is updated
+        self.fuse = True
         self.channels = channels
         self.num_radial = num_radial
         self.lin_full = BlockLinear((channels,) * 5, channels)
@@ -53,25 +58,36 @@ class AngleConv(MessagePassing):
         edge_attr: Tensor,
         angle_index: Tensor,
         radial: Tensor,
-        cosine: Tensor,
+        direction: Tensor,
         envelope: Tensor,
     ) -> Tensor:
         neighbour, centre = edge_index
         envelope = envelope.unsqueeze(-1)
         w_i, w_j, w_k, w_ij, w_ik = self.lin_full.split()
         x_centre, x_first, x_second = F.linear(x, w_i, self.lin_full.bias), F.linear(x, w_j), F.linear(x, w_k)
-        update = self.propagate(
-            angle_index,
-            p=x_centre[centre] + x_first[neighbour] + F.linear(edge_attr, w_ij),
-            q=x_second[neighbour] + F.linear(edge_attr, w_ik),
-            weight=self.lin_radial_k(radial) * envelope,
-            cosine=cosine,
-        )
+        p = x_centre[centre] + x_first[neighbour] + F.linear(edge_attr, w_ij)
+        q = x_second[neighbour] + F.linear(edge_attr, w_ik)
+        k = self.lin_radial_k(radial) * envelope
+        if self.fuse and not self.explain:
+            inputs = Inputs(
+                p,
+                q,
+                k,
+                direction,
+                self.lin_gated.weight,
+                self.lin_gated.bias,
+                self.lin_angle.weight.squeeze(-1),
+                self.lin_angle.bias,
+            )
+            update = angle_sum(inputs, angle_index)
+        else:
+            update = self.propagate(angle_index, p=p, q=q, k=k, direction=direction)
         return update * self.lin_radial_j(radial) * envelope
 
-    def message(self, p_i: Tensor, q_j: Tensor, weight_j: Tensor, cosine: Tensor) -> Tensor:
+    def message(self, p_i: Tensor, q_j: Tensor, k_j: Tensor, direction_i: Tensor, direction_j: Tensor) -> Tensor:
         h = F.silu(p_i + q_j)
-        return self.lin_gated(h) * weight_j * self.lin_angle(cosine.unsqueeze(-1))
+        cosine = (direction_i * direction_j).sum(dim=-1, keepdim=True) * COSINE_SCALE
+        return self.lin_gated(h) * k_j * self.lin_angle(cosine)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.channels}, num_radial={self.num_radial})"

@@ -1,0 +1,72 @@
+"""Compile the native kernels on first use, and keep the result."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from torch_gptff.cache import cache_folder
+from torch_gptff.graph.geometry import COSINE_SCALE
+
+SOURCES = Path(__file__).parent
+FLAGS = "-O3 -march=native -std=c++17 -fopenmp -fno-math-errno -fno-trapping-math -ffp-contract=fast -fPIC -shared"
+REALS = {torch.float32: "float", torch.float64: "double"}
+
+
+def can_compile(dtype: torch.dtype, channels: int) -> bool:
+    """Whether kernels exist for this dtype and width: whole vectors of the widest kind, two at a time."""
+    return dtype in REALS and channels % 32 == 0
+
+
+@cache
+def library(dtype: torch.dtype, channels: int) -> ctypes.CDLL | None:
+    """The kernels for one dtype and width, or ``None`` where there is no compiler or it fails.
+
+    The shared library is kept in the cache folder under a name that tells its source, its settings, the compiler and
+    the processor, so that a change of any of them compiles anew. Set ``TORCH_GPTFF_NATIVE=0`` to do without.
+    """
+    compiler = shutil.which(os.environ.get("CXX", "c++"))
+    if compiler is None or os.environ.get("TORCH_GPTFF_NATIVE") == "0" or not can_compile(dtype, channels):
+        return None
+    defines = [f"-DREAL={REALS[dtype]}", f"-DCHANNELS={channels}", f"-DCOSINE_SCALE={COSINE_SCALE!r}"]
+    try:
+        path = cache_folder() / "native" / f"angle_sum-{_key(compiler, defines)}.so"
+        if not path.is_file():
+            _compile([compiler, *FLAGS.split(), *defines, str(SOURCES / "angle_sum.cpp")], path)
+        return ctypes.CDLL(str(path))
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _compile(command: list[str], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}")
+    try:
+        subprocess.run([*command, "-o", str(temporary)], check=True, capture_output=True, timeout=120)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _key(compiler: str, defines: list[str]) -> str:
+    version = subprocess.run([compiler, "--version"], check=True, capture_output=True, timeout=10).stdout
+    content = [source.read_bytes() for source in sorted(SOURCES.glob("*.?pp"))]
+    settings = " ".join([FLAGS, *defines, platform.machine(), _processor()]).encode()
+    return hashlib.sha256(b"\0".join([*content, version, settings])).hexdigest()[:16]
+
+
+def _processor() -> str:
+    """What ``-march=native`` depends on: a cache folder may be shared by machines that differ."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next((line for line in lines if line.startswith(("flags", "Features"))), platform.processor())
+    except OSError:
+        return platform.processor()

@@ -1,0 +1,80 @@
+// Vectors as wide as the processor has them, and the few functions of them that the kernels need.
+// Compiled with REAL = float or double.
+#pragma once
+#include <cstdint>
+#include <cstring>
+
+#if defined(__AVX512F__)
+constexpr int VECTOR_BYTES = 64, ROWS = 12;  // ROWS: of a matrix product, held in registers at a time
+#else
+constexpr int VECTOR_BYTES = 32, ROWS = 6;
+#endif
+
+typedef REAL real;
+typedef real vec __attribute__((vector_size(VECTOR_BYTES)));
+constexpr int LANES = VECTOR_BYTES / sizeof(real);
+
+static inline vec load(const real *x) { vec v; std::memcpy(&v, x, sizeof v); return v; }
+static inline void store(real *x, vec v) { std::memcpy(x, &v, sizeof v); }
+static inline void add_to(real *x, vec v) { store(x, load(x) + v); }
+static inline real sum(vec v) { real total = 0; for (int l = 0; l < LANES; ++l) total += v[l]; return total; }
+
+template <typename T> struct Exponential;
+template <> struct Exponential<float> {
+    typedef int32_t integer;
+    static constexpr float magic = 12582912.f, log2e = 1.44269504f, ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
+    static constexpr float lowest = -87.f, highest = 88.f;
+    static constexpr int bias = 127, mantissa = 23, degree = 7;
+};
+template <> struct Exponential<double> {
+    typedef int64_t integer;
+    static constexpr double magic = 6755399441055744., log2e = 1.4426950408889634, ln2_high = 6.93145751953125e-1,
+                            ln2_low = 1.42860682030941723e-6, lowest = -708., highest = 709.;
+    static constexpr int bias = 1023, mantissa = 52, degree = 13;
+};
+
+// e^x = 2^n e^r with n = round(x / ln 2) and the Taylor series of e^r, |r| <= ln(2) / 2, to rounding.
+static inline vec exponential(vec x) {
+    typedef Exponential<real> E;
+    typedef E::integer integer __attribute__((vector_size(VECTOR_BYTES)));
+    x = x < E::lowest ? vec{} + E::lowest : x;
+    x = x > E::highest ? vec{} + E::highest : x;
+    const vec magic = vec{} + E::magic;
+    const vec shifted = x * E::log2e + magic;
+    const vec n = shifted - magic;
+    const vec r = (x - n * E::ln2_high) - n * E::ln2_low;
+    vec series = vec{} + real(1);
+    for (int k = E::degree; k > 0; --k) series = series * r * real(1. / k) + real(1);
+    const integer exponent = (integer)shifted - (integer)magic;
+    return series * (vec)((exponent + E::bias) << E::mantissa);
+}
+
+static inline vec sigmoid(vec x) { return real(1) / (real(1) + exponential(-x)); }
+
+// C[m, n] (+)= sum over k of A(m, k) B[k, n], row-major; A(m, k) = A[m * row + k * column].
+// M is a multiple of ROWS, N of 2 LANES.
+template <int M, int N, int K, bool ACCUMULATE>
+static inline void product(const real *A, int row, int column, const real *B, real *C) {
+    static_assert(M % ROWS == 0 && N % (2 * LANES) == 0, "");
+    for (int n = 0; n < N; n += 2 * LANES)
+        for (int m = 0; m < M; m += ROWS) {
+            vec left[ROWS], right[ROWS];
+            for (int i = 0; i < ROWS; ++i) {
+                left[i] = ACCUMULATE ? load(C + (m + i) * N + n) : vec{};
+                right[i] = ACCUMULATE ? load(C + (m + i) * N + n + LANES) : vec{};
+            }
+            for (int k = 0; k < K; ++k) {
+                const vec b0 = load(B + k * N + n), b1 = load(B + k * N + n + LANES);
+#pragma GCC unroll 12
+                for (int i = 0; i < ROWS; ++i) {
+                    const real a = A[(m + i) * row + k * column];
+                    left[i] += a * b0;
+                    right[i] += a * b1;
+                }
+            }
+            for (int i = 0; i < ROWS; ++i) {
+                store(C + (m + i) * N + n, left[i]);
+                store(C + (m + i) * N + n + LANES, right[i]);
+            }
+        }
+}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -172,17 +173,13 @@ class Potential(nn.Module):
             StructureError: names what is wrong with a structure, and its place in the list.
         """
         device = next(self.parameters()).device
-        was_training = self.training
-        self.eval()
-        try:
-            results: list[Prediction] = []
+        results: list[Prediction] = []
+        with _for_inference(self):
             for graphs in self._batches(structures, device, max_bonds, max_angles):
                 batch = Batch.from_data_list(graphs)
-                prediction = self(batch, forces=forces, stress=stress, energies=energies)
+                prediction = self.evaluate(batch, forces=forces, stress=stress, energies=energies)
                 results += prediction.to("cpu").split([len(graph.z) for graph in graphs])
-            return results
-        finally:
-            self.train(was_training)
+        return results
 
     def _batches(
         self, structures: Iterable[Any], device: torch.device, max_bonds: int, max_angles: int
@@ -207,6 +204,20 @@ class Potential(nn.Module):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.model!r})"
+
+
+@contextmanager
+def _for_inference(module: nn.Module) -> Iterator[None]:
+    """In evaluation mode and with frozen parameters, for as long as the block lasts."""
+    was_training = module.training
+    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    module.eval().requires_grad_(False)
+    try:
+        yield
+    finally:
+        module.train(was_training)
+        for parameter in trained:
+            parameter.requires_grad_()
 
 
 def _detached(values: Tensor | None) -> Tensor | None:

@@ -8,6 +8,7 @@ from torch.nn import Linear
 from torch_geometric.nn import MessagePassing
 
 from torch_gptff.nn.linear import BlockLinear, GatedLinear
+from torch_gptff.ops.gated_edges import atom_message, atom_update, can_fuse
 
 
 class AtomConv(MessagePassing):
@@ -29,6 +30,7 @@ class AtomConv(MessagePassing):
 
     def __init__(self, channels: int, num_radial: int) -> None:
         super().__init__(aggr="add")
+        self.fuse = True
         self.channels = channels
         self.num_radial = num_radial
         self.lin_full = BlockLinear((channels, channels, channels), 2 * channels)
@@ -43,16 +45,15 @@ class AtomConv(MessagePassing):
 
     def forward(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, radial: Tensor, envelope: Tensor) -> Tensor:
         w_centre, w_neighbour, w_bond = self.lin_full.split()
-        return self.propagate(
-            edge_index,
-            x=(F.linear(x, w_neighbour), F.linear(x, w_centre, self.lin_full.bias)),
-            edge_attr=F.linear(edge_attr, w_bond),
-            weight=self.lin_radial(radial) * envelope.unsqueeze(-1),
-        )
+        a, b = F.linear(x, w_centre, self.lin_full.bias), F.linear(x, w_neighbour)
+        weight = self.lin_radial(radial) * envelope.unsqueeze(-1)
+        w_gate, b_gate = self.lin_gated.weight, self.lin_gated.bias
+        if self.fuse and not self.explain and can_fuse(edge_attr, [w_bond, w_gate, b_gate]):
+            return atom_update(a, b, edge_attr, weight, w_bond, w_gate, b_gate, edge_index)
+        return self.propagate(edge_index, x=(b, a), edge_attr=F.linear(edge_attr, w_bond), weight=weight)
 
     def message(self, x_i: Tensor, x_j: Tensor, edge_attr: Tensor, weight: Tensor) -> Tensor:
-        g = F.silu(x_i + x_j + edge_attr)
-        return self.lin_gated(g) * weight
+        return atom_message(x_i + x_j + edge_attr, weight, self.lin_gated.weight, self.lin_gated.bias)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.channels}, num_radial={self.num_radial})"

@@ -7,7 +7,8 @@ from torch import Tensor
 from torch.nn import Linear
 from torch_geometric.nn import MessagePassing
 
-from torch_gptff.nn.linear import BlockLinear, gate
+from torch_gptff.nn.linear import BlockLinear
+from torch_gptff.ops.gated_edges import bond_message, bond_update, can_fuse
 
 
 class BondConv(MessagePassing):
@@ -29,6 +30,7 @@ class BondConv(MessagePassing):
 
     def __init__(self, channels: int, num_radial: int) -> None:
         super().__init__()
+        self.fuse = True
         self.channels = channels
         self.num_radial = num_radial
         self.lin_gated = BlockLinear((channels, channels, channels), 2 * channels)
@@ -43,16 +45,15 @@ class BondConv(MessagePassing):
 
     def forward(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, radial: Tensor, envelope: Tensor) -> Tensor:
         w_centre, w_neighbour, w_bond = self.lin_gated.split()
-        return self.edge_updater(
-            edge_index,
-            x=(F.linear(x, w_neighbour), F.linear(x, w_centre, self.lin_gated.bias)),
-            edge_attr=F.linear(edge_attr, w_bond),
-            weight=self.lin_radial(radial) * envelope.unsqueeze(-1),
-        )
+        a, b = F.linear(x, w_centre, self.lin_gated.bias), F.linear(x, w_neighbour)
+        weight = self.lin_radial(radial) * envelope.unsqueeze(-1)
+        w_out, b_out = self.lin_out.weight, self.lin_out.bias
+        if self.fuse and not self.explain and can_fuse(edge_attr, [w_bond, w_out, b_out]):
+            return bond_update(a, b, edge_attr, weight, w_bond, w_out, b_out, edge_index)
+        return self.edge_updater(edge_index, x=(b, a), edge_attr=F.linear(edge_attr, w_bond), weight=weight)
 
     def edge_update(self, x_i: Tensor, x_j: Tensor, edge_attr: Tensor, weight: Tensor) -> Tensor:
-        s = gate(x_i + x_j + edge_attr)
-        return F.silu(self.lin_out(s)) * weight
+        return bond_message(x_i + x_j + edge_attr, weight, self.lin_out.weight, self.lin_out.bias)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.channels}, num_radial={self.num_radial})"

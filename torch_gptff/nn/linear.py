@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+
+from torch_gptff.ops.gated_edges import gate
 
 
 class BlockLinear(nn.Linear):
@@ -47,9 +47,3 @@ class GatedLinear(nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         return gate(super().forward(input))
-
-
-def gate(both: Tensor) -> Tensor:
-    """``[values ‖ gates]``, ``[..., 2 d]``, to ``swish(values) ⊙ σ(gates)``, ``[..., d]``."""
-    value, gate = both.chunk(2, dim=-1)
-    return F.silu(value) * torch.sigmoid(gate)

@@ -1,4 +1,4 @@
-"""The angle sum on the CPU: fused, blocked for the cache, compiled on first use."""
+"""The operators on the CPU: fused, blocked for the cache, compiled on first use."""
 
 from __future__ import annotations
 
@@ -19,6 +19,19 @@ class _Angles(ctypes.Structure):
     _fields_ = [("count", ctypes.c_int64), ("first", ctypes.c_void_p), ("second", ctypes.c_void_p)]
 
 
+class _Edges(ctypes.Structure):
+    _fields_ = [
+        ("count", ctypes.c_int64),
+        ("atoms", ctypes.c_int64),
+        ("centre", ctypes.c_void_p),
+        ("neighbour", ctypes.c_void_p),
+    ]
+
+
+class _Rows(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_void_p) for name in ("a", "b", "e", "weight")]
+
+
 def is_available(x: Inputs) -> bool:
     """Whether there are kernels for these inputs; the first call for a dtype and width may compile them."""
     return library(x.p.dtype, x.p.size(1)) is not None
@@ -28,7 +41,7 @@ def forward(x: Inputs, angle_index: Tensor) -> Tensor:
     """See :func:`torch_gptff.ops.eager.forward`."""
     x, index = _contiguous(x), angle_index.contiguous()
     out = torch.zeros_like(x.p)
-    _library(x).angle_sum_forward(_pointers(x), _angles(index), _pointer(out), _threads())
+    _kernels(x.p).angle_sum_forward(_pointers(x), _angles(index), _pointer(out), _threads())
     return out
 
 
@@ -36,7 +49,7 @@ def backward(dout: Tensor, x: Inputs, angle_index: Tensor, with_parameters: bool
     """See :func:`torch_gptff.ops.eager.backward`."""
     x, index, dout = _contiguous(x), angle_index.contiguous(), dout.contiguous()
     d = Inputs(*(torch.zeros_like(value) for value in x))
-    _library(x).angle_sum_backward(
+    _kernels(x.p).angle_sum_backward(
         _pointer(dout), _pointers(x), _angles(index), _pointers(d), int(with_parameters), _threads()
     )
     return d
@@ -47,20 +60,54 @@ def double_backward(t: Inputs, dout: Tensor, x: Inputs, angle_index: Tensor) -> 
     x, t, index, dout = _contiguous(x), _contiguous(t), angle_index.contiguous(), dout.contiguous()
     ddout = torch.zeros_like(dout)
     d = Inputs(*(torch.zeros_like(value) for value in x))
-    _library(x).angle_sum_double_backward(
+    _kernels(x.p).angle_sum_double_backward(
         _pointers(t), _pointer(dout), _pointers(x), _angles(index), _pointer(ddout), _pointers(d), _threads()
     )
     return ddout, d
 
 
-def _library(x: Inputs) -> ctypes.CDLL:
-    kernels = library(x.p.dtype, x.p.size(1))
-    assert kernels is not None, "is_available() comes first"
+def edges_forward(name: str, x: tuple[Tensor, ...], parameters: tuple[Tensor, ...], edge_index: Tensor) -> Tensor:
+    """``atom_update`` or ``bond_update`` of :mod:`torch_gptff.ops.gated_edges`."""
+    x, parameters, index = _all_contiguous(x), _all_contiguous(parameters), edge_index.contiguous()
+    a, _, e, _ = x
+    out = e.new_zeros(len(a) if name == "atom_update" else len(e), e.size(1))
+    forward = getattr(_kernels(e), f"{name}_forward")
+    forward(_rows(x), *map(_pointer, parameters), _edges(index, len(a)), _pointer(out), _threads())
+    return out
+
+
+def edges_backward(
+    name: str, dout: Tensor, x: tuple[Tensor, ...], parameters: tuple[Tensor, ...], edge_index: Tensor
+) -> list[Tensor]:
+    """Gradients of ``Σ dout ⊙ out`` by ``a``, ``b``, ``e`` and ``weight``."""
+    x, parameters, index = _all_contiguous(x), _all_contiguous(parameters), edge_index.contiguous()
+    a, b, e, weight = x
+    dout = dout.contiguous()
+    gradients = (torch.zeros_like(a), torch.zeros_like(b), torch.empty_like(e), torch.empty_like(weight))
+    backward = getattr(_kernels(e), f"{name}_backward")
+    backward(
+        _pointer(dout),
+        _rows(x),
+        *map(_pointer, parameters),
+        _edges(index, len(a)),
+        _rows(gradients),
+        _threads(),
+    )
+    return list(gradients)
+
+
+def _kernels(features: Tensor) -> ctypes.CDLL:
+    kernels = library(features.dtype, features.size(1))
+    assert kernels is not None, "library() is asked first"
     return kernels
 
 
+def _all_contiguous(values: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return tuple(value.contiguous() for value in values)
+
+
 def _contiguous(x: Inputs) -> Inputs:
-    return Inputs(*(value.contiguous() for value in x))
+    return Inputs(*_all_contiguous(x))
 
 
 def _pointer(value: Tensor) -> ctypes.c_void_p:
@@ -73,6 +120,14 @@ def _pointers(x: Inputs) -> ctypes._Pointer:
 
 def _angles(index: Tensor) -> ctypes._Pointer:
     return ctypes.pointer(_Angles(index.size(1), index[0].data_ptr(), index[1].data_ptr()))
+
+
+def _edges(index: Tensor, n_atoms: int) -> ctypes._Pointer:
+    return ctypes.pointer(_Edges(index.size(1), n_atoms, index[1].data_ptr(), index[0].data_ptr()))
+
+
+def _rows(values: tuple[Tensor, ...]) -> ctypes._Pointer:
+    return ctypes.pointer(_Rows(*(value.data_ptr() for value in values)))
 
 
 def _threads() -> ctypes.c_int:

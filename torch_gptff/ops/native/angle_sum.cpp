@@ -1,8 +1,7 @@
 // The angle sum, its gradient and the gradient of that, fused: a block of angles goes through all steps while it is in
 // cache, and nothing per angle is ever written to memory. The mathematics, with the same names, is in ../eager.py.
 // Compiled with REAL = float or double and CHANNELS = d, a multiple of 16 (32 for the widest vectors of float).
-#include <algorithm>
-#include <vector>
+#include "parallel.hpp"
 #include "simd.hpp"
 
 constexpr int D = CHANNELS, BLOCK = 4 * ROWS;  // angles in a block
@@ -57,39 +56,6 @@ struct Block {
     }
 };
 
-static std::vector<real> transpose(const real *weight) {  // [2 D, D] to [D, 2 D]
-    std::vector<real> result(2 * D * D);
-    for (int m = 0; m < 2 * D; ++m)
-        for (int n = 0; n < D; ++n) result[n * 2 * D + m] = weight[m * D + n];
-    return result;
-}
-
-// Cut the angles into `parts` ranges of about one length such that no bond has a part in two of them: threads then
-// write to different rows. A cut stands where every bond before it is smaller than every bond after it.
-static std::vector<int64_t> cut(const Angles &angles, int parts) {
-    const int64_t count = angles.count;
-    std::vector<int64_t> cuts{0};
-    if (parts > 1) {
-        std::vector<int64_t> smallest(count + 1, INT64_MAX);
-        for (int64_t t = count - 1; t >= 0; --t)
-            smallest[t] = std::min(smallest[t + 1], std::min(angles.first[t], angles.second[t]));
-        int64_t largest = -1;
-        for (int64_t t = 0; t < count; ++t) {
-            if (t >= count * int64_t(cuts.size()) / parts && largest < smallest[t]) cuts.push_back(t);
-            largest = std::max(largest, std::max(angles.first[t], angles.second[t]));
-        }
-    }
-    cuts.push_back(count);
-    return cuts;
-}
-
-template <typename Work> static void in_parallel(const Angles &angles, int threads, Work work) {
-    const std::vector<int64_t> cuts = cut(angles, threads);
-    const int ranges = int(cuts.size()) - 1;
-#pragma omp parallel for schedule(static, 1) num_threads(threads) if (ranges > 1)
-    for (int r = 0; r < ranges; ++r) work(cuts[r], cuts[r + 1]);
-}
-
 // weight[m, n] += sum over the block's angles of dy[a, m] h[a, n].
 static void outer_product(const real *dy, const real *h, real *weight) {
     constexpr int WHOLE = 2 * D / ROWS * ROWS, REST = 2 * D - WHOLE;
@@ -106,8 +72,8 @@ static inline void add_scaled(real *to, real scale, const real *from) {
 
 extern "C" void angle_sum_forward(const Inputs *inputs, const Angles *angles, real *out, int threads) {
     const Inputs &x = *inputs;
-    const std::vector<real> transposed = transpose(x.weight);
-    in_parallel(*angles, threads, [&](int64_t start, int64_t end) {
+    const std::vector<real> transposed = transpose(x.weight, 2 * D, D);
+    in_parallel(angles->count, angles->first, angles->second, threads, [&](int, int64_t start, int64_t end) {
         Block b;
         for (; start < end; start += BLOCK) {
             b.evaluate(x, *angles, start, end, transposed.data());
@@ -128,8 +94,8 @@ extern "C" void angle_sum_backward(
     int threads) {
     const Inputs &x = *inputs;
     const Outputs &d = *gradients;
-    const std::vector<real> transposed = transpose(x.weight);
-    in_parallel(*angles, threads, [&](int64_t start, int64_t end) {
+    const std::vector<real> transposed = transpose(x.weight, 2 * D, D);
+    in_parallel(angles->count, angles->first, angles->second, threads, [&](int, int64_t start, int64_t end) {
         Block b;
         alignas(64) real dy[BLOCK * 2 * D], dh[BLOCK * D];
         std::vector<Parameters> own(with_parameters ? 1 : 0);
@@ -187,8 +153,8 @@ extern "C" void angle_sum_double_backward(
     const Outputs *gradients, int threads) {
     const Inputs &x = *inputs, &t = *tangents;
     const Outputs &d = *gradients;
-    const std::vector<real> transposed = transpose(x.weight);
-    in_parallel(*angles, threads, [&](int64_t start, int64_t end) {
+    const std::vector<real> transposed = transpose(x.weight, 2 * D, D);
+    in_parallel(angles->count, angles->first, angles->second, threads, [&](int, int64_t start, int64_t end) {
         Block b;
         alignas(64) real th[BLOCK * D], ty[BLOCK * 2 * D], dy[BLOCK * 2 * D], dty[BLOCK * 2 * D];
         real *dh = ty, *dth = ty + BLOCK * D;  // ty has been used up by then

@@ -38,9 +38,9 @@ def library(dtype: torch.dtype, channels: int) -> ctypes.CDLL | None:
         return None
     defines = [f"-DREAL={REALS[dtype]}", f"-DCHANNELS={channels}", f"-DCOSINE_SCALE={COSINE_SCALE!r}"]
     try:
-        path = cache_folder() / "native" / f"angle_sum-{_key(compiler, defines)}.so"
+        path = cache_folder() / "native" / f"kernels-{_key(compiler, defines)}.so"
         if not path.is_file():
-            _compile([compiler, *FLAGS.split(), *defines, str(SOURCES / "angle_sum.cpp")], path)
+            _compile([compiler, *FLAGS.split(), *defines, *map(str, sorted(SOURCES.glob("*.cpp")))], path)
         return ctypes.CDLL(str(path))
     except (OSError, subprocess.SubprocessError):
         return None

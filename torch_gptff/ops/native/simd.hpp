@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <cstring>
+#include <vector>
 
 #if defined(__AVX512F__)
 constexpr int VECTOR_BYTES = 64, ROWS = 12;  // ROWS: of a matrix product, held in registers at a time
@@ -77,4 +78,11 @@ static inline void product(const real *A, int row, int column, const real *B, re
                 store(C + (m + i) * N + n + LANES, right[i]);
             }
         }
+}
+
+static inline std::vector<real> transpose(const real *matrix, int rows, int columns) {
+    std::vector<real> result(rows * columns);
+    for (int m = 0; m < rows; ++m)
+        for (int n = 0; n < columns; ++n) result[n * rows + m] = matrix[m * columns + n];
+    return result;
 }

@@ -8,7 +8,11 @@ from typing import Any
 
 from torch_gptff.errors import ConfigError
 
-_CHOICES = {"transformer": ("none", "global", "local"), "readout": ("atomwise", "pooled")}
+_CHOICES = {
+    "angle_update": ("explicit", "harmonic"),
+    "transformer": ("none", "global", "local"),
+    "readout": ("atomwise", "pooled"),
+}
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,9 @@ class GPTFFConfig:
         num_radial: radial functions of each of the two bases
         cutoff: of bonds, Å
         angle_cutoff: of the bonds that form angles, Å; at most ``cutoff``
+        angle_update: ``"explicit"``, a message of every angle; ``"harmonic"``, their sum through spherical harmonics,
+            at the cost of the bonds, so that ``angle_cutoff`` can be ``cutoff``
+        degree: highest degree of the harmonics, at most 3
         max_z: highest atomic number
         envelope_exponent: of the :class:`~torch_gptff.nn.PolynomialEnvelope` at both cutoffs; ``None`` for none
         transformer: ``"none"``; ``"global"``, attention over the structure; ``"local"``, over the neighbours
@@ -41,6 +48,8 @@ class GPTFFConfig:
     num_radial: int = 16
     cutoff: float = 5.0
     angle_cutoff: float = 3.5
+    angle_update: str = "explicit"
+    degree: int = 3
     max_z: int = 94
     envelope_exponent: int | None = 6
     transformer: str = "local"
@@ -61,6 +70,8 @@ class GPTFFConfig:
             raise ConfigError(f"angle_cutoff must be in (0, cutoff = {self.cutoff}]; got {self.angle_cutoff!r}")
         if self.envelope_exponent is not None and self.envelope_exponent < 2:
             raise ConfigError(f"envelope_exponent must be at least 2; got {self.envelope_exponent!r}")
+        if not 0 <= self.degree <= 3:
+            raise ConfigError(f"degree must be 0 to 3; got {self.degree!r}")
         if self.channels % self.heads:
             raise ConfigError(f"heads must divide channels; got {self.heads} and {self.channels}")
         if not 0 <= self.dropout < 1:

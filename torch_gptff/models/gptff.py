@@ -22,6 +22,7 @@ from torch_gptff.nn import (
     BondConv,
     GlobalAttention,
     GraphTransformer,
+    HarmonicAngleConv,
     LocalAttention,
     PooledReadout,
     make_envelope,
@@ -40,7 +41,7 @@ class Geometry:
         short_edge_index: ``edge_index[:, short]``
         short_radial: radial functions that end at the angle cutoff, ``[S, R]``
         short_envelope: ``[S]``
-        angle_index: angles as pairs of positions in ``short``, ``[2, A]``
+        angle_index: angles as pairs of positions in ``short``, ``[2, A]``; ``None`` with harmonic updates
         direction: unit vectors of the short bonds, ``[S, 3]``
         batch: the structure of every atom, ``[N]``
         n_structures: their number ``B``
@@ -53,7 +54,7 @@ class Geometry:
     short_edge_index: Tensor
     short_radial: Tensor
     short_envelope: Tensor
-    angle_index: Tensor
+    angle_index: Tensor | None
     direction: Tensor
     batch: Tensor
     n_structures: int
@@ -64,7 +65,11 @@ class GPTFFLayer(nn.Module):
 
     def __init__(self, config: GPTFFConfig) -> None:
         super().__init__()
-        self.angle = AngleConv(config.channels, config.num_radial)
+        self.angle: AngleConv | HarmonicAngleConv = (
+            AngleConv(config.channels, config.num_radial)
+            if config.angle_update == "explicit"
+            else HarmonicAngleConv(config.channels, config.num_radial, config.degree)
+        )
         self.bond = BondConv(config.channels, config.num_radial)
         self.atom = AtomConv(config.channels, config.num_radial)
         self.transformer: GraphTransformer | None = None
@@ -86,8 +91,11 @@ class GPTFFLayer(nn.Module):
 
     def forward(self, x: Tensor, e: Tensor, g: Geometry) -> tuple[Tensor, Tensor]:
         """Atom features ``[N, d]`` and bond features ``[E, d]``, updated."""
-        angles = self.angle(
-            x, g.short_edge_index, e[g.short], g.angle_index, g.short_radial, g.direction, g.short_envelope
+        bonds = (x, g.short_edge_index, e[g.short])
+        angles = (
+            self.angle(*bonds, g.angle_index, g.short_radial, g.direction, g.short_envelope)
+            if g.angle_index is not None
+            else self.angle(*bonds, g.short_radial, g.direction, g.short_envelope)
         )
         e = e.index_add(0, g.short, angles)
         e = e + self.bond(x, g.edge_index, e, g.radial, g.envelope)
@@ -121,7 +129,7 @@ class GPTFF(EnergyModel):
         config = config or GPTFFConfig()
         self.config = config
         self.cutoff = config.cutoff
-        self.angle_cutoff = config.angle_cutoff
+        self.angle_cutoff = config.angle_cutoff if config.angle_update == "explicit" else None
         self.elements = frozenset(range(1, config.max_z + 1))
         self.is_atomwise = config.readout == "atomwise"
         self.is_local = self.is_atomwise and config.transformer != "global"
@@ -163,9 +171,12 @@ class GPTFF(EnergyModel):
 
     def _geometry(self, graph: Data, vectors: Tensor) -> Geometry:
         lengths = vectors.norm(dim=-1)
-        is_short = (lengths <= self.config.angle_cutoff).scatter(0, graph.angle_index.flatten(), True)
+        is_short = lengths <= self.config.angle_cutoff
+        angle_index = None
+        if self.angle_cutoff is not None:
+            is_short = is_short.scatter(0, graph.angle_index.flatten(), True)
+            angle_index = (is_short.cumsum(0) - 1)[graph.angle_index]
         short = is_short.nonzero().squeeze(-1)
-        angle_index = (is_short.cumsum(0) - 1)[graph.angle_index]
         batch, n_structures = structure_index(graph)
         return Geometry(
             edge_index=graph.edge_index,

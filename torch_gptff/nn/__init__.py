@@ -5,9 +5,11 @@ from torch_gptff.nn.atom_conv import AtomConv
 from torch_gptff.nn.bond_conv import BondConv
 from torch_gptff.nn.element_energies import ElementEnergies
 from torch_gptff.nn.envelope import NoEnvelope, PolynomialEnvelope, make_envelope
+from torch_gptff.nn.harmonic_angle_conv import HarmonicAngleConv, legendre_sums
 from torch_gptff.nn.linear import BlockLinear, GatedLinear
 from torch_gptff.nn.radial import BesselBasis
 from torch_gptff.nn.readout import AtomwiseReadout, PooledReadout, Readout, sum_by_structure
+from torch_gptff.nn.spherical_harmonics import spherical_harmonics
 from torch_gptff.nn.transformer import GlobalAttention, GraphTransformer, LocalAttention
 
 __all__ = [
@@ -21,11 +23,14 @@ __all__ = [
     "GatedLinear",
     "GlobalAttention",
     "GraphTransformer",
+    "HarmonicAngleConv",
     "LocalAttention",
     "NoEnvelope",
     "PolynomialEnvelope",
     "PooledReadout",
     "Readout",
+    "legendre_sums",
     "make_envelope",
+    "spherical_harmonics",
     "sum_by_structure",
 ]

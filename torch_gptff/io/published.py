@@ -60,7 +60,8 @@ def rename_weights(theirs: Mapping[str, Tensor], source: str = "the checkpoint")
     """The published names and layouts to ours.
 
     Left out is what enters no equation: ``fc_core``, the column of the radial function that is zero everywhere, and
-    the bias of the attention's keys, which softmax takes away. The two maps of each gate become one.
+    the bias of the attention's keys, which softmax takes away. The two maps of each gate become one, and the bias of a
+    map of radial functions is the weight of the last radial feature, which is 1.
 
     Raises:
         CheckpointShapeError: a weight is missing, or there is one too many.
@@ -77,8 +78,9 @@ def rename_weights(theirs: Mapping[str, Tensor], source: str = "the checkpoint")
         ours[f"{name}.weight"], ours[f"{name}.bias"] = take(f"{source}.weight"), take(f"{source}.bias")
 
     def radial(name: str, source: str) -> None:
-        linear(name, source)
-        ours[f"{name}.weight"] = ours[f"{name}.weight"][:, 1:]
+        ours[f"{name}.weight"] = torch.cat(
+            [take(f"{source}.weight")[:, 1:], take(f"{source}.bias").unsqueeze(1)], dim=1
+        )
 
     def gated(name: str, value: str, gate: str) -> None:
         for part in ("weight", "bias"):

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 from torch_geometric.data import Data
 from torch_geometric.nn.inits import reset
 
 from torch_gptff.graph import structure_index
 from torch_gptff.models.base import EnergyModel
 from torch_gptff.models.config import GPTFFConfig
+from torch_gptff.models.geometry import Geometry, ranges_of_centres
 from torch_gptff.nn import (
     AngleConv,
     AtomConv,
     AtomwiseReadout,
-    BesselBasis,
     BlockLinear,
     BondConv,
     GlobalAttention,
@@ -25,61 +27,37 @@ from torch_gptff.nn import (
     HarmonicAngleConv,
     LocalAttention,
     PooledReadout,
-    make_envelope,
+    RadialFeatures,
 )
 
-
-@dataclass
-class Geometry:
-    """What the layers see of a graph's geometry: functions of bond lengths and of the angles between bonds.
-
-    Attributes:
-        edge_index: bonds, ``[2, E]``
-        radial: their radial functions, ``[E, R]``
-        envelope: ``[E]``
-        short: the bonds no longer than the angle cutoff, as columns of ``edge_index``, ``[S]``
-        short_edge_index: ``edge_index[:, short]``
-        short_radial: radial functions that end at the angle cutoff, ``[S, R]``
-        short_envelope: ``[S]``
-        angle_index: angles as pairs of positions in ``short``, ``[2, A]``; ``None`` with harmonic updates
-        direction: unit vectors of the short bonds, ``[S, 3]``
-        batch: the structure of every atom, ``[N]``
-        n_structures: their number ``B``
-    """
-
-    edge_index: Tensor
-    radial: Tensor
-    envelope: Tensor
-    short: Tensor
-    short_edge_index: Tensor
-    short_radial: Tensor
-    short_envelope: Tensor
-    angle_index: Tensor | None
-    direction: Tensor
-    batch: Tensor
-    n_structures: int
+MAX_BONDS = 3_000_000
 
 
 class GPTFFLayer(nn.Module):
-    """Angles update bonds, bonds update themselves and their atoms, and atoms attend to atoms."""
+    """Angles update bonds, bonds update themselves and their atoms, and atoms attend to atoms.
 
-    def __init__(self, config: GPTFFConfig) -> None:
+    Args:
+        config: of the model
+        num_features: number of radial features
+    """
+
+    def __init__(self, config: GPTFFConfig, num_features: int) -> None:
         super().__init__()
+        width, heads, dropout = config.channels, config.heads, config.dropout
         self.angle: AngleConv | HarmonicAngleConv = (
-            AngleConv(config.channels, config.num_radial)
+            AngleConv(width, num_features)
             if config.angle_update == "explicit"
-            else HarmonicAngleConv(config.channels, config.num_radial, config.degree)
+            else HarmonicAngleConv(width, num_features, config.degree)
         )
-        self.bond = BondConv(config.channels, config.num_radial)
-        self.atom = AtomConv(config.channels, config.num_radial)
+        self.bond = BondConv(width, num_features)
+        self.atom = AtomConv(width, num_features)
         self.transformer: GraphTransformer | None = None
         if config.transformer != "none":
-            width, heads, dropout = config.channels, config.heads, config.dropout
             self.is_global = config.transformer == "global"
             attention = (
                 GlobalAttention(width, heads, dropout)
                 if self.is_global
-                else LocalAttention(width, heads, config.num_radial, dropout)
+                else LocalAttention(width, heads, num_features, dropout)
             )
             self.transformer = GraphTransformer(attention, width, config.feedforward_channels, dropout)
             self.norm1 = nn.LayerNorm(width)
@@ -89,22 +67,50 @@ class GPTFFLayer(nn.Module):
         for module in self.children():
             reset(module)
 
-    def forward(self, x: Tensor, e: Tensor, g: Geometry) -> tuple[Tensor, Tensor]:
-        """Atom features ``[N, d]`` and bond features ``[E, d]``, updated."""
-        bonds = (x, g.short_edge_index, e[g.short])
-        angles = (
-            self.angle(*bonds, g.angle_index, g.short_radial, g.direction, g.short_envelope)
-            if g.angle_index is not None
-            else self.angle(*bonds, g.short_radial, g.direction, g.short_envelope)
-        )
-        e = e.index_add(0, g.short, angles)
-        e = e + self.bond(x, g.edge_index, e, g.radial, g.envelope)
-        x = x + self.atom(x, g.edge_index, e, g.radial, g.envelope)
+    def forward(
+        self, x: Tensor, e: list[Tensor], ranges: list[Geometry], batch: Tensor, n_structures: int
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Atom features ``[N, d]`` and the bond features of every range, ``[E, d]`` each, updated."""
+        e = [_recomputed(self.update_bonds, x, *both, of=ranges) for both in zip(e, ranges, strict=True)]
+        parts = [_recomputed(self.update_atoms, x, *both, of=ranges) for both in zip(e, ranges, strict=True)]
+        x = torch.cat(parts)
         if self.transformer is not None:
             x = self.norm1(x)
-            where = (g.batch, g.n_structures) if self.is_global else (g.edge_index, g.radial, g.envelope)
-            x = self.norm2(self.transformer(x, *where)) + x
+            if self.is_global:
+                x = self.norm2(self.transformer(x, batch, n_structures)) + x
+            else:
+                x = torch.cat([_recomputed(self.attend, x, part, of=ranges) for part in ranges])
         return x, e
+
+    def update_bonds(self, x: Tensor, e: Tensor, g: Geometry) -> Tensor:
+        """``e`` of one range, after the messages of its angles and of the atoms at its ends."""
+        pair = (x, x[g.atoms])
+        short = (pair, g.short_edge_index, e.index_select(0, g.short))
+        angles = (
+            self.angle(*short, g.angle_index, g.short_radial, g.direction)
+            if g.angle_index is not None
+            else self.angle(*short, g.short_radial, g.direction)
+        )
+        e = e.index_add(0, g.short, angles)
+        return e + self.bond(pair, g.edge_index, e, g.radial)
+
+    def update_atoms(self, x: Tensor, e: Tensor, g: Geometry) -> Tensor:
+        """``x`` of the centres of one range, after the messages of their bonds."""
+        centres = x[g.atoms]
+        return centres + self.atom((x, centres), g.edge_index, e, g.radial)
+
+    def attend(self, x: Tensor, g: Geometry) -> Tensor:
+        """``norm2(T(x)) + x`` of the centres of one range."""
+        assert self.transformer is not None
+        centres = x[g.atoms]
+        return self.norm2(self.transformer((x, centres), g.edge_index, g.radial)) + centres
+
+
+def _recomputed(update: Callable[..., Tensor], *inputs: Any, of: list[Geometry]) -> Tensor:
+    """Where there are several ranges, memory is short: what lies between inputs and result is not kept."""
+    if len(of) == 1:
+        return update(*inputs)
+    return checkpoint(update, *inputs, use_reentrant=False)
 
 
 class GPTFF(EnergyModel):
@@ -120,6 +126,10 @@ class GPTFF(EnergyModel):
     Args:
         config: the recommended model by default; :meth:`GPTFFConfig.v1` and :meth:`GPTFFConfig.v2` are the
             architectures of the published checkpoints
+
+    Attributes:
+        max_bonds: a graph with more bonds than this is computed a range of atoms at a time, in less memory and more
+            time; about 5 kB are needed for a bond otherwise
     """
 
     name = "gptff"
@@ -128,6 +138,7 @@ class GPTFF(EnergyModel):
         super().__init__()
         config = config or GPTFFConfig()
         self.config = config
+        self.max_bonds = MAX_BONDS
         self.cutoff = config.cutoff
         self.angle_cutoff = config.angle_cutoff if config.angle_update == "explicit" else None
         self.elements = frozenset(range(1, config.max_z + 1))
@@ -136,16 +147,15 @@ class GPTFF(EnergyModel):
         self.is_extensive = self.is_local
         self.is_smooth = config.envelope_exponent is not None
 
-        width, n_radial = config.channels, config.num_radial
-        self.bond_basis = BesselBasis(n_radial, config.cutoff)
-        self.angle_basis = BesselBasis(n_radial, config.angle_cutoff)
-        self.bond_envelope = make_envelope(config.envelope_exponent, config.cutoff)
-        self.angle_envelope = make_envelope(config.envelope_exponent, config.angle_cutoff)
+        width = config.channels
+        self.bond_features = RadialFeatures(config.num_radial, config.cutoff, config.envelope_exponent)
+        self.angle_features = RadialFeatures(config.num_radial, config.angle_cutoff, config.envelope_exponent)
+        num_features = self.bond_features.num_features
         self.embedding = nn.Embedding(config.max_z + 1, width)
-        self.lin_basis = nn.Linear(n_radial, width)
+        self.lin_basis = nn.Linear(num_features, width, bias=False)
         self.lin_bond = BlockLinear((width, width, width), width)
-        self.lin_radial = nn.Linear(n_radial, width)
-        self.layers = nn.ModuleList(GPTFFLayer(config) for _ in range(config.num_layers))
+        self.lin_radial = nn.Linear(num_features, width, bias=False)
+        self.layers = nn.ModuleList(GPTFFLayer(config, num_features) for _ in range(config.num_layers))
         self.readout = (AtomwiseReadout if config.readout == "atomwise" else PooledReadout)(width)
 
     def reset_parameters(self) -> None:
@@ -162,34 +172,37 @@ class GPTFF(EnergyModel):
         return self.readout.mlp(self._atom_features(graph, vectors)).to(torch.float64)
 
     def _atom_features(self, graph: Data, vectors: Tensor) -> Tensor:
-        geometry = self._geometry(graph, vectors)
+        batch, n_structures = structure_index(graph)
+        ranges = self._ranges(graph, vectors)
         x = self._embed_atoms(graph.z)
-        e = self._embed_bonds(x, geometry)
+        e = [self._embed_bonds(x, part) for part in ranges]
         for layer in self.layers:
-            x, e = layer(x, e, geometry)
+            x, e = layer(x, e, ranges, batch, n_structures)
         return x
 
-    def _geometry(self, graph: Data, vectors: Tensor) -> Geometry:
+    def _ranges(self, graph: Data, vectors: Tensor) -> list[Geometry]:
+        return [self._geometry(graph, vectors, *cut) for cut in ranges_of_centres(graph, self.max_bonds)]
+
+    def _geometry(self, graph: Data, vectors: Tensor, atoms: slice, bonds: slice, angles: slice) -> Geometry:
+        vectors = vectors[bonds]
         lengths = vectors.norm(dim=-1)
         is_short = lengths <= self.config.angle_cutoff
         angle_index = None
         if self.angle_cutoff is not None:
-            is_short = is_short.scatter(0, graph.angle_index.flatten(), True)
-            angle_index = (is_short.cumsum(0) - 1)[graph.angle_index]
+            angle_index = graph.angle_index[:, angles] - bonds.start
+            is_short = is_short.scatter(0, angle_index.flatten(), True)
+            angle_index = (is_short.cumsum(0) - 1)[angle_index]
         short = is_short.nonzero().squeeze(-1)
-        batch, n_structures = structure_index(graph)
+        short_vectors, short_lengths = vectors[short], lengths[short]
+        neighbour, centre = graph.edge_index[:, bonds]
         return Geometry(
-            edge_index=graph.edge_index,
-            radial=self.bond_basis(lengths),
-            envelope=self.bond_envelope(lengths),
+            atoms=atoms,
+            edge_index=torch.stack([neighbour, centre - atoms.start]),
+            radial=self.bond_features(lengths),
             short=short,
-            short_edge_index=graph.edge_index[:, short],
-            short_radial=self.angle_basis(lengths[short]),
-            short_envelope=self.angle_envelope(lengths[short]),
+            short_radial=self.angle_features(short_lengths),
+            direction=short_vectors / short_lengths.unsqueeze(-1),
             angle_index=angle_index,
-            direction=vectors[short] / lengths[short].unsqueeze(-1),
-            batch=batch,
-            n_structures=n_structures,
         )
 
     def _embed_atoms(self, z: Tensor) -> Tensor:
@@ -201,12 +214,13 @@ class GPTFF(EnergyModel):
         return x
 
     def _embed_bonds(self, x: Tensor, g: Geometry) -> Tensor:
-        """``e_ij = W [x_i ‖ x_j ‖ W_b b_ij] ⊙ W_r b_ij u(r_ij)``."""
+        """``e_ij = W [x_i ‖ x_j ‖ W_b b_ij] ⊙ W_r b_ij``."""
         neighbour, centre = g.edge_index
         w_centre, w_neighbour, w_basis = self.lin_bond.split()
-        x_centre, x_neighbour = F.linear(x, w_centre, self.lin_bond.bias), F.linear(x, w_neighbour)
-        e = x_centre[centre] + x_neighbour[neighbour] + F.linear(self.lin_basis(g.radial), w_basis)
-        return e * self.lin_radial(g.radial) * g.envelope.unsqueeze(-1)
+        x_centre = F.linear(x[g.atoms], w_centre, self.lin_bond.bias).index_select(0, centre)
+        x_neighbour = F.linear(x, w_neighbour).index_select(0, neighbour)
+        e = x_centre + x_neighbour + F.linear(g.radial, w_basis @ self.lin_basis.weight)
+        return e * self.lin_radial(g.radial)
 
     def __repr__(self) -> str:
         n_parameters = sum(parameter.numel() for parameter in self.parameters())

@@ -7,7 +7,7 @@ from torch_gptff.nn.element_energies import ElementEnergies
 from torch_gptff.nn.envelope import NoEnvelope, PolynomialEnvelope, make_envelope
 from torch_gptff.nn.harmonic_angle_conv import HarmonicAngleConv, legendre_sums
 from torch_gptff.nn.linear import BlockLinear, GatedLinear
-from torch_gptff.nn.radial import BesselBasis
+from torch_gptff.nn.radial import BesselBasis, RadialFeatures
 from torch_gptff.nn.readout import AtomwiseReadout, PooledReadout, Readout, sum_by_structure
 from torch_gptff.nn.spherical_harmonics import spherical_harmonics
 from torch_gptff.nn.transformer import GlobalAttention, GraphTransformer, LocalAttention
@@ -28,6 +28,7 @@ __all__ = [
     "NoEnvelope",
     "PolynomialEnvelope",
     "PooledReadout",
+    "RadialFeatures",
     "Readout",
     "legendre_sums",
     "make_envelope",

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn import Linear
 from torch_geometric.nn import MessagePassing
+from torch_geometric.typing import PairTensor
 
 from torch_gptff.graph.geometry import COSINE_SCALE
 from torch_gptff.nn.linear import BlockLinear, GatedLinear
@@ -17,8 +18,8 @@ class AngleConv(MessagePassing):
 
     .. math::
         h_{ijk} &= swish(W [x_i ‖ x_j ‖ x_k ‖ e_{ij} ‖ e_{ik}]) \\
-        \Delta e_{ij} &= W_j t_{ij}\, u(r_{ij}) \odot \sum_k \sigma(W_1 h_{ijk}) \odot swish(W_2 h_{ijk})
-            \odot W_k t_{ik}\, u(r_{ik}) \odot W_a \cos\theta_{jik}
+        \Delta e_{ij} &= W_j t_{ij} \odot \sum_k \sigma(W_1 h_{ijk}) \odot swish(W_2 h_{ijk})
+            \odot W_k t_{ik} \odot W_a \cos\theta_{jik}
 
     The argument of :math:`h` is taken as a sum :math:`p_{ij} + q_{ik}` of what either bond gives to it, and the sum
     over :math:`k` is one fused operator, :func:`torch_gptff.ops.angle_sum`. With ``fuse = False``, and when PyG
@@ -26,12 +27,12 @@ class AngleConv(MessagePassing):
 
     Args:
         channels: width ``d`` of atom and bond features
-        num_radial: number of radial functions ``R``
+        num_radial: number ``R`` of radial features, see :class:`~torch_gptff.nn.RadialFeatures`
 
     Shapes:
-        - x ``[N, d]``; edge_index ``[2, E]`` (neighbour, centre), edge_attr ``[E, d]``, radial ``[E, R]``,
-          unit vectors direction ``[E, 3]`` and envelope ``[E]`` of the bonds that form angles; angle_index ``[2, A]``
-          (the updated bond ``ij``, the other bond ``ik``)
+        - x ``[N, d]``, or a pair of the neighbours' ``[N, d]`` and the centres' ``[M, d]``; of the bonds that form
+          angles, edge_index ``[2, E]`` (neighbour, centre), edge_attr ``[E, d]``, radial ``[E, R]`` and unit vectors
+          direction ``[E, 3]``; angle_index ``[2, A]`` (the updated bond ``ij``, the other bond ``ik``)
         - returns what is to be added to ``edge_attr``, ``[E, d]``
     """
 
@@ -42,8 +43,8 @@ class AngleConv(MessagePassing):
         self.num_radial = num_radial
         self.lin_full = BlockLinear((channels,) * 5, channels)
         self.lin_gated = GatedLinear(channels, channels)
-        self.lin_radial_j = Linear(num_radial, channels)
-        self.lin_radial_k = Linear(num_radial, channels)
+        self.lin_radial_j = Linear(num_radial, channels, bias=False)
+        self.lin_radial_k = Linear(num_radial, channels, bias=False)
         self.lin_angle = Linear(1, channels)
 
     def reset_parameters(self) -> None:
@@ -53,21 +54,21 @@ class AngleConv(MessagePassing):
 
     def forward(
         self,
-        x: Tensor,
+        x: Tensor | PairTensor,
         edge_index: Tensor,
         edge_attr: Tensor,
         angle_index: Tensor,
         radial: Tensor,
         direction: Tensor,
-        envelope: Tensor,
     ) -> Tensor:
         neighbour, centre = edge_index
-        envelope = envelope.unsqueeze(-1)
+        x_neighbour, x_centre = (x, x) if isinstance(x, Tensor) else x
         w_i, w_j, w_k, w_ij, w_ik = self.lin_full.split()
-        x_centre, x_first, x_second = F.linear(x, w_i, self.lin_full.bias), F.linear(x, w_j), F.linear(x, w_k)
-        p = x_centre[centre] + x_first[neighbour] + F.linear(edge_attr, w_ij)
-        q = x_second[neighbour] + F.linear(edge_attr, w_ik)
-        k = self.lin_radial_k(radial) * envelope
+        p_centre = F.linear(x_centre, w_i, self.lin_full.bias).index_select(0, centre)
+        p_neighbour = F.linear(x_neighbour, w_j).index_select(0, neighbour)
+        p = p_centre + p_neighbour + F.linear(edge_attr, w_ij)
+        q = F.linear(x_neighbour, w_k).index_select(0, neighbour) + F.linear(edge_attr, w_ik)
+        k = self.lin_radial_k(radial)
         if self.fuse and not self.explain:
             inputs = Inputs(
                 p,
@@ -82,7 +83,7 @@ class AngleConv(MessagePassing):
             update = angle_sum(inputs, angle_index)
         else:
             update = self.propagate(angle_index, p=p, q=q, k=k, direction=direction)
-        return update * self.lin_radial_j(radial) * envelope
+        return update * self.lin_radial_j(radial)
 
     def message(self, p_i: Tensor, q_j: Tensor, k_j: Tensor, direction_i: Tensor, direction_j: Tensor) -> Tensor:
         h = F.silu(p_i + q_j)

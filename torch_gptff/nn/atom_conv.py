@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn import Linear
 from torch_geometric.nn import MessagePassing
+from torch_geometric.typing import PairTensor
 
 from torch_gptff.nn.linear import BlockLinear, GatedLinear
 from torch_gptff.ops.gated_edges import atom_message, atom_update, can_fuse
@@ -16,16 +17,16 @@ class AtomConv(MessagePassing):
 
     .. math::
         g_{ij} &= swish(W [x_i ‖ x_j ‖ e_{ij}]) \\
-        \Delta x_i &= \sum_j swish(W_1 g_{ij}) \odot \sigma(W_2 g_{ij}) \odot W_r b_{ij}\, u(r_{ij})
+        \Delta x_i &= \sum_j swish(W_1 g_{ij}) \odot \sigma(W_2 g_{ij}) \odot W_r b_{ij}
 
     Args:
         channels: width ``d`` of atom and bond features
-        num_radial: number of radial functions ``R``
+        num_radial: number ``R`` of radial features, see :class:`~torch_gptff.nn.RadialFeatures`
 
     Shapes:
-        - x ``[N, d]``, edge_index ``[2, E]`` (neighbour, centre), edge_attr ``[E, d]``, radial ``[E, R]``,
-          envelope ``[E]``
-        - returns what is to be added to ``x``, ``[N, d]``
+        - x ``[N, d]``, or a pair of the neighbours' ``[N, d]`` and the centres' ``[M, d]``; edge_index ``[2, E]``
+          (neighbour, centre); edge_attr ``[E, d]``; radial ``[E, R]``
+        - returns what is to be added to the centres' ``x``, ``[N, d]`` or ``[M, d]``
     """
 
     def __init__(self, channels: int, num_radial: int) -> None:
@@ -35,7 +36,7 @@ class AtomConv(MessagePassing):
         self.num_radial = num_radial
         self.lin_full = BlockLinear((channels, channels, channels), 2 * channels)
         self.lin_gated = GatedLinear(2 * channels, channels)
-        self.lin_radial = Linear(num_radial, channels)
+        self.lin_radial = Linear(num_radial, channels, bias=False)
 
     def reset_parameters(self) -> None:
         super().reset_parameters()
@@ -43,10 +44,11 @@ class AtomConv(MessagePassing):
         self.lin_gated.reset_parameters()
         self.lin_radial.reset_parameters()
 
-    def forward(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, radial: Tensor, envelope: Tensor) -> Tensor:
+    def forward(self, x: Tensor | PairTensor, edge_index: Tensor, edge_attr: Tensor, radial: Tensor) -> Tensor:
+        x_neighbour, x_centre = (x, x) if isinstance(x, Tensor) else x
         w_centre, w_neighbour, w_bond = self.lin_full.split()
-        a, b = F.linear(x, w_centre, self.lin_full.bias), F.linear(x, w_neighbour)
-        weight = self.lin_radial(radial) * envelope.unsqueeze(-1)
+        a, b = F.linear(x_centre, w_centre, self.lin_full.bias), F.linear(x_neighbour, w_neighbour)
+        weight = self.lin_radial(radial)
         w_gate, b_gate = self.lin_gated.weight, self.lin_gated.bias
         if self.fuse and not self.explain and can_fuse(edge_attr, [w_bond, w_gate, b_gate]):
             return atom_update(a, b, edge_attr, weight, w_bond, w_gate, b_gate, edge_index)

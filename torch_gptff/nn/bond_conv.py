@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn import Linear
 from torch_geometric.nn import MessagePassing
+from torch_geometric.typing import PairTensor
 
 from torch_gptff.nn.linear import BlockLinear
 from torch_gptff.ops.gated_edges import bond_message, bond_update, can_fuse
@@ -16,15 +17,15 @@ class BondConv(MessagePassing):
 
     .. math::
         s_{ij} &= swish(W_1 [x_i ‖ x_j ‖ e_{ij}]) \odot \sigma(W_2 [x_i ‖ x_j ‖ e_{ij}]) \\
-        \Delta e_{ij} &= swish(W_3 s_{ij}) \odot W_r b_{ij}\, u(r_{ij})
+        \Delta e_{ij} &= swish(W_3 s_{ij}) \odot W_r b_{ij}
 
     Args:
         channels: width ``d`` of atom and bond features
-        num_radial: number of radial functions ``R``
+        num_radial: number ``R`` of radial features, see :class:`~torch_gptff.nn.RadialFeatures`
 
     Shapes:
-        - x ``[N, d]``, edge_index ``[2, E]`` (neighbour, centre), edge_attr ``[E, d]``, radial ``[E, R]``,
-          envelope ``[E]``
+        - x ``[N, d]``, or a pair of the neighbours' ``[N, d]`` and the centres' ``[M, d]``; edge_index ``[2, E]``
+          (neighbour, centre); edge_attr ``[E, d]``; radial ``[E, R]``
         - returns what is to be added to ``edge_attr``, ``[E, d]``
     """
 
@@ -35,7 +36,7 @@ class BondConv(MessagePassing):
         self.num_radial = num_radial
         self.lin_gated = BlockLinear((channels, channels, channels), 2 * channels)
         self.lin_out = Linear(channels, channels)
-        self.lin_radial = Linear(num_radial, channels)
+        self.lin_radial = Linear(num_radial, channels, bias=False)
 
     def reset_parameters(self) -> None:
         super().reset_parameters()
@@ -43,10 +44,11 @@ class BondConv(MessagePassing):
         self.lin_out.reset_parameters()
         self.lin_radial.reset_parameters()
 
-    def forward(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, radial: Tensor, envelope: Tensor) -> Tensor:
+    def forward(self, x: Tensor | PairTensor, edge_index: Tensor, edge_attr: Tensor, radial: Tensor) -> Tensor:
+        x_neighbour, x_centre = (x, x) if isinstance(x, Tensor) else x
         w_centre, w_neighbour, w_bond = self.lin_gated.split()
-        a, b = F.linear(x, w_centre, self.lin_gated.bias), F.linear(x, w_neighbour)
-        weight = self.lin_radial(radial) * envelope.unsqueeze(-1)
+        a, b = F.linear(x_centre, w_centre, self.lin_gated.bias), F.linear(x_neighbour, w_neighbour)
+        weight = self.lin_radial(radial)
         w_out, b_out = self.lin_out.weight, self.lin_out.bias
         if self.fuse and not self.explain and can_fuse(edge_attr, [w_bond, w_out, b_out]):
             return bond_update(a, b, edge_attr, weight, w_bond, w_out, b_out, edge_index)

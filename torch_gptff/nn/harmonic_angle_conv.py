@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn import Linear
 from torch_geometric.nn import MessagePassing
+from torch_geometric.typing import PairTensor
 from torch_geometric.utils import to_dense_batch
 
 from torch_gptff.nn.linear import BlockLinear, GatedLinear
@@ -19,10 +20,10 @@ class HarmonicAngleConv(MessagePassing):
     What a third atom says to a bond is a vector of its own bond, times Legendre polynomials of the angle between them:
 
     .. math::
-        q_{ik} &= swish(W_1 [x_k ‖ e_{ik}]) \odot \sigma(W_2 [x_k ‖ e_{ik}]) \odot W_k t_{ik}\, u(r_{ik}) \\
+        q_{ik} &= swish(W_1 [x_k ‖ e_{ik}]) \odot \sigma(W_2 [x_k ‖ e_{ik}]) \odot W_k t_{ik} \\
         a_{ij}^l &= \sum_{k \ne j} q_{ik} P_l(\cos\theta_{jik}) \\
         \Delta e_{ij} &= swish(W [a_{ij}^0 ‖ \dots ‖ a_{ij}^L]) \odot \sigma(W_g [x_i ‖ x_j ‖ e_{ij}])
-            \odot W_j t_{ij}\, u(r_{ij})
+            \odot W_j t_{ij}
 
     By the addition theorem of the spherical harmonics, the sum over the third atoms is taken once for each centre:
 
@@ -32,12 +33,13 @@ class HarmonicAngleConv(MessagePassing):
 
     Args:
         channels: width ``d`` of atom and bond features
-        num_radial: number of radial functions ``R``
+        num_radial: number ``R`` of radial features, see :class:`~torch_gptff.nn.RadialFeatures`
         degree: the highest ``l``, at most 3
 
     Shapes:
-        - x ``[N, d]``, edge_index ``[2, E]`` (neighbour, centre; ascending by centre), edge_attr ``[E, d]``,
-          radial ``[E, R]``, unit vectors direction ``[E, 3]``, envelope ``[E]``
+        - x ``[N, d]``, or a pair of the neighbours' ``[N, d]`` and the centres' ``[M, d]``; edge_index ``[2, E]``
+          (neighbour, centre; ascending by centre); edge_attr ``[E, d]``; radial ``[E, R]``; unit vectors direction
+          ``[E, 3]``
         - returns what is to be added to ``edge_attr``, ``[E, d]``
     """
 
@@ -49,8 +51,8 @@ class HarmonicAngleConv(MessagePassing):
         self.lin_third = GatedLinear(2 * channels, channels)
         self.lin_gate = BlockLinear((channels, channels, channels), channels)
         self.lin_mix = Linear((degree + 1) * channels, channels, bias=False)
-        self.lin_radial_j = Linear(num_radial, channels)
-        self.lin_radial_k = Linear(num_radial, channels)
+        self.lin_radial_j = Linear(num_radial, channels, bias=False)
+        self.lin_radial_k = Linear(num_radial, channels, bias=False)
 
     def reset_parameters(self) -> None:
         super().reset_parameters()
@@ -59,25 +61,24 @@ class HarmonicAngleConv(MessagePassing):
 
     def forward(
         self,
-        x: Tensor,
+        x: Tensor | PairTensor,
         edge_index: Tensor,
         edge_attr: Tensor,
         radial: Tensor,
         direction: Tensor,
-        envelope: Tensor,
     ) -> Tensor:
         neighbour, centre = edge_index
-        envelope = envelope.unsqueeze(-1)
-        third = torch.cat([x.index_select(0, neighbour), edge_attr], dim=-1)
-        q = self.lin_third(third) * self.lin_radial_k(radial) * envelope
-        angles = legendre_sums(q, direction, centre, len(x), self.degree)
+        x_neighbour, x_centre = (x, x) if isinstance(x, Tensor) else x
+        third = torch.cat([x_neighbour.index_select(0, neighbour), edge_attr], dim=-1)
+        q = self.lin_third(third) * self.lin_radial_k(radial)
+        angles = legendre_sums(q, direction, centre, len(x_centre), self.degree)
         w_centre, w_neighbour, w_bond = self.lin_gate.split()
         gate = self.edge_updater(
             edge_index,
-            x=(F.linear(x, w_neighbour), F.linear(x, w_centre, self.lin_gate.bias)),
+            x=(F.linear(x_neighbour, w_neighbour), F.linear(x_centre, w_centre, self.lin_gate.bias)),
             edge_attr=F.linear(edge_attr, w_bond),
         )
-        return F.silu(self.lin_mix(angles)) * gate * self.lin_radial_j(radial) * envelope
+        return F.silu(self.lin_mix(angles)) * gate * self.lin_radial_j(radial)
 
     def edge_update(self, x_i: Tensor, x_j: Tensor, edge_attr: Tensor) -> Tensor:
         return torch.sigmoid(x_i + x_j + edge_attr)
@@ -87,7 +88,7 @@ class HarmonicAngleConv(MessagePassing):
 
 
 def legendre_sums(q: Tensor, direction: Tensor, centre: Tensor, n_atoms: int, degree: int) -> Tensor:
-    r""":math:`\sum_{k \ne j} q_{ik} P_l(\hat r_{ij} \cdot \hat r_{ik})` for every bond and every ``l`` up to ``degree``.
+    r""":math:`\sum_{k \ne j} q_{ik} P_l(\hat r_{ij} \cdot \hat r_{ik})` for every bond and every ``l``.
 
     Args:
         q: a vector of every bond, ``[E, d]``

@@ -1,4 +1,4 @@
-"""Radial bases."""
+"""Radial functions."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import math
 
 import torch
 from torch import Tensor, nn
+
+from torch_gptff.nn.envelope import make_envelope
 
 
 class BesselBasis(nn.Module):
@@ -35,3 +37,30 @@ class BesselBasis(nn.Module):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(num_radial={self.num_radial}, cutoff={self.cutoff})"
+
+
+class RadialFeatures(nn.Module):
+    r"""What a layer sees of a bond's length: Bessel functions under an envelope, and the envelope itself.
+
+    .. math::
+        [\phi_1(r)\, u(r) ‖ \dots ‖ \phi_N(r)\, u(r) ‖ u(r)]
+
+    A linear map of these without a bias is a linear map of the functions with one, under the envelope, so that all of
+    it vanishes at the cutoff. Without an envelope the last feature is 1 and its weights are the bias.
+
+    Args:
+        num_radial: how many Bessel functions, ``N``
+        cutoff: Å
+        envelope_exponent: of the :class:`~torch_gptff.nn.PolynomialEnvelope`; ``None`` for no envelope
+    """
+
+    def __init__(self, num_radial: int, cutoff: float, envelope_exponent: int | None) -> None:
+        super().__init__()
+        self.num_features = num_radial + 1
+        self.basis = BesselBasis(num_radial, cutoff)
+        self.envelope = make_envelope(envelope_exponent, cutoff)
+
+    def forward(self, r: Tensor) -> Tensor:
+        """Distances in Å, ``[E]``, to features, ``[E, num_radial + 1]``, the last of which is the envelope."""
+        envelope = self.envelope(r).unsqueeze(-1)
+        return torch.cat([self.basis(r) * envelope, envelope], dim=-1)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.nn import MessagePassing
 from torch_geometric.nn.inits import reset
+from torch_geometric.typing import PairTensor
 from torch_geometric.utils import to_dense_batch
 
 
@@ -61,12 +62,13 @@ class LocalAttention(MessagePassing):
         W_v x_j, \qquad s_{ij} = \frac{(W_q x_i) \cdot (W_k x_j)}{\sqrt{d_h}} + W_b b_{ij}
 
     with the envelope :math:`u_{ij} = u(r_{ij})` (1 for the atom itself) inside the softmax, so that a neighbour's
-    share fades to nothing as it leaves, and a bias of every head from the radial functions :math:`b_{ij}`.
+    share fades to nothing as it leaves, and a bias of every head from the radial features :math:`b_{ij}`, the last of
+    which is the envelope.
 
     Args:
         channels: width ``d``
         heads: number of heads; divides ``channels``
-        num_radial: number of radial functions ``R``
+        num_radial: number ``R`` of radial features, see :class:`~torch_gptff.nn.RadialFeatures`
         dropout: of the attention weights, in training
     """
 
@@ -78,34 +80,45 @@ class LocalAttention(MessagePassing):
         self.lin_key = nn.Linear(channels, channels, bias=False)
         self.lin_value = nn.Linear(channels, channels)
         self.lin_out = nn.Linear(channels, channels)
-        self.lin_bias = nn.Linear(num_radial, heads)
+        self.lin_bias = nn.Linear(num_radial, heads, bias=False)
 
     def reset_parameters(self) -> None:
         super().reset_parameters()
         for linear in (self.lin_query, self.lin_key, self.lin_value, self.lin_out, self.lin_bias):
             linear.reset_parameters()
 
-    def forward(self, x: Tensor, edge_index: Tensor, radial: Tensor, envelope: Tensor) -> Tensor:
-        """``x [N, d]``, ``edge_index [2, E]``, ``radial [E, R]``, ``envelope [E]`` to ``[N, d]``."""
-        query, key, value = (
-            linear(x).unflatten(-1, (self.heads, -1)) for linear in (self.lin_query, self.lin_key, self.lin_value)
-        )
+    def forward(self, x: Tensor | PairTensor, edge_index: Tensor, radial: Tensor) -> Tensor:
+        """``x [N, d]``, or neighbours ``[N, d]`` and centres ``[M, d]``; ``edge_index [2, E]``, ``radial [E, R]``."""
+        x_neighbour, x_centre = (x, x) if isinstance(x, Tensor) else x
+        query = self._by_head(self.lin_query, x_centre)
         query = query / math.sqrt(query.size(-1))
+        key, value = self._by_head(self.lin_key, x_neighbour), self._by_head(self.lin_value, x_neighbour)
+        own_key, own_value = (
+            (key, value)
+            if x_centre is x_neighbour
+            else (self._by_head(self.lin_key, x_centre), self._by_head(self.lin_value, x_centre))
+        )
         neighbour, centre = edge_index
-        to_itself = (query * key).sum(dim=-1)  # [N, H]
-        to_others = (query[centre] * key[neighbour]).sum(dim=-1) + self.lin_bias(radial)  # [E, H]
+        to_itself = (query * own_key).sum(dim=-1)  # [M, H]
+        to_others = query.index_select(0, centre) * key.index_select(0, neighbour)
+        to_others = to_others.sum(dim=-1) + self.lin_bias(radial)  # [E, H]
         highest = to_itself.detach().scatter_reduce(
             0, centre.unsqueeze(-1).expand_as(to_others), to_others.detach(), "amax"
         )
         own = (to_itself - highest).exp()
-        others = (to_others - highest[centre]).exp() * envelope.unsqueeze(-1)
+        others = (to_others - highest.index_select(0, centre)).exp() * radial[:, -1:]
         total = own.index_add(0, centre, others)
-        own, others = (F.dropout(share, self.dropout, self.training) for share in (own / total, others / total[centre]))
-        mixed = own.unsqueeze(-1) * value + self.propagate(edge_index, value=value, share=others)
+        own, others = own / total, others / total.index_select(0, centre)
+        own, others = (F.dropout(share, self.dropout, self.training) for share in (own, others))
+        mixed = own.unsqueeze(-1) * own_value
+        mixed = mixed + self.propagate(edge_index, value=value, share=others, size=(len(value), len(own)))
         return self.lin_out(mixed.flatten(1))
 
     def message(self, value_j: Tensor, share: Tensor) -> Tensor:
         return value_j * share.unsqueeze(-1)
+
+    def _by_head(self, linear: nn.Linear, x: Tensor) -> Tensor:
+        return linear(x).unflatten(-1, (self.heads, -1))
 
 
 class GraphTransformer(nn.Module):
@@ -137,7 +150,8 @@ class GraphTransformer(nn.Module):
         for module in (self.attention, self.norm1, self.norm2, self.lin1, self.lin2):
             reset(module)
 
-    def forward(self, x: Tensor, *where: Tensor | int) -> Tensor:
-        """Atom features ``[N, d]`` and what the attention takes after them, to ``[N, d]``."""
-        x = self.norm1(x + self.dropout(self.attention(x, *where)))
+    def forward(self, x: Tensor | PairTensor, *where: Tensor | int) -> Tensor:
+        """Atom features and what the attention takes after them, to the same for the atoms that attend."""
+        attending = x if isinstance(x, Tensor) else x[1]
+        x = self.norm1(attending + self.dropout(self.attention(x, *where)))
         return self.norm2(x + self.dropout(self.lin2(self.dropout(F.gelu(self.lin1(x))))))

@@ -22,7 +22,7 @@ class _Angles(ctypes.Structure):
 class _Edges(ctypes.Structure):
     _fields_ = [
         ("count", ctypes.c_int64),
-        ("atoms", ctypes.c_int64),
+        ("neighbours", ctypes.c_int64),
         ("centre", ctypes.c_void_p),
         ("neighbour", ctypes.c_void_p),
     ]
@@ -72,7 +72,7 @@ def edges_forward(name: str, x: tuple[Tensor, ...], parameters: tuple[Tensor, ..
     a, _, e, _ = x
     out = e.new_zeros(len(a) if name == "atom_update" else len(e), e.size(1))
     forward = getattr(_kernels(e), f"{name}_forward")
-    forward(_rows(x), *map(_pointer, parameters), _edges(index, len(a)), _pointer(out), _threads())
+    forward(_rows(x), *map(_pointer, parameters), _edges(index, len(x[1])), _pointer(out), _threads())
     return out
 
 
@@ -89,7 +89,7 @@ def edges_backward(
         _pointer(dout),
         _rows(x),
         *map(_pointer, parameters),
-        _edges(index, len(a)),
+        _edges(index, len(b)),
         _rows(gradients),
         _threads(),
     )
@@ -122,8 +122,8 @@ def _angles(index: Tensor) -> ctypes._Pointer:
     return ctypes.pointer(_Angles(index.size(1), index[0].data_ptr(), index[1].data_ptr()))
 
 
-def _edges(index: Tensor, n_atoms: int) -> ctypes._Pointer:
-    return ctypes.pointer(_Edges(index.size(1), n_atoms, index[1].data_ptr(), index[0].data_ptr()))
+def _edges(index: Tensor, n_neighbours: int) -> ctypes._Pointer:
+    return ctypes.pointer(_Edges(index.size(1), n_neighbours, index[1].data_ptr(), index[0].data_ptr()))
 
 
 def _rows(values: tuple[Tensor, ...]) -> ctypes._Pointer:

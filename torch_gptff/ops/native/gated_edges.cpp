@@ -6,7 +6,7 @@
 constexpr int D = CHANNELS, BLOCK = 4 * ROWS;  // bonds in a block
 
 struct Edges {
-    int64_t count, atoms;
+    int64_t count, neighbours;
     const int64_t *centre, *neighbour;
 };
 struct Inputs {  // row-major; see gated_edges.py
@@ -104,7 +104,7 @@ extern "C" void atom_update_backward(
     const Inputs &x = *inputs;
     const Outputs &d = *gradients;
     const std::vector<real> edge_t = transpose(w_edge, 2 * D, D), gate_t = transpose(w_gate, 2 * D, 2 * D);
-    SharedRows db(d.b, edges->atoms * 2 * D, threads);
+    SharedRows db(d.b, edges->neighbours * 2 * D, threads);
     in_parallel(edges->count, edges->centre, edges->centre, threads, [&](int range, int64_t start, int64_t end) {
         Block block;
         alignas(64) real sigma[BLOCK * 2 * D], y[BLOCK * 2 * D] = {}, dz[BLOCK * 2 * D];
@@ -172,7 +172,7 @@ extern "C" void bond_update_backward(
     const Inputs &x = *inputs;
     const Outputs &d = *gradients;
     const std::vector<real> edge_t = transpose(w_edge, 2 * D, D), out_t = transpose(w_out, D, D);
-    SharedRows db(d.b, edges->atoms * 2 * D, threads);
+    SharedRows db(d.b, edges->neighbours * 2 * D, threads);
     in_parallel(edges->count, edges->centre, edges->centre, threads, [&](int range, int64_t start, int64_t end) {
         Block block;
         alignas(64) real t[BLOCK * D] = {}, o[BLOCK * D], dt[BLOCK * D], dz[BLOCK * 2 * D] = {};

@@ -1,0 +1,72 @@
+"""What the layers of GPTFF see of a graph, whole or a range of centres at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+
+
+@dataclass
+class Geometry:
+    """The bonds and angles of a range of centres, with the functions of lengths that do not change from layer to layer.
+
+    Everything a layer adds to bonds and atoms is a sum over the bonds of one centre, so that ranges of centres can be
+    computed one after another.
+
+    Attributes:
+        atoms: the centres, a range of all atoms
+        edge_index: their bonds, ``[2, E]``; row 0 the neighbour among all atoms, row 1 the centre, counted from the
+            first of ``atoms``
+        radial: radial features of the bonds, ``[E, R]``
+        short: the bonds no longer than the angle cutoff, as columns of ``edge_index``, ``[S]``
+        short_radial: radial features that end at the angle cutoff, ``[S, R]``
+        direction: unit vectors of the short bonds, ``[S, 3]``
+        angle_index: angles as pairs of positions in ``short``, ``[2, A]``; ``None`` for a model without
+    """
+
+    atoms: slice
+    edge_index: Tensor
+    radial: Tensor
+    short: Tensor
+    short_radial: Tensor
+    direction: Tensor
+    angle_index: Tensor | None
+
+    @property
+    def short_edge_index(self) -> Tensor:
+        return self.edge_index[:, self.short]
+
+
+def ranges_of_centres(graph: Data, max_bonds: int) -> list[tuple[slice, slice, slice]]:
+    """Cut a graph into ranges of atoms of at most ``max_bonds`` bonds each (or of one atom), bonds and angles likewise.
+
+    Args:
+        graph: with bonds ascending by centre, and angles by their first bond
+        max_bonds: in one range
+
+    Returns:
+        the atoms, bonds and angles of every range
+    """
+    n_atoms, n_bonds = len(graph.z), graph.edge_index.size(1)
+    n_angles = 0 if graph.get("angle_index") is None else graph.angle_index.size(1)
+    if n_bonds <= max_bonds:
+        return [(slice(0, n_atoms), slice(0, n_bonds), slice(0, n_angles))]
+    atoms = torch.arange(n_atoms + 1, device=graph.z.device)
+    ends = torch.searchsorted(graph.edge_index[1].contiguous(), atoms).tolist()  # of the bonds before each atom
+    cuts = [0]
+    for atom in range(1, n_atoms):
+        if ends[atom + 1] - ends[cuts[-1]] > max_bonds:
+            cuts.append(atom)
+    cuts.append(n_atoms)
+    bonds = [ends[cut] for cut in cuts]
+    angles = [0] * len(cuts)
+    if n_angles:
+        limits = torch.tensor(bonds, device=graph.z.device)
+        angles = torch.searchsorted(graph.angle_index[0].contiguous(), limits).tolist()
+    return [
+        tuple(slice(at[n], at[n + 1]) for at in (cuts, bonds, angles))  # type: ignore[misc]
+        for n in range(len(cuts) - 1)
+    ]

@@ -1,0 +1,59 @@
+"""Does molecular dynamics keep its energy? NVE of 64 silicon atoms at 600 K with a step of 1 fs.
+
+    python benchmarks/conservation.py gptff-v1 gptff-v2 random
+
+prints, for every model, the drift of the total energy (slope of a straight line) and the rms about it, after the first
+half picosecond. ``random`` is the recommended architecture with random weights; a path is a checkpoint.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+import torch
+from ase import units
+from ase.build import bulk
+from ase.md.velocitydistribution import Stationary, thermalize_momenta
+from ase.md.verlet import VelocityVerlet
+from rich.console import Console
+from rich.table import Table
+
+from torch_gptff import GPTFF, GPTFFCalculator, Potential, load_pretrained
+
+EQUILIBRATION_FS = 500
+
+
+def total_energies(potential: Potential, steps: int, dtype: torch.dtype) -> np.ndarray:
+    """Total energy in meV/atom after every step of 1 fs."""
+    atoms = bulk("Si", cubic=True) * 2
+    atoms.calc = GPTFFCalculator(potential, dtype=dtype)
+    thermalize_momenta(atoms, temperature_K=2 * 600, rng=np.random.default_rng(0))  # half of it goes to the bonds
+    Stationary(atoms)
+    energies: list[float] = []
+    dynamics = VelocityVerlet(atoms, timestep=units.fs)
+    dynamics.attach(lambda: energies.append(1000 * atoms.get_total_energy() / len(atoms)))
+    dynamics.run(steps)
+    return np.array(energies)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="+", help="a name, a path, or 'random'")
+    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
+    options = parser.parse_args()
+    table = Table("model", "drift, meV/atom/ps", "rms about it, meV/atom", title=f"NVE, {options.steps} steps of 1 fs")
+    for name in options.models:
+        torch.manual_seed(0)
+        potential = Potential(GPTFF()) if name == "random" else load_pretrained(name)
+        energies = total_energies(potential, options.steps, getattr(torch, options.dtype))[EQUILIBRATION_FS:]
+        picoseconds = np.arange(len(energies)) / 1000
+        line = np.polyfit(picoseconds, energies, 1)
+        rms = np.std(energies - np.polyval(line, picoseconds))
+        table.add_row(name, f"{line[0]:+.4f}", f"{rms:.4f}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

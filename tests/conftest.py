@@ -1,0 +1,26 @@
+"""Fixtures that every test may ask for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of published checkpoints, golden values and DFT data."""
+    folder = os.environ.get("TORCH_GPTFF_DATA")
+    if not folder:
+        pytest.skip("TORCH_GPTFF_DATA is not set: it names the folder of published checkpoints and DFT data")
+    path = Path(folder)
+    if not (path / "pretrained").is_dir():
+        pytest.fail(f"TORCH_GPTFF_DATA={folder} has no folder pretrained/")
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)

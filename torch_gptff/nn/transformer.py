@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.nn import MessagePassing
 from torch_geometric.nn.inits import reset
 from torch_geometric.typing import PairTensor
 from torch_geometric.utils import to_dense_batch
+
+from torch_gptff.ops.attention import attention
 
 
 class GlobalAttention(nn.Module):
@@ -44,11 +45,8 @@ class GlobalAttention(nn.Module):
         """Atom features ``[N, d]`` and the structure of each, ascending, ``[N]``, to ``[N, d]``."""
         dense, present = to_dense_batch(x, batch, batch_size=n_structures)  # [B, M, d], [B, M]
         query, key, value = (self._by_head(linear(dense)) for linear in (self.lin_query, self.lin_key, self.lin_value))
-        score = query @ key.mT / math.sqrt(query.size(-1))  # [B, H, M, M]
-        score = score.masked_fill(~present[:, None, None, :], -torch.inf)
-        weight = F.dropout(score.softmax(dim=-1), self.dropout, self.training)
-        mixed = (weight @ value).transpose(1, 2).flatten(2)  # [B, M, d]
-        return self.lin_out(mixed[present])
+        mixed = attention(query, key, value, present if n_structures > 1 else None, self.dropout * self.training)
+        return self.lin_out(mixed.transpose(1, 2).flatten(2)[present])
 
     def _by_head(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)

@@ -22,6 +22,10 @@ class NonFiniteError(StructureError):
     """A position or a cell vector that is NaN or infinite."""
 
 
+class CoordinateRangeError(StructureError):
+    """A position or a cell vector so large that its digits no longer place an atom."""
+
+
 class CoincidentAtomsError(StructureError):
     """Two atoms, or an atom and a periodic image, on one spot."""
 
@@ -84,3 +88,43 @@ class UnsafeCheckpointError(CheckpointError):
 
 class DownloadError(GPTFFError):
     """A named checkpoint that could not be fetched, or is not the one that was published."""
+
+
+class RelaxationError(GPTFFError):
+    """A relaxation that cannot start, or whose energies, forces or stress ceased to be finite."""
+
+
+class DatasetError(GPTFFError):
+    """Frames, or a dataset of them, that cannot be used."""
+
+
+class UnknownFormatError(DatasetError):
+    """Data whose format is not known, or that is not of the format named."""
+
+
+class UnreadableDataError(DatasetError):
+    """A file of frames that is damaged, or does not hold what its format promises."""
+
+
+class LabelError(DatasetError):
+    """An energy, forces or a stress that is not a finite number, or of a shape that does not fit its atoms."""
+
+
+class NoLabelsError(DatasetError):
+    """Data in which no frame has an energy, forces or a stress."""
+
+
+class CorruptDatasetError(DatasetError):
+    """A stored dataset that was never finished, is truncated, or has been damaged."""
+
+
+class SplitError(DatasetError):
+    """A split that cannot be made, or that belongs to another dataset."""
+
+
+class LeakError(SplitError):
+    """A split whose parts share what they must not share."""
+
+
+class TrainingError(GPTFFError):
+    """A training run that cannot start, or whose loss is no longer a number."""

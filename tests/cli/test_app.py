@@ -1,0 +1,117 @@
+"""The command line as a whole: help, version, errors and exit codes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+
+import torch_gptff
+from torch_gptff.errors import CheckpointError
+from torch_gptff.graph import checks
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["relax", "--help"], ["predict", "-h"], ["info"]])
+def test_help_imports_nothing_that_takes_long(arguments: list[str]) -> None:
+    code = (
+        "import sys\nfrom torch_gptff.cli import app\n"
+        "assert not any(name.split('.')[0] == 'rich' for name in sys.modules)\n"
+        f"try:\n    app({arguments!r})\nexcept SystemExit:\n    pass\n"
+        "heavy = {'torch', 'numpy', 'ase', 'pymatgen', 'scipy', 'torch_geometric'}\n"
+        "found = heavy & {name.split('.')[0] for name in sys.modules}\n"
+        "sys.exit(f'imported {found}' if found else 0)"
+    )
+    environment = {"PYTHONPATH": str(Path(torch_gptff.__file__).parents[1])}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_python_m_torch_gptff() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "torch_gptff", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"torch-gptff {torch_gptff.__version__}\n"
+
+
+def test_help_names_every_command(call) -> None:
+    result = call("--help")
+    assert result.exit_code == 0
+    for command in ("predict", "relax", "convert", "info"):
+        assert command in result.stdout
+        assert call(command, "--help").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["predict"],
+        ["nonsense"],
+        ["relax", "a.cif", "--optimizer", "newton"],
+        ["relax", "a.cif", "--fmax", "-1"],
+        ["relax", "a.cif", "--max-steps", "many"],
+        ["predict", "a.cif", "--dtype", "float16"],
+        ["predict", "a.cif", "--device", "abacus"],
+        ["predict", "a.cif", "--extxyz", "out.cif"],
+        ["convert", "a.pth", "b.pth"],
+    ],
+)
+def test_wrong_use_exits_with_2(call, arguments: list[str]) -> None:
+    result = call(*arguments)
+    assert result.exit_code == 2
+    assert "Traceback" not in result.output
+
+
+def test_a_model_is_required(call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TORCH_GPTFF_MODEL")
+    result = call("predict", "a.cif")
+    assert result.exit_code == 2
+    assert "--model" in result.stderr
+    assert call("info").exit_code == 2
+
+
+@pytest.mark.parametrize("command", [["predict", "a.cif", "-m"], ["relax", "a.cif", "-m"], ["info"]])
+def test_an_error_is_one_line(call, tmp_path: Path, command: list[str]) -> None:
+    result = call(*command, tmp_path / "nowhere.safetensors")
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith("error: no model ")
+    assert result.stderr.count("\n") == 1
+    (tmp_path / "cut.safetensors").write_bytes(b"nothing")
+    result = call(*command, tmp_path / "cut.safetensors")
+    assert result.exit_code == 1
+    assert "cut.safetensors" in result.stderr
+
+
+def test_debug_shows_where_an_error_comes_from(call, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(CheckpointError):
+        call("--debug", "info", "nowhere")
+    with pytest.raises(FileNotFoundError):
+        call("--debug", "predict", "nowhere.cif")
+    monkeypatch.setenv("TORCH_GPTFF_DEBUG", "1")
+    with pytest.raises(CheckpointError):
+        call("info", "nowhere")
+
+
+def test_a_mistake_of_ours_is_not_hidden(call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> str:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(checks, "element_ranges", broken)
+    with pytest.raises(ZeroDivisionError):
+        call("info")
+
+
+def test_warnings_are_one_line_too(call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def careful(*_: object) -> str:
+        warnings.warn("take\ncare", UserWarning, stacklevel=1)
+        return "H"
+
+    monkeypatch.setattr(checks, "element_ranges", careful)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        result = call("info")
+    assert result.stderr == "warning: take care\n"

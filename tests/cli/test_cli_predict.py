@@ -1,0 +1,157 @@
+"""``torch-gptff predict``: the numbers of ASE, on the screen, in JSON and in extxyz."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import ase.io
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+from ase.build import bulk, molecule
+
+from torch_gptff.calculators import GPTFFCalculator
+from torch_gptff.cli.output import fixed
+from torch_gptff.io.structures import write_structures
+from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
+
+
+@pytest.fixture
+def by_hand(checkpoint: Path, salt: Atoms) -> Atoms:
+    atoms = salt.copy()
+    atoms.calc = GPTFFCalculator(checkpoint, device="cpu", dtype=torch.float64)
+    return atoms
+
+
+@pytest.fixture
+def files(tmp_path: Path, salt: Atoms) -> list[Path]:
+    """A crystal and a molecule."""
+    write_structures(tmp_path / "salt.extxyz", [salt])
+    write_structures(tmp_path / "water.xyz", [molecule("H2O")])
+    return [tmp_path / "salt.extxyz", tmp_path / "water.xyz"]
+
+
+def test_the_table_has_the_numbers_of_ase(call, files: list[Path], by_hand: Atoms) -> None:
+    result = call("predict", *files, "--dtype", "float64")
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    head, salt, water = result.stdout.splitlines()
+    assert head.split("  ")[0] == "file"
+    assert "energy (eV/atom)" in head
+    energy = by_hand.get_potential_energy()
+    pressure = -np.trace(by_hand.get_stress(voigt=False)) / 3 * GPA_PER_EV_PER_ANGSTROM3
+    force = np.linalg.norm(by_hand.get_forces(), axis=1).max()
+    numbers = [f"{energy:.4f}", f"{energy / 2:.4f}", f"{force:.4f}", f"{pressure:.3f}"]
+    assert salt.split() == [str(files[0]), "NaCl", "2", *numbers]
+    assert water.split()[:3] == [str(files[1]), "H2O", "3"]
+    assert water.split()[-1] == "–"
+
+
+def test_json_has_every_value_in_full(call, files: list[Path], by_hand: Atoms, tmp_path: Path) -> None:
+    out = tmp_path / "new" / "out.json"
+    result = call("predict", *files, files[0], "--dtype", "float64", "--json", out)
+    assert result.exit_code == 0
+    document = json.loads(out.read_text(), parse_constant=pytest.fail)
+    assert document["units"]["stress"].startswith("eV/angstrom^3")
+    assert document["failures"] == []
+    salt, water, again = document["predictions"]
+    assert again == salt
+    assert salt["file"] == str(files[0])
+    assert salt["symbols"] == ["Na", "Cl"]
+    assert salt["energy"] == pytest.approx(by_hand.get_potential_energy(), abs=1e-9)
+    np.testing.assert_allclose(salt["forces"], by_hand.get_forces(), atol=1e-7)
+    np.testing.assert_allclose(salt["stress"], by_hand.get_stress(voigt=False), atol=1e-9)
+    assert sum(salt["energies"]) == pytest.approx(salt["energy"])
+    assert water["stress"] is None
+
+
+def test_json_to_standard_output_stands_alone(call, files: list[Path]) -> None:
+    result = call("predict", *files, "nowhere.cif", "--json", "-")
+    assert result.exit_code == 1
+    document = json.loads(result.stdout)
+    assert len(document["predictions"]) == 2
+    assert document["failures"] == [{"file": "nowhere.cif", "error": "no structure file nowhere.cif"}]
+
+
+def test_extxyz_reads_back_as_results(call, files: list[Path], by_hand: Atoms, tmp_path: Path) -> None:
+    out = tmp_path / "out.extxyz"
+    assert call("predict", *files, "--dtype", "float64", "--extxyz", out).exit_code == 0
+    salt, water = ase.io.read(out, index=":")
+    assert salt.get_potential_energy() == pytest.approx(by_hand.get_potential_energy(), abs=1e-9)
+    np.testing.assert_allclose(salt.get_forces(), by_hand.get_forces(), atol=1e-7)
+    np.testing.assert_allclose(salt.get_stress(), by_hand.get_stress(), atol=1e-9)
+    np.testing.assert_allclose(salt.positions, by_hand.positions, atol=1e-7)
+    assert not water.pbc.any()
+    assert "stress" not in water.calc.results
+
+
+def test_float32_is_near_float64(call, files: list[Path], tmp_path: Path) -> None:
+    energies = {}
+    for dtype in ("float32", "float64"):
+        call("predict", files[0], "--dtype", dtype, "--json", tmp_path / dtype)
+        energies[dtype] = json.loads((tmp_path / dtype).read_text())["predictions"][0]["energy"]
+    assert energies["float32"] != energies["float64"]
+    assert energies["float32"] == pytest.approx(energies["float64"], abs=1e-4)
+
+
+def test_every_frame_of_a_file(call, tmp_path: Path) -> None:
+    path = tmp_path / "md.extxyz"
+    write_structures(path, [bulk("NaCl", "rocksalt", a=length) for length in (5.4, 5.5, 5.6)])
+    rows = call("predict", path).stdout.splitlines()[1:]
+    assert [row.split()[0] for row in rows] == [f"{path}@0", f"{path}@1", f"{path}@2"]
+    assert len({row.split()[3] for row in rows}) == 3
+    assert call("predict", f"{path}@1").stdout.splitlines()[1].split() == rows[1].split()
+
+
+def test_a_bad_file_fails_alone(call, files: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "bad.cif").write_text("nothing")
+    write_structures(tmp_path / "curium.xyz", [Atoms("Cm")])
+    result = call("predict", files[0], tmp_path / "bad.cif", tmp_path / "curium.xyz", "nowhere", files[1])
+    assert result.exit_code == 1
+    assert len(result.stdout.splitlines()) == 3
+    bad, curium, nowhere = result.stderr.splitlines()
+    assert bad.startswith(f"error: cannot read a structure from {tmp_path}/bad.cif")
+    assert curium.startswith(f"error: {tmp_path}/curium.xyz: ")
+    assert "Cm" in curium
+    assert nowhere == "error: no structure file nowhere"
+
+
+def test_nothing_is_written_of_nothing(call, tmp_path: Path) -> None:
+    result = call("predict", "nowhere", "--extxyz", tmp_path / "out.extxyz")
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert not (tmp_path / "out.extxyz").exists()
+
+
+def test_a_pipe_gets_plain_lines_of_any_length(call, salt: Atoms, tmp_path: Path) -> None:
+    path = tmp_path / ("long name " * 12) / "salt:smile:[red].extxyz"
+    write_structures(path, [salt])
+    result = call("predict", path)
+    assert "\x1b" not in result.output
+    head, row = result.stdout.splitlines()
+    assert row.startswith(f"{path}  NaCl")
+    assert len(head) == len(row)
+
+
+def test_numbers_that_round_to_zero_have_no_sign() -> None:
+    assert fixed(-0.00001, 3) == "0.000"
+    assert fixed(-0.0006, 3) == "-0.001"
+    assert fixed(None, 3) == "–"
+
+
+def test_published_checkpoint_gives_its_golden_energies(call, shared_data: Path, tmp_path: Path) -> None:
+    golden = json.loads((shared_data / "golden/published_checkpoints.json").read_text())["systems"]
+    paths = []
+    for system in golden[:6]:
+        atoms = Atoms(system["numbers"], system["positions"], cell=system["cell"], pbc=system["pbc"])
+        paths.append(tmp_path / f"{system['name']}.traj")
+        write_structures(paths[-1], [atoms])
+    model = shared_data / "pretrained/gptff_v1.pth"
+    assert call("predict", *paths, "-m", model, "--dtype", "float64", "--json", tmp_path / "o.json").exit_code == 0
+    found = json.loads((tmp_path / "o.json").read_text())["predictions"]
+    assert len(found) == 6
+    for system, prediction in zip(golden, found, strict=False):
+        assert prediction["energy"] == pytest.approx(system["v1"]["energy"], abs=1e-8)
+        np.testing.assert_allclose(prediction["forces"], system["v1"]["forces"], atol=1e-8)

@@ -1,0 +1,208 @@
+"""``torch-gptff relax``: what ASE does by hand, for a list of files, with every failure told."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import ase.io
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+from ase.build import bulk, fcc111, molecule
+from ase.filters import FrechetCellFilter
+from ase.optimize import BFGS, FIRE
+
+from torch_gptff.calculators import GPTFFCalculator
+from torch_gptff.cli.relax import Optimizer
+from torch_gptff.cli.relaxations import OutputNames
+from torch_gptff.io.structures import read_structures, write_structures
+from torch_gptff.workflows import OPTIMIZERS
+
+AT_ONCE = ("--fmax", "1e6", "--smax", "1e6")  # bounds that every structure meets
+
+
+def test_the_optimizers_are_those_of_the_workflow() -> None:
+    assert [optimizer.value for optimizer in Optimizer] == list(OPTIMIZERS)
+
+
+@pytest.mark.parametrize(("name", "by_ase"), [("fire", FIRE), ("BFGS", BFGS)])
+def test_the_same_as_ase_by_hand(call, checkpoint: Path, salt: Atoms, tmp_path: Path, name: str, by_ase) -> None:
+    path, out = tmp_path / "salt.extxyz", tmp_path / "out"
+    write_structures(path, [salt])
+    options = ("--dtype", "float64", "--optimizer", name, "--fmax", "1e-9", "--max-steps", "6", "--out", out)
+    result = call("relax", path, *options)
+    assert result.exit_code == 1  # six steps do not suffice
+
+    (by_hand,) = read_structures(path)
+    by_hand.calc = GPTFFCalculator(checkpoint, device="cpu", dtype=torch.float64)
+    with by_ase(FrechetCellFilter(by_hand), logfile=None) as dynamics:
+        dynamics.run(fmax=1e-9, steps=6)
+    (found,) = read_structures(out / "salt.extxyz")
+    assert found.get_potential_energy() == pytest.approx(by_hand.get_potential_energy(), abs=1e-9)
+    np.testing.assert_allclose(found.positions, by_hand.positions, atol=1e-7)
+    np.testing.assert_allclose(found.cell, by_hand.cell, atol=1e-9)
+    np.testing.assert_allclose(found.get_forces(), by_hand.get_forces(), atol=1e-7)
+    np.testing.assert_allclose(found.get_stress(), by_hand.get_stress(), atol=1e-9)
+
+    frames = ase.io.read(out / "salt.traj", index=":")
+    assert len(frames) == 7
+    np.testing.assert_allclose(frames[0].positions, salt.positions, atol=1e-7)
+    assert frames[-1].get_potential_energy() == pytest.approx(by_hand.get_potential_energy(), abs=1e-9)
+    (as_cif,) = read_structures(out / "salt.cif")
+    np.testing.assert_allclose(as_cif.cell.cellpar(), by_hand.cell.cellpar(), atol=1e-5)
+
+
+def test_published_checkpoint_relaxes_real_crystals(call, shared_data: Path, tmp_path: Path) -> None:
+    examples = Path(__file__).parents[2] / "examples/structures"
+    model = shared_data / "pretrained/gptff_v1.pth"
+    files = [examples / name for name in ("NaCl.cif", "Si.POSCAR", "SrTiO3.extxyz")]
+    result = call("relax", *files, "--model", model, "--optimizer", "LBFGS", "--out", tmp_path, "--dtype", "float64")
+    assert result.exit_code == 0, result.output
+    rows = [line.split() for line in result.stdout.splitlines()[-3:]]
+    assert [row[1] for row in rows] == ["NaCl", "Si", "SrTiO3"]
+    for row, file in zip(rows, files, strict=True):
+        assert row[-1] == "yes"
+        relaxed = ase.io.read(tmp_path / f"{file.stem}.extxyz")
+        relaxed.calc = GPTFFCalculator(model, device="cpu", dtype=torch.float64)
+        assert float(row[3]) == pytest.approx(relaxed.get_potential_energy() / len(relaxed), abs=1e-4)
+        assert np.abs(relaxed.get_stress()).max() * 160.2 < 0.1
+        # the cell constants of the checkpoint are some 1 % off those of experiment
+        (before,) = read_structures(file)
+        assert relaxed.get_volume() == pytest.approx(before.get_volume(), rel=0.05)
+
+
+def test_one_bad_file_in_a_list(call, salt: Atoms, tmp_path: Path) -> None:
+    write_structures(tmp_path / "salt.extxyz", [salt])
+    write_structures(tmp_path / "water.xyz", [molecule("H2O")])
+    (tmp_path / "bad.cif").write_text("nothing")
+    overlapping = Atoms("NaCl", positions=[[0, 0, 0], [0, 0, 1e-5]])
+    write_structures(tmp_path / "overlap.xyz", [overlapping])
+    files = [tmp_path / name for name in ("bad.cif", "salt.extxyz", "overlap.xyz", "nowhere.cif", "water.xyz")]
+    result = call("relax", *files, "--out", tmp_path / "out", *AT_ONCE)
+    assert result.exit_code == 1
+    errors = result.stderr.splitlines()
+    assert len(errors) == 3
+    for name, error in zip(("bad.cif", "overlap.xyz", "nowhere.cif"), errors, strict=True):
+        assert error.startswith("error: ")
+        assert str(tmp_path / name) in error
+    written = sorted(path.name for path in (tmp_path / "out").iterdir())
+    # a molecule is no crystal: no CIF of it
+    assert written == ["salt.cif", "salt.extxyz", "salt.traj", "water.extxyz", "water.traj"]
+    table = [line.split()[0] for line in result.stdout.splitlines()[-3:]]
+    assert table == ["file", str(files[1]), str(files[4])]
+
+
+def test_all_well_is_exit_code_0_and_plain_lines(call, salt: Atoms, tmp_path: Path) -> None:
+    write_structures(tmp_path / "salt.extxyz", [salt])
+    result = call("relax", tmp_path / "salt.extxyz", "--out", tmp_path / "out", *AT_ONCE)
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    assert "\x1b" not in result.stdout
+    line, head, row = result.stdout.splitlines()
+    assert line == f"{tmp_path}/salt.extxyz: converged after 0 steps -> {tmp_path}/out/salt.extxyz, .cif, .traj"
+    assert head.endswith("ΔV (%)  steps  conv.")
+    assert row.split()[-3:] == ["0.00", "0", "yes"]
+
+
+def test_no_convergence_is_told_and_fails(call, salt: Atoms, tmp_path: Path) -> None:
+    write_structures(tmp_path / "salt.extxyz", [salt])
+    result = call("relax", tmp_path / "salt.extxyz", "--out", tmp_path / "out", "--fmax", "0", "--max-steps", "51")
+    assert result.exit_code == 1
+    told, verdict, _, row = result.stdout.splitlines()
+    assert told.startswith(f"{tmp_path}/salt.extxyz: step 50: ")
+    assert "NOT CONVERGED after 51 steps" in verdict
+    assert row.split()[-2:] == ["51", "NO"]
+    assert (tmp_path / "out" / "salt.extxyz").is_file()
+
+
+def test_fixed_cells_and_open_directions_are_kept(call, salt: Atoms, tmp_path: Path) -> None:
+    slab = fcc111("Al", (1, 1, 3), vacuum=6)
+    slab.info.clear()
+    write_structures(tmp_path / "salt.extxyz", [salt])
+    write_structures(tmp_path / "slab.extxyz", [slab])
+    few = ("--out", tmp_path / "out", "--max-steps", "3", "--fmax", "0")
+    call("relax", tmp_path / "salt.extxyz", "--fix-cell", *few)
+    (found,) = read_structures(tmp_path / "out" / "salt.extxyz")
+    np.testing.assert_array_equal(found.cell, salt.cell)
+    assert np.abs(found.positions - salt.positions).max() > 1e-6
+    call("relax", tmp_path / "slab.extxyz", *few)
+    (found,) = read_structures(tmp_path / "out" / "slab.extxyz")
+    assert found.cell.lengths()[2] == pytest.approx(slab.cell.lengths()[2], abs=1e-9)
+    assert abs(found.cell.lengths()[0] - slab.cell.lengths()[0]) > 1e-6
+    assert not (tmp_path / "out" / "slab.cif").exists()
+
+
+def test_inputs_of_one_name_do_not_overwrite_each_other(call, tmp_path: Path) -> None:
+    lengths = {"a/POSCAR": 5.4, "b/POSCAR": 5.5, "POSCAR.cif": 5.6, "c/Poscar.vasp": 5.7}
+    for name, length in lengths.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        write_structures(tmp_path / name, [bulk("NaCl", "rocksalt", a=length)])
+    result = call("relax", *(tmp_path / name for name in lengths), "--out", tmp_path / "out", *AT_ONCE)
+    assert result.exit_code == 0
+    names = ("POSCAR", "POSCAR-2", "POSCAR-3", "Poscar-4")
+    for (name, length), written in zip(lengths.items(), names, strict=True):
+        (found,) = read_structures(tmp_path / "out" / f"{written}.extxyz")
+        assert found.cell.lengths()[0] * np.sqrt(2) == pytest.approx(length)
+        assert f"{name}: converged after 0 steps -> {tmp_path}/out/{written}.extxyz" in result.stdout
+
+
+def test_every_frame_of_a_file_has_files_of_its_own(call, tmp_path: Path) -> None:
+    path = tmp_path / "md.extxyz"
+    write_structures(path, [bulk("NaCl", "rocksalt", a=length) for length in (5.4, 5.5, 5.6)])
+    result = call("relax", f"{path}@1:", "--out", tmp_path / "out", *AT_ONCE)
+    assert result.exit_code == 0
+    assert sorted(file.name for file in (tmp_path / "out").glob("*.extxyz")) == ["md-1.extxyz", "md-2.extxyz"]
+    assert [line.split()[0] for line in result.stdout.splitlines()[-2:]] == [f"{path}@1", f"{path}@2"]
+
+
+def test_an_input_is_never_overwritten(call, salt: Atoms, tmp_path: Path) -> None:
+    path = tmp_path / "salt.extxyz"
+    write_structures(path, [salt])
+    before = path.read_bytes()
+    assert call("relax", path, "--out", tmp_path, *AT_ONCE).exit_code == 0
+    assert path.read_bytes() == before
+    assert (tmp_path / "salt-2.extxyz").is_file()
+
+
+def test_names_of_compressed_and_dotted_files(tmp_path: Path) -> None:
+    names = OutputNames(tmp_path, [])
+    assert names.take("x/md.xyz.gz").name == "md"
+    assert names.take("x/TiO2.v2.cif").name == "TiO2.v2"
+    assert names.take("x/md.xyz@12").name == "md-12"
+    assert names.take("y/MD.xyz").name == "MD-2"
+
+
+def test_a_terminal_sees_progress_and_a_table_that_fits(checkpoint: Path, salt: Atoms, tmp_path: Path) -> None:
+    write_structures(tmp_path / "salt.extxyz", [salt])
+    write_structures(tmp_path / "chlorine.extxyz", [molecule("Cl2")])
+    command = [sys.executable, "-m", "torch_gptff", "relax", "salt.extxyz", "chlorine.extxyz", "nowhere.cif"]
+    screen, theirs = pty.openpty()
+    environment = {**os.environ, "COLUMNS": "80", "TERM": "xterm", "TORCH_GPTFF_MODEL": str(checkpoint)}
+    running = subprocess.Popen(
+        [*command, "--max-steps", "3"], cwd=tmp_path, env=environment, stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            chunk = os.read(screen, 4096)
+        except OSError:  # the other end is closed
+            break
+        if not chunk:
+            break
+        shown += chunk
+    os.close(screen)
+    assert running.wait() == 1
+    text = shown.decode()
+    assert "\x1b[" in text
+    assert re.search(r"1/3 salt\.extxyz step \d: ", text)
+    assert "error: no structure file nowhere.cif" in text
+    last = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).splitlines()[-3:]
+    assert [line.split()[0] for line in last[-2:]] == ["salt.extxyz", "chlorine.extxyz"]
+    assert max(map(len, last)) <= 80

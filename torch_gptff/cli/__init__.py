@@ -1,0 +1,45 @@
+"""The command line, ``torch-gptff``. A command imports what it needs when it runs, so that help is at hand at once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from torch_gptff import __version__
+from torch_gptff.cli.convert import convert
+from torch_gptff.cli.errors import ReportingGroup
+from torch_gptff.cli.info import info
+from torch_gptff.cli.predict import predict
+from torch_gptff.cli.relax import relax
+
+app = typer.Typer(
+    name="torch-gptff",
+    cls=ReportingGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(predict)
+app.command()(relax)
+app.command()(convert)
+app.command()(info)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"torch-gptff {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def main(
+    debug: Annotated[
+        bool, typer.Option("--debug", envvar="TORCH_GPTFF_DEBUG", help="Show where an error comes from.")
+    ] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """GPTFF: energy, forces and stress of crystals, from their structure files."""

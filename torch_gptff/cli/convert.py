@@ -1,0 +1,22 @@
+"""``torch-gptff convert``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="IN.pth", help="A published GPTFF checkpoint.", show_default=False)],
+    target: Annotated[Path, typer.Argument(metavar="OUT.safetensors", help="The file to write.", show_default=False)],
+) -> None:
+    """Turn a published checkpoint into a safetensors file of this package."""
+    if target.suffix != ".safetensors":
+        raise typer.BadParameter(f"{target} must end in .safetensors", param_hint="OUT.safetensors")
+    from torch_gptff.io import load_published, save
+
+    potential = load_published(source)
+    save(potential, target)
+    typer.echo(f"{source} -> {target}: {potential.model!r}")

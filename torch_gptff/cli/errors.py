@@ -1,0 +1,64 @@
+"""How errors and warnings reach whoever sits at the terminal: one line on standard error, and an exit code.
+
+Exit codes: 0 all is well; 1 something failed, or did not converge; 2 the command was called wrongly.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from torch_gptff.errors import GPTFFError
+
+
+class ReportingGroup(TyperGroup):
+    """Commands whose errors are told in one line, and shown with their origin under ``--debug``."""
+
+    def invoke(self, ctx: Any) -> Any:
+        with warnings.catch_warnings():
+            warnings.showwarning = _tell_warning
+            try:
+                return super().invoke(ctx)
+            except (GPTFFError, OSError) as error:
+                if ctx.params["debug"] or isinstance(error, BrokenPipeError):
+                    raise
+                tell("error", error)
+                raise typer.Exit(1) from error
+
+
+class Failures(list[dict[str, str]]):
+    """What failed among many: each is told at once, and the others go on.
+
+    Args:
+        context: of the running command
+    """
+
+    def __init__(self, context: typer.Context) -> None:
+        super().__init__()
+        self._debug = context.find_root().params["debug"]
+
+    @contextmanager
+    def alone(self, label: str) -> Iterator[None]:
+        """Let what happens to ``label`` in this block fail by itself."""
+        try:
+            yield
+        except (GPTFFError, OSError) as error:
+            if self._debug:
+                raise
+            self.append({"file": label, "error": str(error)})
+            tell("error", error if label in str(error) else f"{label}: {error}")
+
+
+def tell(kind: str, message: object) -> None:
+    """Write one line to standard error."""
+    print(f"{kind}: {' '.join(str(message).split())}", file=sys.stderr)
+
+
+def _tell_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    tell("warning", message)

@@ -1,0 +1,61 @@
+"""``torch-gptff info``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from torch_gptff.potential import Potential
+
+
+def info(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            envvar="TORCH_GPTFF_MODEL",
+            help="A checkpoint: [bold]gptff-v1[/bold], [bold]gptff-v2[/bold], or a path.",
+            show_default=False,
+        ),
+    ],
+) -> None:
+    """Say what a checkpoint is: configuration, elements, properties, provenance."""
+    from torch_gptff.io import load_pretrained
+
+    sections = describe(load_pretrained(model))
+    width = max(len(name) for rows in sections.values() for name in rows)
+    blocks = (
+        "\n".join([title, *(f"  {name:<{width}}  {value}" for name, value in rows.items())])
+        for title, rows in sections.items()
+    )
+    typer.echo("\n\n".join(blocks))
+
+
+def describe(potential: Potential) -> dict[str, dict[str, object]]:
+    """What there is to say of a potential, by section and name."""
+    from torch_gptff.graph.checks import element_ranges
+    from torch_gptff.io import fingerprint
+
+    model = potential.model
+    declared = {
+        "local": model.is_local,
+        "extensive": model.is_extensive,
+        "smooth at the cutoffs": model.is_smooth,
+        "sum over atoms": model.is_atomwise,
+    }
+    return {
+        "model": {
+            "name": model.name,
+            "parameters": f"{sum(parameter.numel() for parameter in model.parameters()):,}",
+            "dtype": str(model.dtype).removeprefix("torch."),
+            "elements": f"{element_ranges(model.elements)} ({len(model.elements)})",
+            "cutoff of bonds": f"{model.cutoff} Å",
+            "cutoff of angles": "no angles" if model.angle_cutoff is None else f"{model.angle_cutoff} Å",
+        },
+        "properties": {name: "yes" if value else "no" for name, value in declared.items()},
+        "configuration": dict(model.config.to_dict()),
+        "provenance": dict(potential.provenance) or {"unknown": ""},
+        "fingerprint": {name: f"{energy:.6f} eV" for name, energy in fingerprint(potential).items()},
+    }

@@ -1,0 +1,23 @@
+"""The potential that a command works with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch_gptff.cli.options import DType, chosen_device
+
+if TYPE_CHECKING:
+    from torch_gptff.potential import Potential
+
+
+def load_potential(model: str, device: str | None, dtype: DType) -> Potential:
+    """A potential by name or path, on a device and in a precision.
+
+    Raises:
+        typer.BadParameter: the device cannot be used.
+        CheckpointError, DownloadError: see :func:`torch_gptff.load_pretrained`.
+    """
+    from torch_gptff.io import load_pretrained
+
+    where = chosen_device(device)
+    return load_pretrained(model).to(where, dtype.torch)

@@ -1,0 +1,66 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    import torch
+
+
+class DType(str, Enum):
+    """Floating-point types that a model may compute in."""
+
+    float32 = "float32"
+    float64 = "float64"
+
+    @property
+    def torch(self) -> torch.dtype:
+        import torch
+
+        return torch.float32 if self is DType.float32 else torch.float64
+
+
+Files = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="FILES",
+        help="Structure files of any format that ASE or pymatgen reads. Every frame of a file is taken; "
+        "[bold]md.xyz@0[/bold], [bold]md.xyz@-1[/bold] or [bold]md.xyz@::10[/bold] takes some.",
+        show_default=False,
+    ),
+]
+Model = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        "-m",
+        envvar="TORCH_GPTFF_MODEL",
+        help="A checkpoint: [bold]gptff-v1[/bold], [bold]gptff-v2[/bold], or a path.",
+        show_default=False,
+    ),
+]
+Device = Annotated[
+    str | None,
+    typer.Option("--device", help="[bold]cpu[/bold], [bold]cuda[/bold], ... By default the GPU, where there is one."),
+]
+Precision = Annotated[DType, typer.Option("--dtype", help="The precision of the model's arithmetic.")]
+
+
+def chosen_device(name: str | None) -> torch.device:
+    """The device asked for, or the best there is.
+
+    Raises:
+        typer.BadParameter: there is no such device, or PyTorch cannot use it here.
+    """
+    import torch
+
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise typer.BadParameter(f"{name}: {str(error).splitlines()[0]}", param_hint="--device") from error

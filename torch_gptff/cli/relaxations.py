@@ -1,0 +1,195 @@
+"""Relaxing a list of files: progress, what is written where, and a table at the end."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ase import Atoms
+from rich.console import Console
+from rich.progress import Progress
+
+from torch_gptff.calculators import GPTFFCalculator
+from torch_gptff.cli.errors import Failures
+from torch_gptff.cli.output import (
+    Column,
+    fixed,
+    formula_of,
+    make_progress,
+    print_line,
+    print_table,
+    short_labels,
+)
+from torch_gptff.io.structures import read_labelled, split_index, write_structures
+from torch_gptff.potential import Potential
+from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
+from torch_gptff.workflows import Relaxation, RelaxationStep, relax
+
+COLUMNS = (
+    Column("file", number=False),
+    Column("formula", number=False),
+    Column("atoms"),
+    Column("energy", "eV/atom"),
+    Column("max force", "eV/Å"),
+    Column("max stress", "GPa"),
+    Column("ΔV", "%"),
+    Column("steps"),
+    Column("conv.", number=False),
+)
+
+STEPS_BETWEEN_LINES = 50
+"""Of a long relaxation, where there is no terminal to show progress on."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to relax, and the folder to write to: the options of ``torch-gptff relax``."""
+
+    out: Path
+    fmax: float
+    smax_gpa: float
+    fix_cell: bool
+    optimizer: str
+    max_steps: int
+
+
+class OutputNames:
+    """Names in a folder: none is given twice, and none would overwrite an input.
+
+    Args:
+        folder: where the files will be
+        inputs: the structure files that are read
+    """
+
+    endings = (".extxyz", ".cif", ".traj")
+
+    def __init__(self, folder: Path, inputs: Sequence[str]) -> None:
+        self._folder = folder
+        self._taken = {_key(split_index(file)[0]) for file in inputs}
+
+    def take(self, label: str) -> Path:
+        """A path without ending: the stem of the file, the frame where it has several, a number where that is taken."""
+        match = re.fullmatch(r"(?P<file>.+)@(?P<frame>\d+)", label)
+        stem = Path(re.sub(r"\.(gz|bz2|xz)$", "", match["file"] if match else label)).stem
+        name = f"{stem}-{match['frame']}" if match else stem
+        path, number = self._folder / name, 1
+        while self._taken & self._files(path):
+            number += 1
+            path = self._folder / f"{name}-{number}"
+        self._taken |= self._files(path)
+        return path
+
+    def _files(self, path: Path) -> set[str]:
+        return {_key(_with_ending(path, ending)) for ending in self.endings}
+
+
+class Reporter:
+    """Tells how one relaxation goes: in the line of progress on a terminal, now and then a line anywhere else."""
+
+    def __init__(self, console: Console, progress: Progress, place: str, label: str, n_atoms: int) -> None:
+        self._console = console
+        self._progress = progress
+        self._place = place
+        self._label = label
+        self._n_atoms = n_atoms
+        self._task = progress.add_task(f"{place} {label}")
+
+    def step(self, step: RelaxationStep) -> None:
+        """See :func:`torch_gptff.workflows.relax`, ``on_step``."""
+        stress = "" if step.max_stress is None else f", {step.max_stress * GPA_PER_EV_PER_ANGSTROM3:.2f} GPa"
+        now = f"step {step.number}: {step.energy / self._n_atoms:.4f} eV/atom, {step.fmax:.4f} eV/Å{stress}"
+        if self._console.is_terminal:
+            self._progress.update(self._task, description=f"{self._place} {self._label} {now}")
+        elif step.number and step.number % STEPS_BETWEEN_LINES == 0:
+            print_line(self._console, f"{self._label}: {now}")
+
+    def end(self, relaxation: Relaxation, written: Sequence[Path]) -> None:
+        """The line that stays."""
+        verdict = "converged" if relaxation.converged else "NOT CONVERGED"
+        plural = "" if relaxation.n_steps == 1 else "s"
+        files = ", ".join([str(written[0]), *(path.suffix for path in written[1:])])
+        print_line(self._console, f"{self._label}: {verdict} after {relaxation.n_steps} step{plural} -> {files}")
+
+    def close(self) -> None:
+        """Take the line of progress away."""
+        self._progress.remove_task(self._task)
+
+
+def relax_all(
+    files: Sequence[str], potential: Potential, settings: Settings, console: Console, failures: Failures
+) -> bool:
+    """Relax every structure of every file, each by itself.
+
+    Returns:
+        whether all were read, relaxed and converged
+    """
+    short = short_labels(console, files)
+    calculator = GPTFFCalculator(potential, device=next(potential.parameters()).device)
+    names = OutputNames(settings.out, files)
+    done: list[tuple[str, Relaxation]] = []
+    with make_progress(console) as progress:
+        for number, file in enumerate(files, start=1):
+            structures: dict[str, Atoms] = {}
+            with failures.alone(file):
+                structures = read_labelled(file)
+            for label, atoms in structures.items():
+                reporter = Reporter(console, progress, f"{number}/{len(files)}", short(label), len(atoms))
+                with failures.alone(label):
+                    path = names.take(label)
+                    relaxation = _relax(atoms, calculator, settings, path, reporter)
+                    reporter.end(relaxation, _write(relaxation, path))
+                    done.append((label, relaxation))
+                reporter.close()
+    if done:
+        print_table(console, COLUMNS, [_row(short(label), relaxation) for label, relaxation in done])
+    return not failures and all(relaxation.converged for _, relaxation in done)
+
+
+def _relax(atoms: Atoms, calculator: GPTFFCalculator, settings: Settings, path: Path, reporter: Reporter) -> Relaxation:
+    return relax(
+        atoms,
+        calculator,
+        fmax=settings.fmax,
+        smax=settings.smax_gpa / GPA_PER_EV_PER_ANGSTROM3,
+        fix_cell=settings.fix_cell,
+        optimizer=settings.optimizer,
+        max_steps=settings.max_steps,
+        trajectory=_with_ending(path, ".traj"),
+        on_step=reporter.step,
+    )
+
+
+def _write(relaxation: Relaxation, path: Path) -> list[Path]:
+    """Write the structure reached; the files there are now, with the trajectory."""
+    is_crystal = bool(relaxation.final.pbc.all())
+    structures = [_with_ending(path, ending) for ending in ((".extxyz", ".cif") if is_crystal else (".extxyz",))]
+    for file in structures:
+        write_structures(file, [relaxation.final])
+    return [*structures, _with_ending(path, ".traj")]
+
+
+def _row(label: str, relaxation: Relaxation) -> list[str]:
+    final, stress = relaxation.final, relaxation.max_stress
+    before, after = relaxation.initial.cell.volume, final.cell.volume
+    return [
+        label,
+        formula_of(final),
+        str(len(final)),
+        fixed(relaxation.energy / len(final), 4),
+        fixed(relaxation.fmax, 4),
+        fixed(None if stress is None else stress * GPA_PER_EV_PER_ANGSTROM3, 3),
+        fixed((after / before - 1) * 100 if final.pbc.any() and before > 0 else None, 2),
+        str(relaxation.n_steps),
+        "yes" if relaxation.converged else "NO",
+    ]
+
+
+def _with_ending(path: Path, ending: str) -> Path:
+    return path.with_name(path.name + ending)
+
+
+def _key(path: Path) -> str:
+    """One text for one file, also where a file system does not tell small letters from capitals."""
+    return str(path.resolve()).casefold()

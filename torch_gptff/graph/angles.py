@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from torch_gptff.graph.ragged import ragged_range
+
 
 def angle_pairs(centre: Tensor, lengths: Tensor, angle_cutoff: float) -> Tensor:
     """Every ordered pair of different bonds, of one centre, that are both no longer than ``angle_cutoff``.
@@ -24,9 +26,6 @@ def angle_pairs(centre: Tensor, lengths: Tensor, angle_cutoff: float) -> Tensor:
     short = (lengths <= angle_cutoff).nonzero().squeeze(-1)
     _, group, sizes = torch.unique_consecutive(centre[short], return_inverse=True, return_counts=True)
     start = sizes.cumsum(0) - sizes
-    partners = sizes[group] - 1
-    first = torch.repeat_interleave(torch.arange(len(short), device=centre.device), partners)
-    rank = torch.arange(len(first), device=centre.device) - (partners.cumsum(0) - partners)[first]
-    second = start[group][first] + rank
+    first, second = ragged_range(sizes[group] - 1, first=start[group])
     second = second + (second >= first)  # step over the bond itself
     return torch.stack([short[first], short[second]])

@@ -8,16 +8,21 @@ from torch_geometric.data import Data
 
 from torch_gptff.errors import (
     CoincidentAtomsError,
+    CoordinateRangeError,
     EmptyStructureError,
+    GraphError,
     MissingCellError,
     NonFiniteError,
     SingularCellError,
     UnsupportedElementError,
 )
-from torch_gptff.graph.data import structure_index
+from torch_gptff.graph.data import structure_count, structure_index
 
 MIN_DISTANCE = 1e-3
 """Å. Atoms nearer than this are on one spot: a mistake in the file, since nuclei never come this close."""
+
+MAX_COORDINATE = 1e8
+"""Å, one centimetre: no structure reaches so far, and bins of space and shifts of cells stay within int32 and int64."""
 
 MIN_HEIGHT = 1e-3
 """Å. A periodic cell thinner than this between two of its faces has no volume."""
@@ -27,11 +32,14 @@ def check_geometry(data: Data) -> None:
     """Refuse what no graph can be built for.
 
     Raises:
+        GraphError: a field is missing, or the fields' shapes do not fit together.
         EmptyStructureError: a structure has no atoms.
         NonFiniteError: a position or cell vector is NaN or infinite.
+        CoordinateRangeError: a position or cell vector is too large to place an atom with.
         MissingCellError: a periodic direction has no cell vector.
         SingularCellError: the periodic cell vectors are linearly dependent.
     """
+    check_shapes(data)
     batch, n_structures = structure_index(data)
     counts = torch.bincount(batch, minlength=n_structures)
     if len(counts) == 0 or bool((counts == 0).any()):
@@ -46,6 +54,7 @@ def check_geometry(data: Data) -> None:
     if not bool(data.cell.isfinite().all()):
         bad = ~data.cell.isfinite().all(dim=-1).all(dim=-1)
         raise NonFiniteError(f"{_which(bad, n_structures)} has a cell with NaN or infinite entries")
+    _check_range(data, batch, n_structures)
     missing = data.pbc & (data.cell.norm(dim=-1) == 0)
     if bool(missing.any()):
         _, direction = missing.nonzero()[0].tolist()
@@ -59,6 +68,27 @@ def check_geometry(data: Data) -> None:
             f"{_which(thin.any(dim=-1), n_structures)} has a periodic cell of zero volume (its vectors lie in one "
             "plane or line): correct the cell, or set pbc=False where there is no period"
         )
+
+
+def check_shapes(data: Data) -> None:
+    """Refuse a record whose fields do not fit together.
+
+    Raises:
+        GraphError: names the field, the shape it has and the shape it should have.
+    """
+    absent = [key for key in ("z", "pos", "cell", "pbc") if data.get(key) is None]
+    if absent:
+        raise GraphError(f"the structure has no {' and no '.join(absent)}: see the fields of CrystalData")
+    n_atoms, n_structures = data.z.numel(), data.cell.size(0)
+    expected = {"z": [n_atoms], "pos": [n_atoms, 3], "cell": [n_structures, 3, 3], "pbc": [n_structures, 3]}
+    for key, shape in expected.items():
+        if list(data[key].shape) != shape:
+            raise GraphError(f"{key} must be {shape} for {n_atoms} atoms; got {list(data[key].shape)}")
+    batch = data.get("batch")
+    if batch is None and n_structures != 1:
+        raise GraphError(f"{n_structures} cells but no batch: say which structure each atom belongs to")
+    if structure_count(batch) > n_structures:
+        raise GraphError(f"batch names structure {structure_count(batch) - 1}, but there are {n_structures} cells")
 
 
 def check_elements(data: Data, supported: frozenset[int]) -> None:
@@ -151,6 +181,21 @@ def element_ranges(numbers: frozenset[int]) -> str:
             runs.append([number])
     ends = [(chemical_symbols[run[0]], chemical_symbols[run[-1]]) for run in runs]
     return ", ".join(first if first == last else f"{first}–{last}" for first, last in ends)
+
+
+def _check_range(data: Data, batch: Tensor, n_structures: int) -> None:
+    limit = min(MAX_COORDINATE, MIN_DISTANCE / torch.finfo(data.pos.dtype).eps)
+    advice = f"coordinates in {data.pos.dtype} must be within {limit:.0e} Å, or their digits cannot place an atom"
+    outside = (data.pos.abs() > limit).any(dim=-1)
+    if bool(outside.any()):
+        atom = int(outside.nonzero()[0])
+        raise CoordinateRangeError(
+            f"atom {_atom(atom, batch, n_structures)} is at {data.pos[atom].tolist()}: {advice}; check the units, look "
+            "for a run that blew up, or move the structure to the origin"
+        )
+    long = (data.cell.abs() > limit).flatten(1).any(dim=-1)
+    if bool(long.any()):
+        raise CoordinateRangeError(f"{_which(long, n_structures)} has a cell vector that is too long: {advice}")
 
 
 def _which(bad: Tensor, n_structures: int) -> str:

@@ -74,10 +74,7 @@ class CrystalData(Data):
             raise GraphError(f"z must be [N] and pos [N, 3]; got {list(z.shape)} and {list(pos.shape)}")
         if batch is not None and batch.shape != z.shape:
             raise GraphError(f"batch must be [N] like z; got {list(batch.shape)} and {list(z.shape)}")
-        if cell is not None:
-            n_structures = cell.size(0)
-        else:
-            n_structures = int(batch.max()) + 1 if batch is not None and len(batch) else 1
+        n_structures = structure_count(batch) if cell is None else cell.size(0)
         if cell is not None and cell.shape != (n_structures, 3, 3):
             raise GraphError(f"cell must be [B, 3, 3], one for each structure; got {list(cell.shape)}")
         if batch is None and n_structures != 1:
@@ -88,11 +85,13 @@ class CrystalData(Data):
             if bool((batch.diff() < 0).any()):
                 raise GraphError("batch must be ascending: the atoms of one structure stand together")
         periodic = torch.as_tensor(cell is not None if pbc is None else pbc, dtype=torch.bool, device=pos.device)
+        if periodic.shape not in ((), (1,), (3,), (1, 3), (n_structures, 3)):
+            raise GraphError(f"pbc must be [B, 3], three bools or one; got {list(periodic.shape)}")
         return cls(
             z=z,
             pos=pos,
             cell=pos.new_zeros(n_structures, 3, 3) if cell is None else cell,
-            pbc=periodic.expand(n_structures, 3),
+            pbc=periodic.expand(n_structures, 3).clone(),
             **({} if batch is None else {"batch": batch}),
         )
 
@@ -129,3 +128,8 @@ def structure_index(data: Data) -> tuple[Tensor, int]:
     if batch is None:
         batch = torch.zeros_like(data.z)
     return batch, data.cell.size(0)
+
+
+def structure_count(batch: Tensor | None) -> int:
+    """How many structures the atoms of ``batch`` ``[N]`` belong to, where nothing but the atoms tells."""
+    return 1 if batch is None or len(batch) == 0 else int(batch.max()) + 1

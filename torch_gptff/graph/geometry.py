@@ -18,21 +18,28 @@ def bond_vectors(data: Data) -> Tensor:
     batch, n_structures = structure_index(data)
     shift = data.edge_shift.to(data.pos.dtype)
     cell = data.cell.to(data.pos.dtype)
-    offset = shift @ cell[0] if n_structures == 1 else torch.einsum("es,esc->ec", shift, cell[batch[centre]])
-    return data.pos[neighbour] - data.pos[centre] + offset
+    if n_structures == 1:
+        a, b, c = cell[0]
+    else:
+        structure = batch.index_select(0, centre)
+        a, b, c = (vector.index_select(0, structure) for vector in cell.unbind(dim=1))
+    # Products one by one: a matrix product may be taken in TF32, or in bfloat16 under autocast.
+    offset = shift[:, 0:1] * a + shift[:, 1:2] * b + shift[:, 2:3] * c
+    return data.pos.index_select(0, neighbour) - data.pos.index_select(0, centre) + offset
 
 
-def angle_cosines(vectors: Tensor, lengths: Tensor, angle_index: Tensor) -> Tensor:
-    """Cosines of the angles between pairs of bonds with one centre, ``[A]``.
+def fractional_coordinates(pos: Tensor, cell: Tensor, batch: Tensor) -> Tensor:
+    """Positions ``[N, 3]`` in Å as multiples of the vectors of their structures' cells ``[B, 3, 3]``."""
+    return (pos.unsqueeze(-2) @ torch.linalg.inv(cell)[batch]).squeeze(-2)
 
-    Args:
-        vectors: bond vectors in Å, ``[E, 3]``
-        lengths: their lengths in Å, ``[E]``
-        angle_index: the pairs of bonds, ``[2, A]``
-    """
-    directions = vectors / lengths.unsqueeze(-1)
-    first, second = angle_index
-    return (directions[first] * directions[second]).sum(dim=-1) * COSINE_SCALE
+
+def extents(coordinates: Tensor, batch: Tensor, n_structures: int) -> tuple[Tensor, Tensor]:
+    """The least and the greatest of every structure's coordinates, ``[B, 3]`` each; 0 where it has no atoms."""
+    index = batch.unsqueeze(-1).expand_as(coordinates)
+    zero = coordinates.new_zeros(n_structures, 3)
+    low = zero.scatter_reduce(0, index, coordinates, "amin", include_self=False)
+    high = zero.scatter_reduce(0, index, coordinates, "amax", include_self=False)
+    return low, high
 
 
 def forces_from_bonds(gradient: Tensor, edge_index: Tensor, n_atoms: int) -> Tensor:
@@ -50,6 +57,7 @@ def stress_from_bonds(gradient: Tensor, vectors: Tensor, data: Data) -> Tensor:
     batch, n_structures = structure_index(data)
     outer = vectors.double().unsqueeze(-1) * gradient.double().unsqueeze(-2)
     virial = outer.new_zeros(n_structures, 3, 3).index_add(0, batch[data.edge_index[1]], outer)
-    volume = torch.linalg.det(data.cell.double()).abs()
-    volume = torch.where(volume > 0, volume, torch.full_like(volume, torch.nan))
-    return (virial + virial.mT) / (2 * volume).view(-1, 1, 1)
+    volume = torch.linalg.det(data.cell.double()).abs().view(-1, 1, 1)
+    # Filled in last: a volume of NaN would make NaN of every gradient that passes here, also of that of a crystal.
+    stress = (virial + virial.mT) / (2 * torch.where(volume > 0, volume, torch.ones_like(volume)))
+    return stress.masked_fill(volume == 0, torch.nan)

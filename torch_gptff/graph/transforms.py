@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from torch_geometric.data import Data
+from torch_geometric.data import Batch, Data
 from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
 
 from torch_gptff.errors import GraphError
 from torch_gptff.graph.angles import angle_pairs
 from torch_gptff.graph.checks import check_distances, check_geometry
+from torch_gptff.graph.data import CrystalData, structure_count
 from torch_gptff.graph.geometry import bond_vectors
 from torch_gptff.graph.neighbors import neighbor_list
 
@@ -17,8 +18,10 @@ from torch_gptff.graph.neighbors import neighbor_list
 class PeriodicRadiusGraph(BaseTransform):
     """Join every atom to every neighbour, or image of one, within a cutoff; no limit on their number.
 
-    Sets ``edge_index`` and ``edge_shift`` (see :class:`~torch_gptff.graph.CrystalData`). Takes a molecule without
-    ``cell`` and ``pbc`` (QM9, MD17) as well: it is given a zero cell and open boundaries.
+    Sets ``edge_index`` and ``edge_shift``; bonds and angles that there were are dropped. Takes a molecule without
+    ``cell`` and ``pbc`` (QM9, MD17) as well: it is given a zero cell and open boundaries. Returns a
+    :class:`~torch_gptff.graph.CrystalData`, which PyG can put into batches together with its angles, or, where a batch
+    is given, that batch.
 
     Args:
         cutoff: Å
@@ -27,6 +30,7 @@ class PeriodicRadiusGraph(BaseTransform):
 
     Raises:
         StructureError: the structure is empty, not finite, singular, or has two atoms on one spot.
+        GraphError: its fields do not fit together.
     """
 
     def __init__(self, cutoff: float, backend: str | None = None) -> None:
@@ -34,10 +38,14 @@ class PeriodicRadiusGraph(BaseTransform):
         self.backend = backend
 
     def forward(self, data: Data) -> Data:
+        data = _as_crystal(data)
         if data.get("cell") is None:
-            data.cell = data.pos.new_zeros(1, 3, 3)
+            data.cell = data.pos.new_zeros(structure_count(data.get("batch")), 3, 3)
         if data.get("pbc") is None:
             data.pbc = (data.cell != 0).any(dim=-1)
+        for stale in ("edge_index", "edge_shift", "edge_attr", "angle_index"):
+            if stale in data:
+                del data[stale]
         check_geometry(data)
         data.edge_index, data.edge_shift, lengths = neighbor_list(data, self.cutoff, self.backend)
         check_distances(data, data.edge_index, lengths)
@@ -64,9 +72,15 @@ class BondAngles(BaseTransform):
     def forward(self, data: Data) -> Data:
         if data.get("edge_index") is None:
             raise GraphError("bonds come before angles: apply PeriodicRadiusGraph first")
+        data = _as_crystal(data)
         lengths = bond_vectors(data).detach().norm(dim=-1)
         data.angle_index = angle_pairs(data.edge_index[1], lengths, self.angle_cutoff)
         return data
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(angle_cutoff={self.angle_cutoff})"
+
+
+def _as_crystal(data: Data) -> Data:
+    """PyG's plain ``Data`` would count bonds as atoms when it batches angles."""
+    return data if isinstance(data, CrystalData | Batch) else CrystalData.from_dict(data.to_dict())

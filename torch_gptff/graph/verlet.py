@@ -9,7 +9,7 @@ from torch_gptff.graph.angles import angle_pairs
 from torch_gptff.graph.checks import check_distances, check_geometry, completed_cell
 from torch_gptff.graph.data import CrystalData
 from torch_gptff.graph.geometry import bond_vectors
-from torch_gptff.graph.neighbors import neighbor_list
+from torch_gptff.graph.neighbors import neighbor_list, rounding_margin
 
 
 class VerletGraph:
@@ -22,7 +22,8 @@ class VerletGraph:
     Candidates stay complete while no pair from outside can have come inside. With the cell deformed by
     :math:`F = h_0^{-1} h`, whose smallest singular value is :math:`\sigma`, and atoms at most :math:`u` from where
     that deformation carries them, a pair that was farther than ``cutoff + skin`` is now farther than
-    :math:`\sigma\,(\text{cutoff} + \text{skin}) - 2u`; a new search is due when this falls below ``cutoff``.
+    :math:`\sigma\,(\text{cutoff} + \text{skin}) - 2u`; a new search is due when this falls below ``cutoff`` (and a
+    margin for rounding).
 
     Args:
         cutoff: of bonds, Å
@@ -42,6 +43,7 @@ class VerletGraph:
         self.skin = skin
         self.backend = backend
         self.n_searches = 0
+        self._margin = 0.0
         self._reference: CrystalData | None = None
         self._graph: CrystalData | None = None
         self._class: Tensor | None = None
@@ -71,6 +73,8 @@ class VerletGraph:
         for key in ("edge_index", "edge_shift", "angle_index"):
             if key in self._graph:
                 moved[key] = self._graph[key]
+            elif key in moved:
+                del moved[key]
         return moved
 
     def _search(self, data: CrystalData) -> CrystalData:
@@ -78,6 +82,7 @@ class VerletGraph:
         candidates = data.clone()
         found = neighbor_list(data, self.cutoff + self.skin, self.backend)
         candidates.edge_index, candidates.edge_shift, _ = found
+        self._margin = rounding_margin(data, self.cutoff)
         self.n_searches += 1
         return candidates
 
@@ -93,8 +98,10 @@ class VerletGraph:
         before, now = (completed_cell(one.cell, one.pbc)[0] for one in (reference, data))
         if torch.equal(before, now):
             sigma, carried = 1.0, reference.pos
+        elif not bool(now.isfinite().all()):
+            return False
         else:
             deformation = torch.linalg.solve(before, now)
             sigma, carried = float(torch.linalg.svdvals(deformation)[-1]), reference.pos @ deformation
         displacement = float((data.pos - carried).norm(dim=-1).max())
-        return sigma * (self.cutoff + self.skin) - 2 * displacement >= self.cutoff
+        return sigma * (self.cutoff + self.skin) - 2 * displacement >= self.cutoff + self._margin

@@ -22,6 +22,9 @@ from torch_gptff.graph.neighbors import ase, cell_list, torch_cluster, vesin
 Backend = Callable[[Tensor, Tensor, Tensor, Tensor, float], tuple[Tensor, Tensor, Tensor]]
 """``(pos [N, 3], cell [B, 3, 3], pbc [B, 3], batch [N], cutoff) -> (centre [E], neighbour [E], shift [E, 3])``"""
 
+MEASURED_AT_ONCE = 1 << 18
+"""Pairs whose lengths are taken at a time."""
+
 _BACKENDS: dict[str, tuple[Backend, str | None]] = {
     "vesin": (vesin.find_pairs, "vesin"),
     "torch": (cell_list.find_pairs, None),
@@ -71,20 +74,39 @@ def neighbor_list(data: Data, cutoff: float, backend: str | None = None) -> tupl
         raise UnknownBackendError(f"the backend {backend!r} needs the package {package}, which is not installed")
 
     batch, _ = structure_index(data)
-    pos, cell = data.pos.detach(), data.cell.detach()
-    reach = cutoff * (1 + 1e-5) + 1e-5  # rounding must not lose a pair; the exact test follows
-    centre, neighbour, shift = find_pairs(pos, cell, data.pbc, batch, reach)
-    if bool((centre.diff() < 0).any()):
-        centre, order = centre.sort(stable=True)
-        neighbour, shift = neighbour[order], shift[order]
+    atoms = CrystalData(z=data.z, pos=data.pos.detach(), cell=data.cell.detach(), pbc=data.pbc, batch=batch)
+    reach = cutoff + rounding_margin(atoms, cutoff)
+    edge_index, shift = _by_centre(*find_pairs(atoms.pos, atoms.cell, atoms.pbc, batch, reach))
+    return _within(atoms, edge_index, shift, cutoff)
 
-    edge_index = torch.stack([neighbour, centre])
-    pairs = CrystalData(
-        z=data.z, pos=pos, cell=cell, pbc=data.pbc, batch=batch, edge_index=edge_index, edge_shift=shift
+
+def rounding_margin(atoms: Data, cutoff: float) -> float:
+    """How much too far to search, in Å, so that rounding loses no pair: rounding of the cutoff, and of coordinates."""
+    largest = max(
+        (float(values.detach().abs().max()) for values in (atoms.pos, atoms.cell) if len(values)), default=0.0
     )
-    lengths = bond_vectors(pairs).norm(dim=-1)
+    return 1e-5 * (1 + cutoff) + 16 * torch.finfo(atoms.pos.dtype).eps * largest
+
+
+def _by_centre(centre: Tensor, neighbour: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
+    """``edge_index`` and ``edge_shift`` of pairs, ascending by centre."""
+    if bool((centre[1:] < centre[:-1]).any()):
+        centre, order = centre.sort(stable=True)
+        neighbour, shift = neighbour.index_select(0, order), shift.index_select(0, order)
+    return torch.stack([neighbour, centre]), shift
+
+
+def _within(atoms: Data, edge_index: Tensor, shift: Tensor, cutoff: float) -> tuple[Tensor, Tensor, Tensor]:
+    """The pairs that are bonds, and their lengths: measured piece by piece, for the memory's sake."""
+    lengths = atoms.pos.new_empty(edge_index.size(1))
+    for first in range(0, len(lengths), MEASURED_AT_ONCE):
+        piece = slice(first, first + MEASURED_AT_ONCE)
+        atoms.edge_index, atoms.edge_shift = edge_index[:, piece], shift[piece]
+        lengths[piece] = bond_vectors(atoms).norm(dim=-1)
     within = lengths <= cutoff
-    return edge_index[:, within], shift[within].to(torch.int32), lengths[within]
+    if bool(within.all()):
+        return edge_index, shift, lengths
+    return edge_index[:, within], shift[within], lengths[within]
 
 
-__all__ = ["Backend", "available_backends", "neighbor_list", "register_backend"]
+__all__ = ["Backend", "available_backends", "neighbor_list", "register_backend", "rounding_margin"]

@@ -1,141 +1,181 @@
 """The ``torch`` backend: cell lists in tensor operations, on any device, all structures of a batch at once.
 
-Space is cut into bins no thinner than the cutoff (or, in a cell thinner than that, one bin); an atom's neighbours are
-then in its own bin or in those around it. Work and memory grow linearly with the number of atoms; candidate pairs are
-measured in chunks, so that memory stays near that of the result.
+Space is cut into bins no thinner than the cutoff (a periodic cell thinner than that is one bin), so that the neighbours
+of an atom are in its own bin or in those around it. Every pair is found from one of its two ends and then turned round.
+Work and memory grow linearly with the number of atoms: nothing is stored of empty bins, and candidate pairs are
+measured piece by piece, so that memory stays near that of the result.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from torch_gptff.graph.checks import completed_cell, heights
+from torch_gptff.graph.geometry import extents, fractional_coordinates
+from torch_gptff.graph.ragged import chunks, ragged_range
 
-CHUNK = 1 << 21
-"""Candidate pairs measured at a time."""
+CANDIDATES = 1 << 19
+"""Pairs of atoms measured at a time."""
+
+MOST_BINS = 1 << 62
+"""In all grids of a batch together: what int64 can count. Bins grow thicker where thin ones would be more."""
+
+
+@dataclass
+class Grid:
+    """How every structure's space is cut into bins.
+
+    Attributes:
+        cell: the vectors along which it is cut, in Å, ``[B, 3, 3]``
+        pbc: which of them are periods, ``[B, 3]``
+        shape: bins along each vector, ``[B, 3]``
+        reach: how many bins away a neighbour can be, ``[B, 3]``
+        low: where the bins begin, in fractions of the vector, ``[B, 3]``
+        span: how far they extend, likewise, ``[B, 3]``
+    """
+
+    cell: Tensor
+    pbc: Tensor
+    shape: Tensor
+    reach: Tensor
+    low: Tensor
+    span: Tensor
+
+    def number(self, bins: Tensor, structure: Tensor) -> Tensor:
+        """One number for every bin of every structure, from its places along the vectors, ``[M, 3]``."""
+        size = self.shape.prod(dim=-1)
+        x, y, z = bins.unbind(dim=-1)
+        _, n_y, n_z = self.shape[structure].unbind(dim=-1)
+        return (size.cumsum(0) - size)[structure] + (x * n_y + y) * n_z + z
 
 
 @dataclass
 class Bins:
-    """Every atom's place in its structure's grid of bins.
+    """The ``M`` bins that hold atoms, and the atoms in the order of their bins.
 
     Attributes:
-        coordinate: the atom's bin along each cell vector, ``[N, 3]``
-        wrap: the cells between the atom and its image inside the cell, ``[N, 3]``
-        shape: bins along each cell vector, by structure, ``[B, 3]``
-        first: the number of the structure's first bin, ``[B]``
-        order: atoms sorted by bin, ``[N]``
-        occupied: the bin numbers of the atoms in that order, ascending, ``[N]``
+        number: of every bin, ascending, ``[M]``
+        place: its place along each cell vector, ``[M, 3]``
+        structure: its structure, ``[M]``
+        first: its first atom in ``atom``, ``[M]``
+        count: of its atoms, ``[M]``
+        atom: atoms sorted by bin, ``[N]``
+        pos: the positions of their images inside the cell in Å, in that order, ``[N, 3]``
+        wrap: the cells between atom and image, in that order, ``[N, 3]``
     """
 
-    coordinate: Tensor
-    wrap: Tensor
-    shape: Tensor
+    number: Tensor
+    place: Tensor
+    structure: Tensor
     first: Tensor
-    order: Tensor
-    occupied: Tensor
+    count: Tensor
+    atom: Tensor
+    pos: Tensor
+    wrap: Tensor
 
 
 def find_pairs(pos: Tensor, cell: Tensor, pbc: Tensor, batch: Tensor, cutoff: float) -> tuple[Tensor, Tensor, Tensor]:
-    """See :data:`torch_gptff.graph.neighbors.Backend`."""
-    full_cell = completed_cell(cell, pbc)
-    thickness = heights(full_cell)
-    bins = assign_bins(pos, full_cell, thickness, pbc, batch, cutoff)
-    reach = torch.where(pbc, (cutoff * bins.shape / thickness).ceil(), torch.ones_like(thickness)).long()
-    n_around = (2 * reach + 1).prod(dim=-1)  # bins to look into, by structure
-
-    found = []
-    for atoms in _chunks(n_around[batch]):
-        centre, image_bin, shift = bins_around(atoms, bins, reach, n_around, pbc, batch)
-        lower = torch.searchsorted(bins.occupied, image_bin)
-        count = torch.searchsorted(bins.occupied, image_bin, right=True) - lower
-        some = count > 0
-        centre, shift, lower, count = centre[some], shift[some], lower[some], count[some]
-        for rows in _chunks(count):
-            found.append(_pairs_within(rows, centre, shift, lower, count, bins, pos, cell, pbc, batch, cutoff))
-    centre, neighbour, shift = (torch.cat(column) for column in zip(*found, strict=True))
-    return centre, neighbour, shift
+    """See :data:`torch_gptff.graph.neighbors.Backend`. Computes in float64."""
+    pos, cell = pos.double(), completed_cell(cell.double(), pbc)
+    grid = lay_grid(pos, cell, pbc, batch, cutoff)
+    bins = fill_bins(grid, pos, batch)
+    first, second, cells = zip(*_half_of_pairs(grid, bins, cutoff), strict=True)
+    back = [-cells_between for cells_between in cells]
+    return torch.cat([*first, *second]), torch.cat([*second, *first]), torch.cat([*cells, *back])
 
 
-def assign_bins(pos: Tensor, cell: Tensor, thickness: Tensor, pbc: Tensor, batch: Tensor, cutoff: float) -> Bins:
-    """Sort the atoms into bins. Along a direction without period the bins span the atoms that there are."""
-    fractional = torch.einsum("nc,ncs->ns", pos, torch.linalg.inv(cell)[batch])
-    index = batch.unsqueeze(-1).expand(-1, 3)
-    low = torch.zeros_like(thickness).scatter_reduce(0, index, fractional, "amin", include_self=False)
-    high = torch.zeros_like(thickness).scatter_reduce(0, index, fractional, "amax", include_self=False)
-    low = torch.where(pbc, torch.zeros_like(low), low)
-    span = torch.where(pbc, torch.ones_like(low), high - low)
-    shape = (span * thickness / cutoff).floor().clamp(min=1).long()
-
-    wrap = torch.where(pbc[batch], fractional.floor(), torch.zeros_like(fractional))
-    inside = (fractional - wrap - low[batch]) / span[batch].clamp(min=1e-12)
-    coordinate = (inside * shape[batch]).floor().long().clamp(min=torch.zeros_like(index), max=shape[batch] - 1)
-    sizes = shape.prod(dim=-1)
-    first = sizes.cumsum(0) - sizes
-    occupied, order = _bin_number(coordinate, shape[batch], first[batch]).sort()
-    return Bins(coordinate, wrap.to(torch.int32), shape, first, order, occupied)
+def lay_grid(pos: Tensor, cell: Tensor, pbc: Tensor, batch: Tensor, cutoff: float) -> Grid:
+    """Cut every structure's cell into bins; along a direction without period, the extent of its atoms."""
+    low, high = extents(fractional_coordinates(pos, cell, batch), batch, len(cell))
+    low, high = low.where(~pbc, torch.zeros_like(low)), high.where(~pbc, torch.ones_like(high))
+    span = high - low
+    thickness = heights(cell)
+    most = int((MOST_BINS / len(cell)) ** (1 / 3))
+    shape = (span * thickness / cutoff).floor().clamp(min=1, max=most)
+    reach = (cutoff * shape / thickness).ceil().where(pbc, torch.ones_like(shape))
+    return Grid(cell, pbc, shape.long(), reach.long(), low, span.where(span > 0, torch.ones_like(span)))
 
 
-def bins_around(
-    atoms: Tensor, bins: Bins, reach: Tensor, n_around: Tensor, pbc: Tensor, batch: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The bins to look into for each atom: the atom, the bin's number, and the cells between."""
-    structure = batch[atoms]
-    row = torch.repeat_interleave(torch.arange(len(atoms), device=atoms.device), n_around[structure])
-    atom, structure = atoms[row], structure[row]
-    ends = n_around[batch[atoms]].cumsum(0)
-    rank = torch.arange(len(row), device=atoms.device) - (ends - n_around[batch[atoms]])[row]
-    width = 2 * reach[structure] + 1
-    step = torch.stack(
-        [rank // (width[:, 1] * width[:, 2]), rank // width[:, 2] % width[:, 1], rank % width[:, 2]], dim=-1
-    )
-    there = bins.coordinate[atom] + step - reach[structure]
-    shape, periodic = bins.shape[structure], pbc[structure]
-    shift = torch.where(periodic, there.div(shape, rounding_mode="floor"), torch.zeros_like(there))
-    there = there - shift * shape
+def fill_bins(grid: Grid, pos: Tensor, batch: Tensor) -> Bins:
+    """Sort the atoms, or their images inside the cell, into bins."""
+    fractional = fractional_coordinates(pos, grid.cell, batch)
+    wrap = fractional.floor().where(grid.pbc[batch], torch.zeros_like(fractional))
+    inside = (fractional - wrap - grid.low[batch]) / grid.span[batch]
+    shape = grid.shape[batch]
+    place = (inside * shape).long().clamp(min=torch.zeros_like(shape), max=shape - 1)
+
+    number, atom = grid.number(place, batch).sort()
+    number, count = torch.unique_consecutive(number, return_counts=True)
+    first = count.cumsum(0) - count
+    pos, wrap, place, structure = pos[atom], wrap[atom], place[atom[first]], batch[atom]
+    pos = pos - _cartesian(wrap, grid.cell, structure)
+    return Bins(number, place, structure[first], first, count, atom, pos, wrap.to(torch.int32))
+
+
+def bins_around(some: Tensor, grid: Grid, bins: Bins) -> tuple[Tensor, Tensor, Tensor]:
+    """The bins that hold neighbours of the atoms in ``some`` bins: half of those around them, and themselves.
+
+    Half of the steps from a bin to those around it are the other half turned round. Steps are counted in the order of
+    their three components, so that the first half comes before the step to the bin itself.
+
+    Returns:
+        The bin, the bin near it, and the cells between them ``[..., 3]``.
+    """
+    reach = grid.reach[bins.structure[some]]
+    width = 2 * reach + 1
+    n_steps = width.prod(dim=-1)
+    row, step = ragged_range(n_steps // 2 + 1, first=n_steps // 2)
+    _, n_y, n_z = width[row].unbind(dim=-1)
+    step = torch.stack([step // (n_y * n_z), step // n_z % n_y, step % n_z], dim=-1) - reach[row]
+
+    here = some[row]
+    structure = bins.structure[here]
+    shape = grid.shape[structure]
+    there = bins.place[here] + step
+    cells = there.div(shape, rounding_mode="floor").where(grid.pbc[structure], torch.zeros_like(there))
+    there = there - cells * shape
     exists = ((there >= 0) & (there < shape)).all(dim=-1)
-    number = _bin_number(there, shape, bins.first[structure])
-    return atom[exists], number[exists], shift[exists].to(torch.int32)
+    number = grid.number(there, structure)
+    near = torch.searchsorted(bins.number, number).clamp(max=len(bins.number) - 1)
+    filled = exists & (bins.number[near] == number)
+    return here[filled], near[filled], cells[filled]
 
 
-def _pairs_within(
-    rows: Tensor,
-    centre: Tensor,
-    shift: Tensor,
-    lower: Tensor,
-    count: Tensor,
-    bins: Bins,
-    pos: Tensor,
-    cell: Tensor,
-    pbc: Tensor,
-    batch: Tensor,
-    cutoff: float,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Measure each (atom, bin) row's atom against the atoms of the bin, and keep the pairs within the cutoff."""
-    row = torch.repeat_interleave(rows, count[rows])
-    ends = count[rows].cumsum(0)
-    rank = torch.arange(len(row), device=pos.device) - torch.repeat_interleave(ends - count[rows], count[rows])
-    i, j = centre[row], bins.order[lower[row] + rank]
-    cells_between = shift[row] - bins.wrap[j] + bins.wrap[i]
-    offset = torch.einsum("es,esc->ec", cells_between.to(pos.dtype), cell[batch[i]])
-    squared = (pos[j] - pos[i] + offset).square().sum(dim=-1)
-    keep = (squared <= cutoff**2) & ((i != j) | (cells_between != 0).any(dim=-1))
-    return i[keep], j[keep], cells_between[keep]
+def _half_of_pairs(grid: Grid, bins: Bins, cutoff: float) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Every pair within the cutoff from one of its ends: centre, neighbour and the cells between, piece by piece."""
+    n_around = (2 * grid.reach + 1).prod(dim=-1)[bins.structure]
+    pos = bins.pos.T.contiguous()
+    for some in chunks(bins.count * n_around, CANDIDATES):
+        here, near, cells = bins_around(some, grid, bins)
+        offset = _cartesian(cells, grid.cell, bins.structure[here])
+        within_bin = (here == near) & (cells == 0).all(dim=-1)
+
+        # Each atom of the one bin looks at all atoms of the other; within one bin, at those after itself.
+        row, i = ragged_range(bins.count[here], first=bins.first[here])
+        origin = (bins.pos[i] - offset[row]).T.contiguous()
+        ahead = torch.where(within_bin[row], i + 1, bins.first[near][row])
+        n_ahead = (bins.first + bins.count)[near][row] - ahead
+        for looks in chunks(n_ahead, CANDIDATES):
+            look, j = ragged_range(n_ahead[looks], first=ahead[looks])
+            look = looks.index_select(0, look)
+            close = (_squared_distances(pos, j, origin, look) <= cutoff**2).nonzero().squeeze(-1)
+            look, j = look[close], j[close]
+            shift = cells[row[look]] - bins.wrap[j] + bins.wrap[i[look]]
+            yield bins.atom[i[look]], bins.atom[j], shift.to(torch.int32)
 
 
-def _bin_number(coordinate: Tensor, shape: Tensor, first: Tensor) -> Tensor:
-    x, y, z = coordinate.unbind(dim=-1)
-    return first + (x * shape[:, 1] + y) * shape[:, 2] + z
+def _squared_distances(points: Tensor, j: Tensor, origins: Tensor, k: Tensor) -> Tensor:
+    """Between pairs of columns of ``[3, ...]`` tensors, axis by axis, which is what goes fastest."""
+    x, y, z = (
+        (point.index_select(0, j) - origin.index_select(0, k)).square()
+        for point, origin in zip(points, origins, strict=True)
+    )
+    return x + y + z
 
 
-def _chunks(cost: Tensor) -> list[Tensor]:
-    """Consecutive positions of ``cost``, cut so that each piece costs about :data:`CHUNK`."""
-    if len(cost) == 0:
-        return []
-    ends = cost.cumsum(0)
-    piece = (ends - cost) // CHUNK
-    sizes = torch.unique_consecutive(piece, return_counts=True)[1].tolist()
-    return list(torch.arange(len(cost), device=cost.device).split(sizes))
+def _cartesian(cells: Tensor, cell: Tensor, structure: Tensor) -> Tensor:
+    return torch.einsum("ns,nsc->nc", cells.to(cell.dtype), cell[structure])

@@ -17,16 +17,19 @@ def for_each_structure(
     find_one: FindOne, pos: Tensor, cell: Tensor, pbc: Tensor, batch: Tensor, cutoff: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Find the pairs of every structure of a batch with a function of NumPy arrays (float64)."""
-    counts = torch.bincount(batch, minlength=len(cell)).tolist()
-    parts = []
-    first = 0
-    for count, one_cell, one_pbc in zip(counts, cell, pbc, strict=True):
-        one_pos = pos[first : first + count].double().cpu().numpy()
-        centre, neighbour, shift = find_one(one_pos, one_cell.double().cpu().numpy(), one_pbc.cpu().numpy(), cutoff)
-        parts.append((centre.astype(np.int64) + first, neighbour.astype(np.int64) + first, shift.astype(np.int32)))
-        first += count
+    sizes = torch.bincount(batch, minlength=len(cell)).cpu().numpy()
+    ends = sizes.cumsum()
+    points = np.split(pos.double().cpu().numpy(), ends[:-1])
+    cells, periods = cell.double().cpu().numpy(), pbc.cpu().numpy()
+    found = [find_one(*structure, cutoff) for structure in zip(points, cells, periods, strict=True)]
 
-    def together(column: int) -> Tensor:
-        return torch.from_numpy(np.concatenate([part[column] for part in parts])).to(pos.device)
+    def together(parts: tuple[NDArray, ...], dtype: type[np.integer]) -> Tensor:
+        return torch.from_numpy(np.concatenate(parts, dtype=dtype, casting="unsafe")).to(pos.device)
 
-    return together(0), together(1), together(2)
+    centre, neighbour, shift = zip(*found, strict=True)
+    first_atom = torch.from_numpy(np.repeat(ends - sizes, [len(part) for part in centre])).to(pos.device)
+    return (
+        together(centre, np.int64) + first_atom,
+        together(neighbour, np.int64) + first_atom,
+        together(shift, np.int32),
+    )

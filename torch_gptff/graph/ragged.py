@@ -1,0 +1,34 @@
+"""Rows of different lengths, laid end to end in one tensor."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def ragged_range(counts: Tensor, first: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """The items of rows that hold ``counts`` items each, one after another.
+
+    Args:
+        counts: items in every row, ``[R]``
+        first: what the items of each row are counted from, ``[R]``; 0 by default
+
+    Returns:
+        The row of every item and its number, ``first[row], first[row] + 1, …``, each ``[counts.sum()]``.
+    """
+    row = torch.repeat_interleave(torch.arange(len(counts), device=counts.device), counts)
+    before = counts.cumsum(0) - counts
+    base = -before if first is None else first - before
+    return row, torch.arange(len(row), device=counts.device) + base[row]
+
+
+def chunks(cost: Tensor, limit: int) -> list[Tensor]:
+    """Consecutive rows, cut so that each piece costs about ``limit``: at most that and one row more.
+
+    Args:
+        cost: of every row, ``[R]``
+        limit: what one piece may cost
+    """
+    before = cost.cumsum(0) - cost
+    sizes = torch.unique_consecutive(before // limit, return_counts=True)[1].tolist()
+    return list(torch.arange(len(cost), device=cost.device).split(sizes))

@@ -1,0 +1,62 @@
+"""The configuration of GPTFF: what is refused, and that it can be written and read."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from torch_gptff.errors import ConfigError
+from torch_gptff.models import GPTFFConfig
+
+
+@pytest.mark.parametrize("config", [GPTFFConfig(), GPTFFConfig.v1(), GPTFFConfig.v2(), GPTFFConfig(cutoff=6.5)])
+def test_round_trip_through_json(config):
+    assert GPTFFConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_what_is_not_given_is_the_default():
+    assert GPTFFConfig.from_dict({"channels": 32}) == GPTFFConfig(channels=32)
+
+
+@pytest.mark.parametrize(("keys", "message"), [(["chanels"], "unknown key chanels"), (["a", "b"], "unknown keys a, b")])
+def test_unknown_keys_are_refused(keys, message):
+    with pytest.raises(ConfigError, match=f"{message}; there are angle_cutoff"):
+        GPTFFConfig.from_dict(dict.fromkeys(keys, 1))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"transformer": "sparse"}, "transformer must be one of none, global, local"),
+        ({"readout": "mean"}, "readout must be one of atomwise, pooled"),
+        ({"channels": 0}, "channels must be positive"),
+        ({"num_layers": -1}, "num_layers must be positive"),
+        ({"cutoff": 0.0}, "cutoff must be positive"),
+        ({"angle_cutoff": 5.5}, "angle_cutoff must be in"),
+        ({"angle_cutoff": 0.0}, "angle_cutoff must be in"),
+        ({"cutoff": 3.0}, "angle_cutoff must be in"),
+        ({"envelope_exponent": 1}, "envelope_exponent must be at least 2"),
+        ({"channels": 10, "heads": 4}, "heads must divide channels"),
+        ({"dropout": 1.0}, "dropout must be in"),
+        ({"dropout": -0.1}, "dropout must be in"),
+    ],
+)
+def test_values_out_of_range_are_refused(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        GPTFFConfig(**settings)
+
+
+def test_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        GPTFFConfig().channels = 3
+
+
+def test_the_published_models_lack_what_the_recommended_one_has():
+    for published in (GPTFFConfig.v1(), GPTFFConfig.v2()):
+        assert published.envelope_exponent is None
+        assert published.readout == "pooled"
+    assert (GPTFFConfig.v1().transformer, GPTFFConfig.v2().transformer) == ("none", "global")
+    assert GPTFFConfig().envelope_exponent is not None
+    assert GPTFFConfig().readout == "atomwise"

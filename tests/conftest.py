@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+torch.set_num_threads(1)  # the structures here are small: more threads would wait for each other
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:

@@ -72,12 +72,11 @@ class GPTFFCalculator(Calculator):
             PropertyNotImplementedError: the stress of atoms whose cell has no volume was asked for.
         """
         super().calculate(atoms, properties, system_changes)
-        has_volume = self.atoms.cell.rank == 3
+        has_volume = self.atoms.cell.volume > 0
         if "stress" in properties and not has_volume:
             raise PropertyNotImplementedError("stress is force per area: give the atoms a cell with a volume")
         data = from_ase(self.atoms).to(self.device)
-        if "numbers" in system_changes:
-            check_elements(data, self.potential.model.elements)
+        check_elements(data, self.potential.model.elements)
         prediction = self.potential.evaluate(
             self.graph.update(data), stress=has_volume, energies=self.potential.model.is_atomwise
         ).to("cpu")

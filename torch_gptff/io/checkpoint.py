@@ -16,6 +16,7 @@ The header is one JSON document in the safetensors metadata, under the key ``tor
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +25,31 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from torch_gptff import __version__
-from torch_gptff.errors import CheckpointFormatError, CheckpointShapeError, CheckpointVersionError, ConfigError
+from torch_gptff.errors import (
+    CheckpointError,
+    CheckpointFormatError,
+    CheckpointShapeError,
+    CheckpointVersionError,
+    ConfigError,
+)
 from torch_gptff.io.files import written_atomically
 from torch_gptff.io.fingerprint import check_fingerprint, fingerprint
 from torch_gptff.models import build_model
+from torch_gptff.nn import ElementEnergies
 from torch_gptff.potential import Potential
 
 FORMAT_VERSION = 1
 UNITS = {"energy": "eV", "length": "angstrom", "stress": "eV/angstrom^3, positive = tensile"}
 _KEY = "torch_gptff"
-_FIELDS = ("model", "config", "element_energies", "elements", "units", "provenance", "fingerprint")
+_FIELDS: dict[str, type] = {
+    "model": str,
+    "config": dict,
+    "element_energies": list,
+    "elements": list,
+    "units": dict,
+    "provenance": dict,
+    "fingerprint": dict,
+}
 
 
 def save(potential: Potential, path: str | Path, provenance: dict[str, Any] | None = None) -> None:
@@ -43,8 +59,15 @@ def save(potential: Potential, path: str | Path, provenance: dict[str, Any] | No
         potential: any energy model known to :func:`torch_gptff.models.build_model`, with its element energies
         path: an existing file is replaced
         provenance: JSON values that say where the weights come from; added to what ``potential.provenance`` says
+
+    Raises:
+        CheckpointError: the weights give energies that are not finite.
+        TypeError, ValueError: the provenance is no JSON.
     """
     model = potential.model
+    energies = fingerprint(potential)
+    if not all(map(math.isfinite, energies.values())):
+        raise CheckpointError(f"nothing written to {path}: the weights give no finite energy, but {energies}")
     header = {
         "version": FORMAT_VERSION,
         "model": model.name,
@@ -53,11 +76,12 @@ def save(potential: Potential, path: str | Path, provenance: dict[str, Any] | No
         "elements": sorted(model.elements),
         "units": UNITS,
         "provenance": {**potential.provenance, **(provenance or {}), "torch_gptff": __version__},
-        "fingerprint": fingerprint(potential),
+        "fingerprint": energies,
     }
+    text = json.dumps(header, allow_nan=False)
     weights = {name: weight.detach().cpu().contiguous() for name, weight in model.state_dict().items()}
     with written_atomically(path) as temporary:
-        save_file(weights, temporary, metadata={_KEY: json.dumps(header)})
+        save_file(weights, temporary, metadata={_KEY: text})
 
 
 def load(path: str | Path) -> Potential:
@@ -72,7 +96,11 @@ def load(path: str | Path) -> Potential:
         CheckpointFingerprintError: the weights give other energies than when they were saved.
     """
     header, weights = _read(Path(path))
-    model = build_model(header["model"], header["config"])
+    try:
+        model = build_model(header["model"], header["config"])
+        element_energies = ElementEnergies(header["element_energies"])
+    except (ConfigError, TypeError) as error:
+        raise ConfigError(f"{path}: {error}") from error
     model.elements = frozenset(header["elements"])
     expected = model.state_dict()
     for name in sorted(expected.keys() | weights.keys()):
@@ -85,7 +113,7 @@ def load(path: str | Path) -> Potential:
     if len(dtypes) == 1:
         model = model.to(dtypes.pop())
     model.load_state_dict(weights)
-    potential = Potential(model, header["element_energies"]).eval()
+    potential = Potential(model, element_energies).eval()
     potential.provenance = header["provenance"]
     check_fingerprint(potential, header["fingerprint"], str(path))
     return potential
@@ -128,10 +156,13 @@ def _checked_header(text: str, path: Path) -> dict[str, Any]:
     missing = [field for field in _FIELDS if field not in header]
     if missing:
         raise CheckpointFormatError(f"{path} has a header without {', '.join(missing)}")
+    for field, kind in _FIELDS.items():
+        if not isinstance(header[field], kind):
+            raise CheckpointFormatError(f"{path} has a header whose {field} is no {kind.__name__}: {header[field]!r}")
+    if not all(isinstance(number, int) for number in header["elements"]):
+        raise CheckpointFormatError(f"{path} has elements that are no atomic numbers: {header['elements']!r}")
     if header["units"] != UNITS:
         raise CheckpointFormatError(f"{path} is in the units {header['units']}; expected {UNITS}")
-    if not isinstance(header["config"], dict):
-        raise ConfigError(f"{path} has a configuration that is no table: {header['config']!r}")
     return header
 
 

@@ -1,0 +1,56 @@
+"""Write the reference checkpoints of this folder: ``python tests/io/data/make.py``.
+
+Run it once for a new version of the format. Files that are there stay as they are: they stand for those
+that users have.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+
+from torch_gptff.io import save
+from torch_gptff.io.checkpoint import FORMAT_VERSION
+from torch_gptff.models import GPTFF, GPTFFConfig
+from torch_gptff.potential import Potential
+
+TINY = {"channels": 4, "num_layers": 1, "num_radial": 3, "feedforward_channels": 8, "max_z": 40}
+CONFIGS = {
+    "recommended": TINY,
+    "harmonic": {**TINY, "angle_update": "harmonic", "transformer": "none"},
+    "pooled": {**TINY, "envelope_exponent": None, "transformer": "global", "readout": "pooled"},
+}
+STRUCTURE = {
+    "numbers": [12, 8, 29],
+    "positions": [[0.1, 0.0, 0.0], [2.0, 0.2, 0.1], [0.1, 2.2, 2.0]],
+    "cell": [[4.1, 0.0, 0.0], [0.3, 4.2, 0.0], [0.0, -0.2, 4.3]],
+    "pbc": True,
+}
+
+
+def make(name: str, settings: dict[str, object]) -> None:
+    from ase import Atoms
+
+    path = Path(__file__).parent / f"version-{FORMAT_VERSION}-{name}.safetensors"
+    if path.exists():
+        sys.exit(f"{path.name} exists and must not change")
+    torch.manual_seed(len(name))
+    potential = Potential(GPTFF(GPTFFConfig(**settings)), [round(-0.1 * z, 1) for z in range(41)])
+    save(potential, path)
+    prediction = potential.double().predict([Atoms(**STRUCTURE)])[0]
+    expected = {
+        "config": settings,
+        "structure": STRUCTURE,
+        "energy": prediction.energy.item(),
+        "forces": prediction.forces.tolist(),
+        "stress": prediction.stress[0].tolist(),
+    }
+    path.with_suffix(".json").write_text(json.dumps(expected, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    for name, settings in CONFIGS.items():
+        make(name, settings)

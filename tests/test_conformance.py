@@ -68,7 +68,7 @@ class TestRangesOfCentres(EnergyModelConformance):
     @pytest.fixture
     def potential(self) -> Potential:
         potential = untrained(channels=8, num_layers=1, num_radial=4)
-        potential.model.max_bonds = 60
+        potential.model.max_bonds = 120
         return potential
 
 

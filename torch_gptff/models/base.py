@@ -106,12 +106,14 @@ class EnergyModel(nn.Module, ABC):
     def build_graph(self, data: Data, backend: str | None = None) -> Data:
         """The structure with what it lacks of bonds and angles, after a check of its elements.
 
+        Bonds without ``edge_shift``, such as the chemical ones that PyG's molecules bring, are not taken for a graph.
+
         Raises:
             StructureError: see :mod:`torch_gptff.graph.checks`.
             GraphError: the bonds or angles given are not indices of atoms or bonds.
         """
         check_elements(data, self.elements)
-        if data.get("edge_index") is None:
+        if data.get("edge_index") is None or data.get("edge_shift") is None:
             data = PeriodicRadiusGraph(self.cutoff, backend)(data)
         elif data.edge_shift.shape != (data.edge_index.size(1), 3):
             raise GraphError(

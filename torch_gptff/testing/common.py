@@ -33,13 +33,10 @@ class PotentialTests:
 
     @pytest.fixture
     def structures(self, potential: Potential) -> dict[str, Atoms]:
-        return {name: with_elements(build(), potential.model.elements) for name, build in STRUCTURES.items()}
-
-    @pytest.fixture(params=STRUCTURES)
-    def atoms(self, request: pytest.FixtureRequest, potential: Potential) -> Atoms:
-        return with_elements(STRUCTURES[request.param](), potential.model.elements)
+        return {name: self.build(potential, name) for name in STRUCTURES}
 
     def build(self, potential: Potential, name: str) -> Atoms:
+        """The structure of this name, with elements that the model knows."""
         return with_elements(STRUCTURES[name](), potential.model.elements)
 
     def assert_same(self, actual: Prediction, expected: Prediction, what: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import ClassVar
 
+import pytest
 import torch
 from ase import Atoms
 from torch import Tensor
@@ -12,6 +13,7 @@ from torch import Tensor
 from torch_gptff.potential import Potential
 from torch_gptff.testing.common import PotentialTests, assert_close, has_volume, predict_one, record
 from torch_gptff.testing.oracles import numerical_forces, numerical_stress, potential_energies, strain_derivative
+from torch_gptff.testing.structures import STRUCTURES
 
 
 class DerivativeTests(PotentialTests):
@@ -23,6 +25,10 @@ class DerivativeTests(PotentialTests):
     """
 
     finite_difference: ClassVar[float] = 1e-6
+
+    @pytest.fixture(params=[name for name in STRUCTURES if name != "far_apart_fragments"])  # which are tested apart
+    def atoms(self, request: pytest.FixtureRequest, potential: Potential) -> Atoms:
+        return self.build(potential, request.param)
 
     def test_forces_are_minus_the_slope_of_the_energy(self, potential: Potential, atoms: Atoms) -> None:
         expected = numerical_forces(potential_energies(potential), atoms)

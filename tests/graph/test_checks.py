@@ -24,10 +24,11 @@ from torch_gptff.errors import (
     SingularCellError,
     UnsupportedElementError,
 )
-from torch_gptff.graph import CrystalData, PeriodicRadiusGraph
+from torch_gptff.graph import BondAngles, CrystalData, PeriodicRadiusGraph
 from torch_gptff.graph.checks import (
     check_elements,
     check_geometry,
+    check_graph,
     check_shapes,
     completed_cell,
     element_name,
@@ -184,3 +185,31 @@ def test_heights():
     reciprocal = torch.linalg.inv(cell)
     torch.testing.assert_close(heights(cell), 1 / reciprocal.norm(dim=-2))
     assert heights(torch.zeros(1, 3, 3)).tolist() == [[0.0, 0.0, 0.0]]
+
+
+class TestGraph:
+    """Bonds and angles that somebody brings along."""
+
+    @pytest.fixture
+    def graph(self) -> CrystalData:
+        return BondAngles(3.5)(PeriodicRadiusGraph(4.0)(CrystalData.from_ase(bulk("NaCl", "rocksalt", a=5.64))))
+
+    def test_our_own_are_accepted(self, graph):
+        check_graph(graph)
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            (lambda g: g.edge_index.__setitem__((0, 3), 2), "edge_index has entries from 0 to 2 for 2 atoms"),
+            (lambda g: g.edge_index.__setitem__((1, 0), -1), "edge_index has entries from -1"),
+            (lambda g: g.angle_index.__setitem__((1, 0), 10_000), "angle_index has entries from 0 to 10000"),
+            (lambda g: setattr(g, "edge_shift", g.edge_shift[1:]), "edge_shift must be"),
+            (lambda g: setattr(g, "edge_index", g.edge_index.flip(1)), "ascend by its centres"),
+            (lambda g: setattr(g, "angle_index", g.angle_index.flip(1)), "ascend by its first bonds"),
+            (lambda g: setattr(g, "edge_index", g.edge_index.T), "edge_"),
+        ],
+    )
+    def test_others_are_refused(self, graph, change, message):
+        change(graph)
+        with pytest.raises(GraphError, match=message):
+            check_graph(graph)

@@ -91,6 +91,24 @@ def check_shapes(data: Data) -> None:
         raise GraphError(f"batch names structure {structure_count(batch) - 1}, but there are {n_structures} cells")
 
 
+def check_graph(data: Data) -> None:
+    """Refuse bonds and angles that do not belong to the atoms, or are not in the order that :class:`CrystalData` has.
+
+    Raises:
+        GraphError: names the field and what is wrong with it.
+    """
+    n_atoms, n_bonds = data.z.numel(), data.edge_index.size(1)
+    if list(data.edge_shift.shape) != [n_bonds, 3]:
+        raise GraphError(f"edge_shift must be {[n_bonds, 3]} for {n_bonds} bonds; got {list(data.edge_shift.shape)}")
+    _check_indices(data.edge_index, "edge_index", n_atoms, "atoms")
+    if bool((data.edge_index[1].diff() < 0).any()):
+        raise GraphError("edge_index must ascend by its centres, row 1: sort it, or leave it out and have it built")
+    if data.get("angle_index") is not None:
+        _check_indices(data.angle_index, "angle_index", n_bonds, "bonds")
+        if bool((data.angle_index[0].diff() < 0).any()):
+            raise GraphError("angle_index must ascend by its first bonds, row 0: sort it, or leave it out")
+
+
 def check_elements(data: Data, supported: frozenset[int]) -> None:
     """Refuse atomic numbers outside ``supported``.
 
@@ -196,6 +214,13 @@ def _check_range(data: Data, batch: Tensor, n_structures: int) -> None:
     long = (data.cell.abs() > limit).flatten(1).any(dim=-1)
     if bool(long.any()):
         raise CoordinateRangeError(f"{_which(long, n_structures)} has a cell vector that is too long: {advice}")
+
+
+def _check_indices(index: Tensor, name: str, count: int, of: str) -> None:
+    if index.dim() != 2 or index.size(0) != 2:
+        raise GraphError(f"{name} must have two rows; got {list(index.shape)}")
+    if index.numel() and not (int(index.min()) >= 0 and int(index.max()) < count):
+        raise GraphError(f"{name} has entries from {int(index.min())} to {int(index.max())} for {count} {of}")
 
 
 def _which(bad: Tensor, n_structures: int) -> str:

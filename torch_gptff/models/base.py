@@ -10,9 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
-from torch_gptff.errors import GraphError
 from torch_gptff.graph import BondAngles, CrystalData, PeriodicRadiusGraph
-from torch_gptff.graph.checks import check_elements
+from torch_gptff.graph.checks import check_elements, check_graph
 from torch_gptff.graph.geometry import bond_vectors
 
 
@@ -110,16 +109,13 @@ class EnergyModel(nn.Module, ABC):
 
         Raises:
             StructureError: see :mod:`torch_gptff.graph.checks`.
-            GraphError: the bonds or angles given are not indices of atoms or bonds.
+            GraphError: see :func:`~torch_gptff.graph.checks.check_graph`.
         """
         check_elements(data, self.elements)
         if data.get("edge_index") is None or data.get("edge_shift") is None:
             data = PeriodicRadiusGraph(self.cutoff, backend)(data)
-        elif data.edge_shift.shape != (data.edge_index.size(1), 3):
-            raise GraphError(
-                f"edge_shift must be [E, 3] for the {data.edge_index.size(1)} bonds of edge_index; got "
-                f"{list(data.edge_shift.shape)}"
-            )
+        else:
+            check_graph(data)
         if self.angle_cutoff is not None and data.get("angle_index") is None:
             data = BondAngles(self.angle_cutoff)(data)
         return data

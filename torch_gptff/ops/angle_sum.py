@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.library import custom_op
 
-from torch_gptff.ops import eager, native
+from torch_gptff.ops import eager, native, triton
+from torch_gptff.ops.checks import check_pairs, check_shapes
 from torch_gptff.ops.eager import Inputs
+from torch_gptff.ops.transforms import under_transform
 
 N_INPUTS = len(Inputs._fields)
+FIRST_PARAMETER = Inputs._fields.index("weight")
 
 
 def angle_sum(x: Inputs, angle_index: Tensor) -> Tensor:
@@ -24,7 +28,8 @@ def angle_sum(x: Inputs, angle_index: Tensor) -> Tensor:
 
     over the pairs of bonds ``(i, j)`` in ``angle_index``. Twice differentiable; forward, gradient and second gradient
     recompute what they need, so that memory grows with the number of bonds and not of angles. On the CPU all three
-    are compiled kernels where there is a compiler, elsewhere chunks of tensor operations.
+    are compiled kernels where there is a compiler, elsewhere chunks of tensor operations. Under the transforms of
+    ``torch.func`` it is plain tensor operations on all angles at once, which those can take apart.
 
     Args:
         x: see :class:`~torch_gptff.ops.eager.Inputs`; 16-bit inputs are computed in float32
@@ -32,9 +37,16 @@ def angle_sum(x: Inputs, angle_index: Tensor) -> Tensor:
 
     Returns:
         ``[S, d]``
+
+    Raises:
+        GraphError: the shapes, dtypes or devices do not fit together, or ``angle_index`` points to bonds that do not
+            exist (not checked on a GPU, which would have to be waited for).
     """
     dtype = torch.promote_types(x.p.dtype, torch.float32)
-    return torch.ops.torch_gptff.angle_sum(*(value.to(dtype) for value in x), angle_index)
+    x = Inputs(*(value.to(dtype) for value in x))
+    if under_transform():
+        return eager.at_once(x, angle_index)
+    return torch.ops.torch_gptff.angle_sum(*x, angle_index)
 
 
 @custom_op("torch_gptff::angle_sum", mutates_args=())
@@ -50,45 +62,66 @@ def _forward(
     angle_index: Tensor,
 ) -> Tensor:
     x = Inputs(p, q, k, direction, weight, bias, angle_weight, angle_bias)
-    return _kernels(x).forward(x, angle_index)
+    n, d = p.shape
+    check_shapes(x._asdict(), [(n, d), (n, d), (n, d), (n, 3), (2 * d, d), (2 * d,), (d,), (d,)])
+    if p.device.type == "cpu":
+        check_pairs("angle_index", angle_index, (n, n))
+    with _full_precision(p):
+        return _kernels(p).forward(_contiguous(x), angle_index)
 
 
 @custom_op("torch_gptff::angle_sum_backward", mutates_args=())
 def _backward(dout: Tensor, x: list[Tensor], angle_index: Tensor, with_parameters: bool) -> list[Tensor]:
-    inputs = Inputs(*x)
-    return list(_kernels(inputs).backward(dout, inputs, angle_index, with_parameters))
+    inputs = _contiguous(x)
+    with _full_precision(dout):
+        return list(_kernels(dout).backward(dout.contiguous(), inputs, angle_index, with_parameters))
 
 
 @custom_op("torch_gptff::angle_sum_double_backward", mutates_args=())
 def _double_backward(
-    t: list[Tensor], dout: Tensor, x: list[Tensor], angle_index: Tensor, with_parameters: bool
+    t: list[Tensor], dout: Tensor, x: list[Tensor], angle_index: Tensor, moves_parameters: bool
 ) -> list[Tensor]:
-    inputs = Inputs(*x)
-    kernels = eager if with_parameters else _kernels(inputs)
-    ddout, d = kernels.double_backward(Inputs(*t), dout, inputs, angle_index)
+    inputs, tangents = _contiguous(x), _contiguous(t)
+    kernels = eager if moves_parameters else _kernels(dout)
+    with _full_precision(dout):
+        ddout, d = kernels.double_backward(tangents, dout.contiguous(), inputs, angle_index)
     return [ddout, *d]
 
 
-def _kernels(x: Inputs) -> Any:
-    """The fastest implementation there is for these inputs."""
-    if x.p.device.type == "cpu" and native.is_available(x):
-        return native
+def _kernels(features: Tensor) -> Any:
+    """The fastest implementation there is for these features."""
+    implementation = {"cpu": native, "cuda": triton}.get(features.device.type)
+    if implementation is not None and implementation.is_available(features.dtype, features.size(1)):
+        return implementation
     return eager
+
+
+def _contiguous(x: Iterable[Tensor]) -> Inputs:
+    return Inputs(*(value.contiguous() for value in x))
+
+
+def _full_precision(features: Tensor) -> torch.autocast:
+    """Autocast is for the operations in the model, not for those inside an operator."""
+    return torch.autocast(features.device.type, enabled=False)
 
 
 @_forward.register_fake
 def _(p: Tensor, *others: Tensor) -> Tensor:
-    return torch.empty_like(p)
+    return _empty(p)
 
 
 @_backward.register_fake
 def _(dout: Tensor, x: list[Tensor], angle_index: Tensor, with_parameters: bool) -> list[Tensor]:
-    return [torch.empty_like(value) for value in x]
+    return [_empty(value) for value in x]
 
 
 @_double_backward.register_fake
-def _(t: list[Tensor], dout: Tensor, x: list[Tensor], angle_index: Tensor, with_parameters: bool) -> list[Tensor]:
-    return [torch.empty_like(value) for value in (dout, *x)]
+def _(t: list[Tensor], dout: Tensor, x: list[Tensor], angle_index: Tensor, moves_parameters: bool) -> list[Tensor]:
+    return [_empty(value) for value in (dout, *x)]
+
+
+def _empty(value: Tensor) -> Tensor:
+    return torch.empty_like(value, memory_format=torch.contiguous_format)
 
 
 def _keep_forward(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -97,7 +130,7 @@ def _keep_forward(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 def _differentiate_forward(ctx: Any, dout: Tensor) -> tuple[Tensor | None, ...]:
     *x, angle_index = ctx.saved_tensors
-    with_parameters = any(ctx.needs_input_grad[4:N_INPUTS])
+    with_parameters = any(ctx.needs_input_grad[FIRST_PARAMETER:N_INPUTS])
     gradients = torch.ops.torch_gptff.angle_sum_backward(dout, x, angle_index, with_parameters)
     wanted = ctx.needs_input_grad[:N_INPUTS]
     return (*(g if w else None for g, w in zip(gradients, wanted, strict=True)), None)
@@ -106,13 +139,18 @@ def _differentiate_forward(ctx: Any, dout: Tensor) -> tuple[Tensor | None, ...]:
 def _keep_backward(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
     dout, x, angle_index, with_parameters = inputs
     ctx.with_parameters = with_parameters
+    ctx.set_materialize_grads(False)
     ctx.save_for_backward(dout, *x, angle_index)
 
 
 def _differentiate_backward(ctx: Any, tangents: list[Tensor | None]) -> tuple[Any, ...]:
     dout, *x, angle_index = ctx.saved_tensors
+    if not ctx.with_parameters:  # their gradients are zero, whatever their values
+        tangents = [*tangents[:FIRST_PARAMETER], *[None] * (N_INPUTS - FIRST_PARAMETER)]
+    # A loss of forces does not look at the gradients by the parameters: nothing there is the usual case.
+    moves_parameters = any(tangent is not None for tangent in tangents[FIRST_PARAMETER:])
     t = [torch.zeros_like(v) if tangent is None else tangent for tangent, v in zip(tangents, x, strict=True)]
-    ddout, *d = torch.ops.torch_gptff.angle_sum_double_backward(t, dout, x, angle_index, ctx.with_parameters)
+    ddout, *d = torch.ops.torch_gptff.angle_sum_double_backward(t, dout, x, angle_index, moves_parameters)
     return ddout, d, None, None
 
 

@@ -91,6 +91,12 @@ def forward(x: Inputs, angle_index: Tensor) -> Tensor:
     return total
 
 
+def at_once(x: Inputs, angle_index: Tensor) -> Tensor:
+    """As :func:`forward`, in operations that autograd differentiates, as often as wanted."""
+    a = Chunk(x, angle_index[0], angle_index[1])
+    return torch.zeros_like(x.p).index_add(0, a.first, a.message)
+
+
 def backward(dout: Tensor, x: Inputs, angle_index: Tensor, with_parameters: bool) -> Inputs:
     """The gradients of ``Σ dout ⊙ out`` by every input; zero by the parameters unless ``with_parameters``."""
     d = Inputs(*(torch.zeros_like(value) for value in x))

@@ -1,4 +1,7 @@
-"""The operators on the CPU: fused, blocked for the cache, compiled on first use."""
+"""The operators on the CPU: fused, blocked for the cache, compiled on first use.
+
+The kernels trust shapes, dtypes, indices and that every tensor is contiguous; the operators see to it before.
+"""
 
 from __future__ import annotations
 
@@ -32,14 +35,15 @@ class _Rows(ctypes.Structure):
     _fields_ = [(name, ctypes.c_void_p) for name in ("a", "b", "e", "weight")]
 
 
-def is_available(x: Inputs) -> bool:
-    """Whether there are kernels for these inputs; the first call for a dtype and width may compile them."""
-    return library(x.p.dtype, x.p.size(1)) is not None
+@torch.compiler.assume_constant_result
+def is_available(dtype: torch.dtype, channels: int) -> bool:
+    """Whether there are kernels for features of this dtype and width; the first call may compile them."""
+    return library(dtype, channels) is not None
 
 
 def forward(x: Inputs, angle_index: Tensor) -> Tensor:
     """See :func:`torch_gptff.ops.eager.forward`."""
-    x, index = _contiguous(x), angle_index.contiguous()
+    index = angle_index.contiguous()
     out = torch.zeros_like(x.p)
     _kernels(x.p).angle_sum_forward(_pointers(x), _angles(index), _pointer(out), _threads())
     return out
@@ -47,7 +51,7 @@ def forward(x: Inputs, angle_index: Tensor) -> Tensor:
 
 def backward(dout: Tensor, x: Inputs, angle_index: Tensor, with_parameters: bool) -> Inputs:
     """See :func:`torch_gptff.ops.eager.backward`."""
-    x, index, dout = _contiguous(x), angle_index.contiguous(), dout.contiguous()
+    index = angle_index.contiguous()
     d = Inputs(*(torch.zeros_like(value) for value in x))
     _kernels(x.p).angle_sum_backward(
         _pointer(dout), _pointers(x), _angles(index), _pointers(d), int(with_parameters), _threads()
@@ -57,7 +61,7 @@ def backward(dout: Tensor, x: Inputs, angle_index: Tensor, with_parameters: bool
 
 def double_backward(t: Inputs, dout: Tensor, x: Inputs, angle_index: Tensor) -> tuple[Tensor, Inputs]:
     """See :func:`torch_gptff.ops.eager.double_backward`; the parameters' tangents are taken to be zero."""
-    x, t, index, dout = _contiguous(x), _contiguous(t), angle_index.contiguous(), dout.contiguous()
+    index = angle_index.contiguous()
     ddout = torch.zeros_like(dout)
     d = Inputs(*(torch.zeros_like(value) for value in x))
     _kernels(x.p).angle_sum_double_backward(
@@ -69,10 +73,10 @@ def double_backward(t: Inputs, dout: Tensor, x: Inputs, angle_index: Tensor) -> 
 def edges_forward(name: str, x: tuple[Tensor, ...], parameters: tuple[Tensor, ...], edge_index: Tensor) -> Tensor:
     """``atom_update`` or ``bond_update`` of :mod:`torch_gptff.ops.gated_edges`."""
     x, parameters, index = _all_contiguous(x), _all_contiguous(parameters), edge_index.contiguous()
-    a, _, e, _ = x
+    a, b, e, _ = x
     out = e.new_zeros(len(a) if name == "atom_update" else len(e), e.size(1))
     forward = getattr(_kernels(e), f"{name}_forward")
-    forward(_rows(x), *map(_pointer, parameters), _edges(index, len(x[1])), _pointer(out), _threads())
+    forward(_rows(x), *map(_pointer, parameters), _edges(index, len(b)), _pointer(out), _threads())
     return out
 
 
@@ -104,10 +108,6 @@ def _kernels(features: Tensor) -> ctypes.CDLL:
 
 def _all_contiguous(values: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     return tuple(value.contiguous() for value in values)
-
-
-def _contiguous(x: Inputs) -> Inputs:
-    return Inputs(*_all_contiguous(x))
 
 
 def _pointer(value: Tensor) -> ctypes.c_void_p:

@@ -1,8 +1,10 @@
 // The angle sum, its gradient and the gradient of that, fused: a block of angles goes through all steps while it is in
 // cache, and nothing per angle is ever written to memory. The mathematics, with the same names, is in ../eager.py.
-// Compiled with REAL = float or double and CHANNELS = d, a multiple of 16 (32 for the widest vectors of float).
+// Compiled with REAL = float or double and CHANNELS = d, a multiple of 32.
 #include "parallel.hpp"
 #include "simd.hpp"
+
+namespace {
 
 constexpr int D = CHANNELS, BLOCK = 4 * ROWS;  // angles in a block
 constexpr real SCALE = real(COSINE_SCALE);
@@ -18,7 +20,7 @@ struct Angles {
     const int64_t *first, *second;
 };
 
-// Gradients by the parameters, of one thread.
+// Gradients by the parameters, of one range of angles.
 struct Parameters {
     alignas(64) real weight[2 * D * D] = {}, bias[2 * D] = {}, angle_weight[D] = {}, angle_bias[D] = {};
     void add_into(const Outputs &out) const {
@@ -57,7 +59,7 @@ struct Block {
 };
 
 // weight[m, n] += sum over the block's angles of dy[a, m] h[a, n].
-static void outer_product(const real *dy, const real *h, real *weight) {
+void outer_product(const real *dy, const real *h, real *weight) {
     constexpr int WHOLE = 2 * D / ROWS * ROWS, REST = 2 * D - WHOLE;
     product<WHOLE, D, BLOCK, true>(dy, 1, 2 * D, h, weight);
     for (int m = WHOLE; m < WHOLE + REST; ++m)
@@ -66,9 +68,11 @@ static void outer_product(const real *dy, const real *h, real *weight) {
                 add_to(weight + m * D + n, dy[a * 2 * D + m] * load(h + a * D + n));
 }
 
-static inline void add_scaled(real *to, real scale, const real *from) {
+void add_scaled(real *to, real scale, const real *from) {
     for (int c = 0; c < 3; ++c) to[c] += scale * from[c];
 }
+
+}  // namespace
 
 extern "C" void angle_sum_forward(const Inputs *inputs, const Angles *angles, real *out, int threads) {
     const Inputs &x = *inputs;
@@ -95,10 +99,11 @@ extern "C" void angle_sum_backward(
     const Inputs &x = *inputs;
     const Outputs &d = *gradients;
     const std::vector<real> transposed = transpose(x.weight, 2 * D, D);
-    in_parallel(angles->count, angles->first, angles->second, threads, [&](int, int64_t start, int64_t end) {
+    std::vector<Parameters> parameters(with_parameters ? threads : 0);
+    in_parallel(angles->count, angles->first, angles->second, threads, [&](int range, int64_t start, int64_t end) {
         Block b;
         alignas(64) real dy[BLOCK * 2 * D], dh[BLOCK * D];
-        std::vector<Parameters> own(with_parameters ? 1 : 0);
+        Parameters *own = with_parameters ? &parameters[range] : nullptr;
         for (; start < end; start += BLOCK) {
             b.evaluate(x, *angles, start, end, transposed.data());
             std::fill_n(dy + b.size * 2 * D, (BLOCK - b.size) * 2 * D, real(0));
@@ -118,8 +123,8 @@ extern "C" void angle_sum_backward(
                     store(dy + a * 2 * D + n, dmkc * sigma_g * (sigma_v + s * (real(1) - sigma_v)));
                     store(dy + a * 2 * D + D + n, dmkc * core * (real(1) - sigma_g));
                     if (with_parameters) {
-                        add_to(own[0].angle_weight + n, dc * b.cosine[a]);
-                        add_to(own[0].angle_bias + n, dc);
+                        add_to(own->angle_weight + n, dc * b.cosine[a]);
+                        add_to(own->angle_bias + n, dc);
                     }
                 }
                 add_scaled(d.direction + 3 * i, sum(dcosine) * SCALE, x.direction + 3 * j);
@@ -136,15 +141,12 @@ extern "C" void angle_sum_backward(
                 }
             if (with_parameters) {
                 for (int a = 0; a < b.size; ++a)
-                    for (int n = 0; n < 2 * D; n += LANES) add_to(own[0].bias + n, load(dy + a * 2 * D + n));
-                outer_product(dy, b.h, own[0].weight);
+                    for (int n = 0; n < 2 * D; n += LANES) add_to(own->bias + n, load(dy + a * 2 * D + n));
+                outer_product(dy, b.h, own->weight);
             }
         }
-        if (with_parameters) {
-#pragma omp critical
-            own[0].add_into(d);
-        }
     });
+    for (const Parameters &own : parameters) own.add_into(d);
 }
 
 // See eager.double_backward. `t` are the tangents, of which those of the parameters are zero and not read.
@@ -154,11 +156,12 @@ extern "C" void angle_sum_double_backward(
     const Inputs &x = *inputs, &t = *tangents;
     const Outputs &d = *gradients;
     const std::vector<real> transposed = transpose(x.weight, 2 * D, D);
-    in_parallel(angles->count, angles->first, angles->second, threads, [&](int, int64_t start, int64_t end) {
+    std::vector<Parameters> parameters(threads);
+    in_parallel(angles->count, angles->first, angles->second, threads, [&](int range, int64_t start, int64_t end) {
         Block b;
         alignas(64) real th[BLOCK * D], ty[BLOCK * 2 * D], dy[BLOCK * 2 * D], dty[BLOCK * 2 * D];
         real *dh = ty, *dth = ty + BLOCK * D;  // ty has been used up by then
-        std::vector<Parameters> own(1);
+        Parameters &own = parameters[range];
         for (; start < end; start += BLOCK) {
             b.evaluate(x, *angles, start, end, transposed.data());
             std::fill_n(th + b.size * D, (BLOCK - b.size) * D, real(0));
@@ -198,8 +201,8 @@ extern "C" void angle_sum_double_backward(
                     const vec dc = dm * (tcore * k + core * tk), dtc = dm * core * k;
                     dcosine += dc * angle_weight;
                     dtcosine += dtc * angle_weight;
-                    add_to(own[0].angle_weight + n, dc * b.cosine[a] + dtc * tcosine);
-                    add_to(own[0].angle_bias + n, dc);
+                    add_to(own.angle_weight + n, dc * b.cosine[a] + dtc * tcosine);
+                    add_to(own.angle_bias + n, dc);
                     const vec dcore = dm * tkc, dtcore = dm * kc;
                     const vec ds = dcore * sigma_g + dtcore * tsigma, dts = dtcore * sigma_g;
                     const vec dsigma = dcore * s + dtcore * ts, dtsigma = dtcore * s;
@@ -229,11 +232,10 @@ extern "C" void angle_sum_double_backward(
                     add_to(d.q + b.second[a] * D + n, dz);
                 }
             for (int a = 0; a < b.size; ++a)
-                for (int n = 0; n < 2 * D; n += LANES) add_to(own[0].bias + n, load(dy + a * 2 * D + n));
-            outer_product(dy, b.h, own[0].weight);
-            outer_product(dty, th, own[0].weight);
+                for (int n = 0; n < 2 * D; n += LANES) add_to(own.bias + n, load(dy + a * 2 * D + n));
+            outer_product(dy, b.h, own.weight);
+            outer_product(dty, th, own.weight);
         }
-#pragma omp critical
-        own[0].add_into(d);
     });
+    for (const Parameters &own : parameters) own.add_into(d);
 }

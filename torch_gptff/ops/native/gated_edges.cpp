@@ -3,6 +3,8 @@
 #include "parallel.hpp"
 #include "simd.hpp"
 
+namespace {
+
 constexpr int D = CHANNELS, BLOCK = 4 * ROWS;  // bonds in a block
 
 struct Edges {
@@ -57,7 +59,7 @@ struct SharedRows {
     }
 };
 
-static void scatter(const real *dz, const Edges &edges, int64_t start, int size, real *da, real *db) {
+void scatter(const real *dz, const Edges &edges, int64_t start, int size, real *da, real *db) {
     for (int r = 0; r < size; ++r)
         for (int n = 0; n < 2 * D; n += LANES) {
             const vec value = load(dz + r * 2 * D + n);
@@ -66,11 +68,13 @@ static void scatter(const real *dz, const Edges &edges, int64_t start, int size,
         }
 }
 
-static void multiply_back(const real *dz, const real *w_edge, int64_t start, int size, real *de) {
+void multiply_back(const real *dz, const real *w_edge, int64_t start, int size, real *de) {
     alignas(64) real block[BLOCK * D];
     product<BLOCK, D, 2 * D, false>(dz, 2 * D, 1, w_edge, block);
     std::copy_n(block, size * D, de + start * D);
 }
+
+}  // namespace
 
 extern "C" void atom_update_forward(
     const Inputs *inputs, const real *w_edge, const real *w_gate, const real *b_gate, const Edges *edges, real *out,

@@ -24,13 +24,13 @@ template <typename T> struct Exponential;
 template <> struct Exponential<float> {
     typedef int32_t integer;
     static constexpr float magic = 12582912.f, log2e = 1.44269504f, ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
-    static constexpr float lowest = -87.f, highest = 88.f;
+    static constexpr float lowest = -87.f, highest = 89.f;  // at which e^x overflows to infinity
     static constexpr int bias = 127, mantissa = 23, degree = 7;
 };
 template <> struct Exponential<double> {
     typedef int64_t integer;
     static constexpr double magic = 6755399441055744., log2e = 1.4426950408889634, ln2_high = 6.93145751953125e-1,
-                            ln2_low = 1.42860682030941723e-6, lowest = -708., highest = 709.;
+                            ln2_low = 1.42860682030941723e-6, lowest = -708., highest = 710.;
     static constexpr int bias = 1023, mantissa = 52, degree = 13;
 };
 

@@ -1,0 +1,162 @@
+"""The native kernels are compiled once, kept, and done without where they cannot be made."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from torch_gptff.ops import Inputs, angle_sum
+from torch_gptff.ops.native import build
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty cache folder, and nothing loaded yet."""
+    monkeypatch.setenv("TORCH_GPTFF_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("TORCH_GPTFF_NATIVE", raising=False)
+    monkeypatch.delenv("CXX", raising=False)
+    build.library.cache_clear()
+    yield tmp_path / "cache"
+    build.library.cache_clear()
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Every command that is run, as it is run."""
+    seen: list[list[str]] = []
+    run = subprocess.run
+
+    def spy(command: list[str], **options: Any) -> subprocess.CompletedProcess[bytes]:
+        seen.append(command)
+        return run(command, **options)
+
+    monkeypatch.setattr(subprocess, "run", spy)
+    return seen
+
+
+@pytest.fixture
+def compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Puts a script in the place of the compiler; its last argument is the file to make."""
+
+    def install(script: str) -> None:
+        path = tmp_path / "compiler"
+        path.write_text(f'#!/bin/sh\n[ "$1" = --version ] && echo 1.0 && exit 0\nfor out; do :; done\n{script}\n')
+        path.chmod(0o755)
+        monkeypatch.setenv("CXX", str(path))
+
+    return install
+
+
+def library() -> Any:
+    return build.library(torch.float32, 32)
+
+
+def files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def assert_computes_without() -> None:
+    """One angle whose gate is one half and whose bonds are at right angles: swish(1) / 2."""
+    zeros, ones = torch.zeros(2, 32), torch.ones(2, 32)
+    direction = torch.eye(3)[:2]
+    bias = torch.cat([torch.ones(32), torch.zeros(32)])
+    x = Inputs(zeros, zeros, ones, direction, torch.zeros(64, 32), bias, torch.ones(32), torch.ones(32))
+    out = angle_sum(x, torch.tensor([[0], [1]]))
+    expected = torch.zeros(2, 32)
+    expected[0] = torch.nn.functional.silu(torch.tensor(1.0)) / 2
+    torch.testing.assert_close(out, expected)
+
+
+def test_no_compiler(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert library() is None
+    assert not files(cache)
+    assert_computes_without()
+
+
+def test_chosen_compiler_that_does_not_exist(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler -O2")
+    assert library() is None
+    assert not files(cache)
+    assert_computes_without()
+
+
+def test_failing_compiler_leaves_nothing_behind(cache: Path, compiler: Callable[[str], None]) -> None:
+    compiler('echo half > "$out"; echo "error: no" >&2; exit 1')
+    assert library() is None
+    assert not files(cache)
+    assert_computes_without()
+
+
+def test_library_that_cannot_be_loaded_is_not_kept(cache: Path, compiler: Callable[[str], None]) -> None:
+    compiler('echo "not a library" > "$out"')
+    assert library() is None
+    assert not files(cache)
+    assert_computes_without()
+
+
+def test_compiler_that_does_not_end(
+    cache: Path, compiler: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiler('echo half > "$out"; exec sleep 60')
+    run = subprocess.run
+    monkeypatch.setattr(subprocess, "run", lambda command, **options: run(command, **options | {"timeout": 0.3}))
+    assert library() is None
+    assert not files(cache)
+
+
+def test_cache_folder_that_cannot_be_made(cache: Path) -> None:
+    cache.write_text("a file stands in its place")
+    assert library() is None
+    assert_computes_without()
+
+
+def test_switched_off(cache: Path, commands: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_GPTFF_NATIVE", "0")
+    assert library() is None
+    assert not commands
+    assert not cache.exists()
+    assert_computes_without()
+
+
+def test_compiled_once(cache: Path, commands: list[list[str]]) -> None:
+    if library() is None:
+        pytest.skip("there is no C++ compiler that makes the native kernels")
+    assert [command[-2] for command in commands if "--version" not in command] == ["-o"]
+    (kept,) = files(cache)
+    assert kept.suffix == ".so"
+    assert library() is library()
+    commands.clear()
+
+    build.library.cache_clear()  # as in a new process
+    assert library() is not None
+    assert all("--version" in command for command in commands)
+    assert files(cache) == [kept]
+
+
+@pytest.mark.parametrize("what", ["source", "compiler", "its options", "processor", "defines"])
+def test_name_tells_what_the_library_depends_on(
+    what: str, compiler: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiler("exit 0")
+    command, defines = [str(tmp_path / "compiler")], ["-DREAL=float"]
+    before = build._key(command, defines)
+    assert build._key(command, defines) == before
+    if what == "source":
+        (tmp_path / "kernels.hpp").write_text("// another")
+        monkeypatch.setattr(build, "SOURCES", tmp_path)
+    elif what == "compiler":
+        text = Path(command[0]).read_text()
+        Path(command[0]).write_text(text.replace("1.0", "1.1"))
+    elif what == "its options":
+        command.append("-DNDEBUG")
+    elif what == "processor":
+        monkeypatch.setattr(build, "_processor", lambda: "flags: another")
+    else:
+        defines = ["-DREAL=double"]
+    assert build._key(command, defines) != before

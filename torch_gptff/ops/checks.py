@@ -1,0 +1,41 @@
+"""What a compiled kernel takes on trust, because it reads and writes memory by it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from torch_gptff.errors import GraphError
+
+
+def check_shapes(values: Mapping[str, Tensor], shapes: Sequence[tuple[int, ...]]) -> None:
+    """Hold tensors to their shapes, and to the dtype and device of the first of them.
+
+    Raises:
+        GraphError: names the tensor that does not fit.
+    """
+    reference = next(iter(values))
+    dtype, device = values[reference].dtype, values[reference].device
+    for (name, value), shape in zip(values.items(), shapes, strict=True):
+        if value.shape != shape:
+            raise GraphError(f"{name} is {list(value.shape)}, but {list(shape)} fits the other inputs")
+        if value.dtype != dtype or value.device != device:
+            raise GraphError(f"{name} is {value.dtype} on {value.device}, but {reference} is {dtype} on {device}")
+
+
+def check_pairs(name: str, index: Tensor, rows: tuple[int, int]) -> None:
+    """Hold an index of pairs to the number of rows that each of its two rows points into. Waits for the device.
+
+    Raises:
+        GraphError: the index is not int64 ``[2, …]``, or points past the last row or before the first.
+    """
+    if index.dtype != torch.int64 or index.dim() != 2 or index.size(0) != 2:
+        raise GraphError(f"{name} is {index.dtype} {list(index.shape)}; it must be int64 [2, …]")
+    if not index.size(1):
+        return
+    for row, (low, high), n in zip((0, 1), torch.stack(index.aminmax(dim=1), dim=1).tolist(), rows, strict=True):
+        if low < 0 or high >= n:
+            outside = low if low < 0 else high
+            raise GraphError(f"row {row} of {name} points to row {outside} of {n}: was the graph made of other atoms?")

@@ -1,0 +1,1 @@
+"""Who takes part: one adapter a file, see :mod:`work`. This package and its rivals answer the same calls."""

@@ -1,0 +1,146 @@
+"""The benchmarks run: every script on a tiny case, this package alone, without a timing being judged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from torch_gptff import GPTFF, CrystalData, GPTFFConfig
+from torch_gptff.graph.geometry import bond_vectors
+
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the benchmarks are part of the repository only")
+
+Run = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """Run a script's ``main`` with everything measured in this process, and read what it wrote."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    machine, measure, report = (import_module(name) for name in ("machine", "measure", "report"))
+
+    def in_this_process(
+        function: str, arguments: Mapping[str, Any], *, summary: str | None = None, repeats: int = 1, **_: Any
+    ) -> Any:
+        return measure._work(function, arguments, summary, repeats, budget=60.0)
+
+    monkeypatch.setattr(report, "measure", in_this_process)
+    monkeypatch.setattr(machine, "measure", in_this_process)
+    monkeypatch.setattr(measure, "_peak", lambda: 1 << 40)  # this process has had its peak long ago
+    monkeypatch.setattr(machine, "SIZE", {"cpu": 64})
+    monkeypatch.setattr(machine, "FLOATS", {"cpu": 4096})
+
+    def main(script: str, *arguments: str) -> dict[str, Any]:
+        written, drawn = tmp_path / "rows.json", tmp_path / "figure.png"
+        import_module(script).main([*arguments, "--repeats", "2", "--json", str(written), "--plot", str(drawn)])
+        assert drawn.stat().st_size > 0
+        record = json.loads(written.read_text())
+        assert record["machine"]["flops"] > 0
+        assert record["machine"]["bytes"] > 0
+        for row in record["rows"]:
+            assert "error" not in row
+            assert len(row["seconds"]) == 2
+            assert min(row["seconds"]) <= row["median_s"] <= max(row["seconds"])
+            assert row["peak_bytes"] > 0
+        return record
+
+    return main
+
+
+@pytest.fixture
+def on_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(FOLDER))
+
+
+def test_inference(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    record = run("inference", "--structures", "Si 8", "--models", "recommended", "--opponents", "schnet")
+    ours, other = record["rows"]
+    assert (ours["atoms"], ours["angles"]) == (8, 96)
+    assert ours["flops"] / ours["prebuilt"]["median_s"] == pytest.approx(
+        ours["product_fraction"] * record["machine"]["flops"]
+    )
+    assert other["against"] == "recommended"
+    assert other["time_ratio"] == pytest.approx(other["median_s"] / ours["median_s"])
+    assert "Si 8: 8 atoms" in capsys.readouterr().out
+
+
+def test_md(run: Run) -> None:
+    (row,) = run("md", "--structures", "Si 8", "--models", "harmonic", "--opponents")["rows"]
+    assert row["step_s"] * row["steps_per_s"] == pytest.approx(1)
+
+
+def test_training(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    structures, work = import_module("structures"), import_module("work")
+    monkeypatch.setattr(work, "mixed_crystals", lambda: structures.mixed_crystals()[:3])
+    fused, plain = run("training", "--models", "recommended", "--opponents")["rows"]
+    assert plain["against"] == fused["opponent"] == "recommended"
+    assert len(fused["losses"]) == 3  # one step to warm up
+    np.testing.assert_allclose(fused["losses"], plain["losses"], rtol=1e-4)
+
+
+def test_scaling(run: Run) -> None:
+    small, large = run("scaling", "--sizes", "4", "30")["rows"]
+    assert (small["atoms"], large["atoms"]) == (4, 32)
+    assert large["time_ratio"] == pytest.approx(large["s_per_atom"] / small["s_per_atom"])
+
+
+def test_a_failed_opponent_is_a_row_that_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = import_module("report")
+    lineup, inference = import_module("lineup"), import_module("inference")
+
+    def fails(*_: Any, **__: Any) -> None:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(report, "measure", fails)
+    opponents = [
+        lineup.Opponent("ours", "ours", config=GPTFFConfig()),
+        lineup.Opponent("theirs", "ours", against="ours", same_weights=True),
+    ]
+    options = type("Options", (), {"device": "cpu", "threads": 1, "repeats": 1, "only_whole": False})
+    rows = inference.compare("Si 8", opponents, options, import_module("machine").Rates(1.0, 1.0))
+    assert [row["error"] for row in rows] == ["out of memory"] * 2
+    inference.show(rows)
+
+
+def test_measured_in_a_process_of_its_own(on_path: None) -> None:
+    arguments = {"adapter": "schnet", "arguments": {}, "name": "Si 8", "device": "cpu"}
+    measured = import_module("measure").measure("work:whole", arguments, summary="work:answer", repeats=2, threads=1)
+    assert len(measured.seconds) == 2
+    assert measured.peak > measured.idle > 0
+    assert np.shape(measured.answer["forces"]) == (8, 3)
+
+
+def test_reversed_bonds_of_dimenet(on_path: None) -> None:
+    dimenet, structures = import_module("opponents.dimenet"), import_module("structures")
+    graph = GPTFF().build_graph(CrystalData.from_ase(structures.structure("Ti 2")))
+    other_end = dimenet.reversed_bonds(graph)
+    torch.testing.assert_close(bond_vectors(graph)[other_end], -bond_vectors(graph))
+    assert torch.equal(graph.edge_index[:, other_end], graph.edge_index.flip(0))
+
+
+@pytest.mark.parametrize("config", [GPTFFConfig.v1(), GPTFFConfig.v2(), GPTFFConfig()], ids=["v1", "v2", "recommended"])
+def test_necessary_flops_are_those_of_the_products(on_path: None, config: GPTFFConfig) -> None:
+    """PyTorch counts the products of a forward pass through the plain formulas; a gradient costs the same again."""
+    arithmetic, structures = import_module("arithmetic"), import_module("structures")
+    atoms = structures.structure("Ti 54")
+    model = GPTFF(config).eval().requires_grad_(False)
+    for module in model.modules():
+        if hasattr(module, "fuse"):
+            module.fuse = False
+    graph = model.build_graph(CrystalData.from_ase(atoms))
+    size = arithmetic.graph_size(config, atoms)
+    assert size.bonds == graph.edge_index.size(1)
+    assert size.angles == graph.angle_index.size(1)
+    assert size.short == len(graph.angle_index[0].unique())
+    with FlopCounterMode(display=False) as counter:
+        model.interaction_energy(graph, model.bond_vectors(graph))
+    assert arithmetic.necessary_flops(config, size) / 2 == pytest.approx(counter.get_total_flops(), rel=0.03)

@@ -87,23 +87,28 @@ def test_molecules_as_schnet_is_trained_on_them() -> None:
     assert history[-1] < 0.5 * history[0]
 
 
-@pytest.mark.parametrize(
-    "records",
-    [
-        [plain_record(atoms) for atoms in molecules()],
-        [crystal_record(atoms) for atoms in crystals()],
-        [crystal_record(atoms) for atoms in [*molecules(), *crystals()]],
-    ],
-    ids=["molecules without a cell", "crystals", "molecules and crystals in one batch"],
-)
-def test_energies_and_forces_through_a_potential(records: list[Data]) -> None:
+def plain_molecules() -> list[Data]:
+    return [plain_record(atoms) for atoms in molecules()]
+
+
+def metals() -> list[Data]:
+    return [crystal_record(atoms) for atoms in crystals()]
+
+
+def molecules_and_metals() -> list[Data]:
+    """Of one type, so that they stand in one batch."""
+    return [crystal_record(atoms) for atoms in [*molecules(), *crystals()]]
+
+
+@pytest.mark.parametrize("make_records", [plain_molecules, metals, molecules_and_metals])
+def test_energies_and_forces_through_a_potential(make_records: Callable[[], list[Data]]) -> None:
     potential = Potential(GPTFF(CONFIG)).train()
 
     def loss_of(batch: Batch) -> Tensor:
         prediction = potential(batch, stress=False, create_graph=True)
         return F.mse_loss(prediction.energy, batch.energy.double()) + F.mse_loss(prediction.forces, batch.forces)
 
-    history = train(potential, loss_of, records)
+    history = train(potential, loss_of, make_records())
     assert history[-1] < 0.5 * history[0]
 
 

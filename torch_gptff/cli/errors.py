@@ -23,6 +23,7 @@ class ReportingGroup(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         with warnings.catch_warnings():
             warnings.showwarning = _tell_warning
+            warnings.filterwarnings("ignore", ".torch.jit.*deprecated", FutureWarning)  # of torch_geometric to torch
             try:
                 return super().invoke(ctx)
             except (GPTFFError, OSError) as error:

@@ -1,0 +1,66 @@
+"""What the README shows runs as it stands, and what it counts is so."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from torch_gptff.models import GPTFF, GPTFFConfig
+
+REPOSITORY = Path(__file__).parents[1]
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+
+
+def test_there_are_examples_of_python() -> None:
+    assert len(BLOCKS) == 3
+
+
+@pytest.mark.parametrize("code", [block for block in BLOCKS if "gptff-v1" not in block])
+def test_python_as_it_stands(code: str) -> None:
+    exec(compile(code, "README.md", "exec"), {})
+
+
+@pytest.mark.parametrize("code", [block for block in BLOCKS if "gptff-v1" in block])
+def test_python_with_a_published_checkpoint(
+    code: str, shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the cache, as if it had been fetched before."""
+    shutil.copy(shared_data / "pretrained" / "gptff_v1.pth", tmp_path)
+    monkeypatch.setenv("TORCH_GPTFF_CACHE", str(tmp_path))
+    exec(compile(code, "README.md", "exec"), {})
+
+
+@pytest.mark.parametrize("config", [GPTFFConfig.v1(), GPTFFConfig.v2(), GPTFFConfig()], ids=["v1", "v2", "recommended"])
+def test_the_table_of_models(config: GPTFFConfig) -> None:
+    column = [GPTFFConfig.v1(), GPTFFConfig.v2(), GPTFFConfig()].index(config) + 2
+    rows = {line.split("|")[1].strip(): line.split("|")[column].strip() for line in README.split("\n") if "|" in line}
+    model = GPTFF(config)
+    assert rows["parameters that enter an equation"] == f"{sum(p.numel() for p in model.parameters()):,}"
+    assert rows["cutoff of bonds, of angles"] == f"{config.cutoff} Å, {config.angle_cutoff} Å"
+    for property, declared in (
+        ("extensive: twice the crystal, twice the energy", model.is_extensive),
+        ("smooth: continuous forces as a neighbour comes and goes", model.is_smooth),
+        ("local: an atom feels a finite neighbourhood", model.is_local),
+    ):
+        assert rows[property] == ("yes" if declared else "no"), property
+
+
+def test_files_that_it_names_are_there() -> None:
+    links = re.findall(r"\]\((?!http)([^)#]+)\)", README)
+    named = re.findall(r"(?:examples|benchmarks)/[\w./-]+\.\w+", README)
+    assert {"LICENSE", "CHANGELOG.md", "CONTRIBUTING.md"} <= set(links)
+    for name in [*links, *named]:
+        assert (REPOSITORY / name).exists(), name
+
+
+def test_the_two_commands_do_their_own_set_up() -> None:
+    commands = [
+        line for line in README.split("\n") if line.startswith("python3 -m venv .venv && .venv/bin/pip install")
+    ]
+    assert len(commands) == 2
+    assert "torch-gptff relax examples/structures/" in commands[0]
+    assert ".venv/bin/pytest" in commands[1]

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from torch_gptff import __version__
+from torch_gptff.cli import dataset
 from torch_gptff.cli.convert import convert
 from torch_gptff.cli.errors import ReportingGroup
 from torch_gptff.cli.info import info
@@ -25,6 +26,7 @@ app.command()(predict)
 app.command()(relax)
 app.command()(convert)
 app.command()(info)
+app.add_typer(dataset.app, name="dataset")
 
 
 def _show_version(wanted: bool) -> None:

@@ -1,0 +1,54 @@
+"""Crystals with energies, forces and stresses: readers of the formats they come in, and PyG datasets of them."""
+
+from torch_gptff.datasets.consistency import WorkCheck, check_work
+from torch_gptff.datasets.element_energies import (
+    AlignEnergies,
+    ElementEnergyFit,
+    fit_element_energies,
+    fit_element_energies_by_source,
+)
+from torch_gptff.datasets.fingerprints import dataset_fingerprint
+from torch_gptff.datasets.frames import LABELS, is_known, make_frame
+from torch_gptff.datasets.in_memory import CrystalDataset
+from torch_gptff.datasets.lmdb_dataset import LMDBCrystalDataset
+from torch_gptff.datasets.named import NAMED, named_sources
+from torch_gptff.datasets.on_disk import OnDiskCrystalDataset
+from torch_gptff.datasets.opening import open_dataset
+from torch_gptff.datasets.readers import FORMATS, detect_format, read_frames
+from torch_gptff.datasets.sources import Source, read_sources
+from torch_gptff.datasets.split import Split, check_leaks
+from torch_gptff.datasets.splits import element_split, given_split, group_split, k_fold, random_split
+from torch_gptff.datasets.statistics import DatasetStatistics, dataset_statistics
+
+__all__ = [
+    "FORMATS",
+    "LABELS",
+    "NAMED",
+    "AlignEnergies",
+    "CrystalDataset",
+    "DatasetStatistics",
+    "ElementEnergyFit",
+    "LMDBCrystalDataset",
+    "OnDiskCrystalDataset",
+    "Source",
+    "Split",
+    "WorkCheck",
+    "check_leaks",
+    "check_work",
+    "dataset_fingerprint",
+    "dataset_statistics",
+    "detect_format",
+    "element_split",
+    "fit_element_energies",
+    "fit_element_energies_by_source",
+    "given_split",
+    "group_split",
+    "is_known",
+    "k_fold",
+    "make_frame",
+    "named_sources",
+    "open_dataset",
+    "random_split",
+    "read_frames",
+    "read_sources",
+]

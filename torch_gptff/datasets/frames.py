@@ -1,0 +1,175 @@
+"""A frame: a crystal with what is known of its energy, forces and stress, and where it comes from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+from torch_geometric.data import Data
+
+from torch_gptff.errors import GPTFFError, LabelError
+from torch_gptff.graph import CrystalData
+from torch_gptff.graph.checks import check_geometry
+from torch_gptff.units import UnitConvention
+
+LABELS = ("energy", "forces", "stress")
+"""What a frame may be labelled with: eV of the cell, eV/Å, and eV/Å³ with tension positive."""
+
+ORIGIN = ("source", "material", "frame_id", "split")
+"""Strings that say where a frame comes from: the source it shares a reference of energy with, the material (its reduced
+formula where nothing better is known), its own name, and the part of a split that its file puts it in."""
+
+ORDINARY = 1e6
+"""Å. Coordinates and cells within this need no closer look."""
+
+
+def make_frame(
+    numbers: ArrayLike,
+    positions: ArrayLike,
+    cell: ArrayLike,
+    pbc: ArrayLike,
+    *,
+    where: str,
+    source: str,
+    frame_id: str,
+    energy: float | None = None,
+    forces: ArrayLike | None = None,
+    stress: ArrayLike | None = None,
+    convention: UnitConvention = UnitConvention(),  # noqa: B008, it is frozen
+    material: str | None = None,
+    split: str = "",
+) -> CrystalData:
+    """A frame from what a file says: the one door through which labels enter, and are converted.
+
+    A label that is not given is NaN in the frame, so that frames with different labels still make one batch: see
+    :func:`is_known`.
+
+    Args:
+        numbers: atomic numbers, ``[N]``
+        positions: Å, ``[N, 3]``
+        cell: vectors as rows, Å, ``[3, 3]``
+        pbc: the periodic directions, ``[3]`` or one for all
+        where: the file and the frame in it, for messages
+        source: what it shares the reference of its energy with
+        frame_id: its own name
+        energy: in the unit of ``convention``
+        forces: eV/Å, ``[N, 3]``
+        stress: in the unit, sign and order of ``convention``, ``[6]``, ``[9]`` or ``[3, 3]``
+        convention: the units and signs of the file
+        material: by default the reduced formula
+        split: the part of a split that the file puts it in
+
+    Raises:
+        StructureError: no energy can be computed for the structure.
+        LabelError: a label that is not finite, or of the wrong shape.
+    """
+    z = np.array(numbers, dtype=np.int64)
+    vectors = _array(cell, (3, 3), "cell", where)
+    with np.errstate(invalid="ignore"):
+        volume = abs(float(np.linalg.det(vectors)))
+    atoms: dict[str, Tensor] = {
+        "z": torch.from_numpy(z),
+        "pos": torch.from_numpy(_array(positions, (len(z), 3), "positions", where)),
+        "cell": torch.from_numpy(vectors).unsqueeze(0),
+        "pbc": torch.from_numpy(np.broadcast_to(np.asarray(pbc, dtype=bool), (1, 3)).copy()),
+    }
+    _check(atoms, volume, where)
+    return CrystalData(
+        **atoms,
+        energy=_energy(energy, len(z), convention, where),
+        forces=_forces(forces, len(z), where),
+        stress=_stress(stress, volume, convention, where),
+        source=source,
+        material=reduced_formula(z) if material is None else material,
+        frame_id=frame_id,
+        split=split,
+    )
+
+
+def is_known(data: Data, label: str) -> Tensor:
+    """Where a label is known: bool, ``[B]`` for energy and stress, ``[N]`` for forces."""
+    return ~data[label].isnan().reshape(len(data[label]), -1).any(dim=1)
+
+
+def has_labels(frame: Data) -> bool:
+    """Whether anything is known of a frame."""
+    return any(bool(is_known(frame, label).any()) for label in LABELS)
+
+
+def reduced_formula(numbers: NDArray[np.int64]) -> str:
+    """The formula unit as chemists write it, ``"LiFePO4"``."""
+    return _reduced_formula(tuple(sorted(Counter(numbers.tolist()).items())))
+
+
+@lru_cache(maxsize=65536)
+def _reduced_formula(counts: tuple[tuple[int, int], ...]) -> str:
+    from pymatgen.core import Composition, Element
+
+    amounts: Any = {Element.from_Z(number): count for number, count in counts}
+    return str(Composition(amounts).reduced_formula)
+
+
+def _array(values: ArrayLike, shape: tuple[int, ...], name: str, where: str) -> NDArray[np.float64]:
+    try:
+        array = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise LabelError(f"{where}: {name} are not an array of numbers ({error})") from error
+    if array.shape != shape:
+        raise LabelError(f"{where}: {name} have the shape {list(array.shape)}, and must have {list(shape)}")
+    return array
+
+
+def _check(atoms: dict[str, Tensor], volume: float, where: str) -> None:
+    """As :func:`check_geometry`, at a tenth of its cost for the frames that pass."""
+    positions, cell = atoms["pos"].numpy(), atoms["cell"][0].numpy()
+    _, middle, longest = np.sort(np.sqrt((cell**2).sum(axis=1)))
+    # A comparison with NaN is false. The volume is the height over a face times its area, at most these two lengths.
+    ordinary = len(positions) > 0 and np.abs(positions).max() < ORDINARY and longest < ORDINARY
+    if ordinary and volume > 0.1 * middle * longest:
+        return
+    try:
+        check_geometry(CrystalData(**atoms))
+    except GPTFFError as error:
+        raise type(error)(f"{where}: {error}") from error
+
+
+def _energy(energy: float | None, n_atoms: int, convention: UnitConvention, where: str) -> Tensor:
+    if energy is None:
+        return torch.full((1,), torch.nan, dtype=torch.float64)
+    total = convention.total_energy(float(_array(energy, (), "energy", where)), n_atoms)
+    _require_finite(np.array(total), "energy", where)
+    return torch.tensor([total], dtype=torch.float64)
+
+
+def _forces(forces: ArrayLike | None, n_atoms: int, where: str) -> Tensor:
+    if forces is None:
+        return torch.full((n_atoms, 3), torch.nan, dtype=torch.float64)
+    array = _array(forces, (n_atoms, 3), "forces", where)
+    _require_finite(array, "forces", where)
+    return torch.from_numpy(array)
+
+
+def _stress(stress: ArrayLike | None, volume: float, convention: UnitConvention, where: str) -> Tensor:
+    if stress is None:
+        return torch.full((1, 3, 3), torch.nan, dtype=torch.float64)
+    if volume == 0:
+        raise LabelError(f"{where}: a stress, but no cell of a volume that it could be of")
+    try:
+        tensor = convention.stress_tensor(stress, volume)
+    except (TypeError, ValueError) as error:
+        raise LabelError(f"{where}: {error}") from error
+    _require_finite(tensor, "stress", where)
+    return torch.from_numpy(tensor).unsqueeze(0)
+
+
+def _require_finite(values: NDArray[np.float64], name: str, where: str) -> None:
+    if not np.isfinite(values).all():
+        raise LabelError(
+            f"{where}: the {name} {'are' if name == 'forces' else 'is'} not finite: look for a failed calculation, and "
+            "leave the label out if it is not known"
+        )

@@ -1,0 +1,5 @@
+"""One reader for each format: frames as they are in a file, converted at the door and streamed."""
+
+from torch_gptff.datasets.readers.registry import FORMATS, Format, detect_format, read_frames
+
+__all__ = ["FORMATS", "Format", "detect_format", "read_frames"]

@@ -1,0 +1,87 @@
+"""Extended XYZ, one frame at a time, from compressed files too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from io import StringIO
+from itertools import islice
+from pathlib import Path
+from typing import IO
+
+from torch_gptff.datasets.readers.ase_atoms import LabelKeys, frame_of_atoms
+from torch_gptff.datasets.readers.files import open_text, stem
+from torch_gptff.errors import UnknownFormatError, UnreadableDataError
+from torch_gptff.graph import CrystalData
+from torch_gptff.units import UnitConvention
+
+
+def read(
+    path: Path,
+    *,
+    energy_key: str | None = None,
+    forces_key: str | None = None,
+    stress_key: str | None = None,
+    energy: str = "per cell",
+    stress_unit: str = "eV/Å³",
+    stress_positive: str = "tension",
+) -> Iterator[CrystalData]:
+    """The frames of a file.
+
+    Args:
+        path: the file
+        energy_key: where the energy is; by default ``REF_energy``, or ``energy`` where the frame has no ``REF_*``
+        forces_key: the same of forces
+        stress_key: the same of stress
+        energy: ``"per cell"`` or ``"per atom"``
+        stress_unit: ``"eV/Å³"``, ``"GPa"``, ``"kbar"``, or ``"eV"`` for a virial
+        stress_positive: which stress is positive, ``"tension"`` (ASE) or ``"compression"`` (VASP, virials)
+
+    Raises:
+        UnknownFormatError: a unit or sign that is not one of these.
+        UnreadableDataError: the file is not extended XYZ, or truncated.
+        LabelError, StructureError: see :func:`~torch_gptff.datasets.make_frame`.
+    """
+    from ase.io.extxyz import read_xyz
+
+    keys = LabelKeys(energy_key, forces_key, stress_key)
+    convention = _convention(energy, stress_unit, stress_positive)
+    with open_text(path) as file:
+        for number, text in enumerate(_blocks(file, path)):
+            where = f"{path}, frame {number}"
+            try:
+                (atoms,) = read_xyz(StringIO(text), slice(None))
+            except Exception as error:  # ASE raises what it happens to meet
+                raise UnreadableDataError(f"{where}: not extended XYZ ({error})") from error
+            yield frame_of_atoms(
+                atoms, keys, convention, where=where, source=stem(path), frame_id=f"{path.name}@{number}"
+            )
+
+
+def _convention(energy: str, stress_unit: str, stress_positive: str) -> UnitConvention:
+    for option, value, choices in (
+        ("energy", energy, ("per cell", "per atom")),
+        ("stress_unit", stress_unit, ("eV/Å³", "GPa", "kbar", "eV")),
+        ("stress_positive", stress_positive, ("tension", "compression")),
+    ):
+        if value not in choices:
+            raise UnknownFormatError(f"{option} is one of {', '.join(choices)}, and not {value!r}")
+    return UnitConvention(energy, stress_unit, stress_positive)  # type: ignore[arg-type]
+
+
+def _blocks(file: IO[str], path: Path) -> Iterator[str]:
+    """The lines of one frame after another: a number, a comment, as many atoms."""
+    number = 0
+    for first in file:
+        if not first.strip():
+            continue
+        try:
+            n_lines = int(first) + 1
+        except ValueError:
+            raise UnreadableDataError(
+                f"{path}, frame {number}: expected a number of atoms, found {first.strip()[:40]!r}"
+            ) from None
+        lines = list(islice(file, n_lines))
+        if len(lines) < n_lines:
+            raise UnreadableDataError(f"{path}, frame {number}: truncated, {n_lines - len(lines)} lines are missing")
+        yield "".join([first, *lines])
+        number += 1

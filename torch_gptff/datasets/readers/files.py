@@ -1,0 +1,32 @@
+"""Opening files that may be compressed."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+COMPRESSED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
+
+
+@contextmanager
+def open_text(path: Path, errors: str = "strict") -> Iterator[IO[str]]:
+    """Read a text file, decompressed by its ending ``.gz``, ``.xz`` or ``.bz2``; ``errors`` as of :func:`open`."""
+    opened = COMPRESSED.get(path.suffix.lower(), open)(path, "rt", encoding="utf-8", errors=errors)
+    with opened as file:
+        yield file
+
+
+def bare_name(path: Path) -> str:
+    """The name of a file without the ending of its compression, in small letters."""
+    name = path.name.lower()
+    return name.removesuffix(path.suffix.lower()) if path.suffix.lower() in COMPRESSED else name
+
+
+def stem(path: Path) -> str:
+    """What to call the data in a file: its name up to the first full stop."""
+    return path.name.split(".")[0] or path.name

@@ -1,0 +1,82 @@
+"""Where the frames of a dataset come from: files, folders, their formats and what they are called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch_gptff.datasets.frames import has_labels
+from torch_gptff.datasets.readers import read_frames
+from torch_gptff.errors import NoLabelsError
+from torch_gptff.graph import CrystalData
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file or folder of frames.
+
+    Attributes:
+        path: where it is
+        format: a name of :data:`~torch_gptff.datasets.readers.FORMATS`; by default told by name and content
+        name: what the frames' ``source`` is set to; by default the reader's choice. Frames of one source share the
+            reference of their energies
+        options: of the reader
+    """
+
+    path: str | Path
+    format: str | None = None
+    name: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def read(self) -> Iterator[CrystalData]:
+        """The frames.
+
+        Raises:
+            NoLabelsError: at the end, where no frame had a label.
+            FileNotFoundError, DatasetError, StructureError: see :func:`~torch_gptff.datasets.readers.read_frames`.
+        """
+        labelled = False
+        for frame in read_frames(self.path, self.format, **self.options):
+            labelled = labelled or has_labels(frame)
+            if self.name is not None:
+                frame.source = self.name
+            yield frame
+        if not labelled:
+            raise NoLabelsError(
+                f"{self.path}: no frame has an energy, forces or a stress; are they under other names "
+                "(energy_key, forces_key, stress_key)?"
+            )
+
+    def identity(self) -> dict[str, Any]:
+        """What tells whether stored frames were made from this: name and size of a file, name of a folder, options."""
+        path = Path(self.path).expanduser()
+        return {
+            "path": path.name,
+            "bytes": path.stat().st_size if path.is_file() else None,
+            "format": self.format,
+            "name": self.name,
+            "options": {key: _plain(value) for key, value in sorted(self.options.items())},
+        }
+
+
+Sources = str | Path | Source | Iterable[str | Path | Source]
+
+
+def as_sources(sources: Sources) -> tuple[Source, ...]:
+    """A path, a :class:`Source`, or several of them, as a tuple of :class:`Source`."""
+    if isinstance(sources, str | Path | Source):
+        sources = [sources]
+    return tuple(each if isinstance(each, Source) else Source(each) for each in sources)
+
+
+def read_sources(sources: Sources) -> Iterator[CrystalData]:
+    """The frames of all sources, one after another; see :meth:`Source.read`."""
+    for source in as_sources(sources):
+        yield from source.read()
+
+
+def _plain(value: Any) -> str | list[str]:
+    """As JSON gives it back: lists and tuples are the same."""
+    return [str(each) for each in value] if isinstance(value, list | tuple) else str(value)

@@ -1,0 +1,179 @@
+"""Making splits, reproducibly: at random, by material, by element, in folds.
+
+Frames of one structure always stay together, whatever a split goes by, so that no part holds a copy of another's frame.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+import numpy as np
+
+from torch_gptff.datasets.split import Frames, Indices, Split, as_table, check_leaks, group_codes
+from torch_gptff.datasets.table import FrameTable
+from torch_gptff.errors import LeakError, SplitError
+
+FRACTIONS = {"train": 0.8, "validation": 0.1, "test": 0.1}
+
+Group = Literal["material", "formula", "chemical system"]
+
+
+def random_split(frames: Frames, fractions: Mapping[str, float] = FRACTIONS, seed: int = 0) -> Split:
+    """Frames at random.
+
+    Args:
+        frames: a dataset, or the table of one
+        fractions: of each part, together 1
+        seed: another seed gives another split, the same seed the same
+
+    Raises:
+        SplitError: the fractions are not such, or a part would be empty.
+    """
+    table = as_table(frames)
+    made_by = {"method": "random", "seed": seed, "fractions": dict(fractions)}
+    return _split(table, _dealt(_same_structure(table), fractions, seed), made_by)
+
+
+def group_split(
+    frames: Frames, fractions: Mapping[str, float] = FRACTIONS, seed: int = 0, group: Group = "material"
+) -> Split:
+    """Materials at random: no material, formula or chemical system stands in two parts.
+
+    Args:
+        frames: a dataset, or the table of one
+        fractions: of the frames, together 1; met as nearly as whole groups allow
+        seed: another seed gives another split, the same seed the same
+        group: what stays together
+
+    Raises:
+        SplitError: the fractions are not such, or there are too few groups for the parts.
+    """
+    table = as_table(frames)
+    made_by = {"method": "group", "group": group, "seed": seed, "fractions": dict(fractions)}
+    return _split(table, _dealt(_joined(group_codes(table, group), table.structure), fractions, seed), made_by)
+
+
+def element_split(
+    frames: Frames,
+    elements: Iterable[int],
+    fractions: Mapping[str, float] | None = None,
+    seed: int = 0,
+    group: Group = "material",
+) -> Split:
+    """Every frame with one of these elements is ``test``; the others are dealt out by groups.
+
+    Args:
+        frames: a dataset, or the table of one
+        elements: atomic numbers
+        fractions: of the others; by default all ``train``
+        seed: as of :func:`group_split`
+        group: as of :func:`group_split`
+
+    Raises:
+        SplitError: all frames, or none, have such elements; or see :func:`group_split`.
+    """
+    table, held_out = as_table(frames), frozenset(elements)
+    fractions = fractions or {"train": 1.0}
+    if "test" in fractions:
+        raise SplitError("the elements held out are the test set: give the fractions of the other parts alone")
+    has = np.array([bool(held_out & each) for each in table.elements])[table.formula.codes]
+    if has.all() or not has.any():
+        raise SplitError(f"{'every' if has.all() else 'no'} frame has one of the elements {sorted(held_out)}")
+    rest = np.flatnonzero(~has)
+    groups = _joined(group_codes(table, group), table.structure)[rest]
+    parts = {name: rest[places] for name, places in _dealt(groups, fractions, seed).items()}
+    parts["test"] = np.flatnonzero(has)
+    made_by = {
+        "method": "element",
+        "elements": sorted(held_out),
+        "group": group,
+        "seed": seed,
+        "fractions": dict(fractions),
+    }
+    return _split(table, parts, made_by)
+
+
+def k_fold(frames: Frames, k: int, seed: int = 0, group: Group | None = "material") -> Split:
+    """Parts ``fold-1`` to ``fold-k`` of about the same size, for :meth:`Split.folds`.
+
+    Args:
+        frames: a dataset, or the table of one
+        k: how many
+        seed: another seed gives another split, the same seed the same
+        group: what stays together; ``None`` for frames at random
+
+    Raises:
+        SplitError: fewer than two folds, or fewer groups than folds.
+    """
+    if k < 2:
+        raise SplitError(f"{k} folds: there must be two at least")
+    table = as_table(frames)
+    groups = _same_structure(table) if group is None else _joined(group_codes(table, group), table.structure)
+    parts = _dealt(groups, {f"fold-{fold + 1}": 1 / k for fold in range(k)}, seed)
+    return _split(table, parts, {"method": "k-fold", "k": k, "group": group, "seed": seed})
+
+
+def given_split(frames: Frames) -> Split:
+    """The parts that the files themselves name. Structures that stand in two of them are warned of.
+
+    Raises:
+        SplitError: no part is named, or one alone.
+    """
+    table = as_table(frames)
+    if len(table.split.names) < 2:
+        raise SplitError("the frames do not say which part of a split they belong to, or all say the same")
+    parts = {name or "rest": np.flatnonzero(table.split.codes == code) for code, name in enumerate(table.split.names)}
+    split = Split(table.fingerprint, parts, {"method": "given"})
+    try:
+        check_leaks(split, table)
+    except LeakError as error:
+        warnings.warn(f"the split that the files give leaks: {error}", stacklevel=2)
+    return split
+
+
+def _split(table: FrameTable, parts: Mapping[str, Indices], made_by: Mapping[str, Any]) -> Split:
+    split = Split(table.fingerprint, parts, made_by)
+    check_leaks(split, table)
+    return split
+
+
+def _same_structure(table: FrameTable) -> Indices:
+    return np.unique(table.structure, return_inverse=True)[1]
+
+
+def _joined(groups: Indices, structure: Indices) -> Indices:
+    """Groups, joined where they share a structure: the components of the graph of groups and structures, ``[F]``."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    structures = np.unique(structure, return_inverse=True)[1]
+    n_groups, n_structures = groups.max() + 1, structures.max() + 1
+    size = n_groups + n_structures
+    shared = coo_array((np.ones(len(groups), dtype=bool), (groups, n_groups + structures)), shape=(size, size))
+    return connected_components(shared, directed=False)[1][groups]
+
+
+def _dealt(groups: Indices, fractions: Mapping[str, float], seed: int) -> dict[str, Indices]:
+    """Whole groups in random order, each to the part that still lacks most frames."""
+    shares = list(fractions.values())
+    if not shares or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
+        raise SplitError(f"fractions must be positive and add up to 1; got {dict(fractions)}")
+    _, groups, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    lacking = [share * len(groups) for share in shares]
+    part_of_group = np.empty(len(sizes), dtype=np.int64)
+    order = np.random.default_rng(seed).permutation(len(sizes))
+    for group, size in zip(order.tolist(), sizes[order].tolist(), strict=True):
+        part = lacking.index(max(lacking))
+        lacking[part] -= size
+        part_of_group[group] = part
+    part_of_frame = part_of_group[groups]
+    parts = {name: np.flatnonzero(part_of_frame == part) for part, name in enumerate(fractions)}
+    empty = [name for name, indices in parts.items() if not len(indices)]
+    if empty:
+        raise SplitError(
+            f"{len(sizes)} groups of frames that must stay together are too few for {dict(fractions)}: {empty[0]} "
+            "would be empty; take other fractions or another grouping"
+        )
+    return parts

@@ -1,0 +1,252 @@
+"""What a dataset holds: elements, distributions of the labels, what is missing, and what stands out."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from array import array
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from torch_geometric.data import Data, Dataset
+
+from torch_gptff.datasets.consistency import check_extensivity, check_work
+from torch_gptff.datasets.element_energies import (
+    ElementEnergyFit,
+    fit_element_energies,
+    fit_element_energies_by_source,
+)
+from torch_gptff.datasets.fingerprints import untransformed, untransformed_frame
+from torch_gptff.datasets.frames import LABELS, is_known
+from torch_gptff.datasets.histogram import LogHistogram
+from torch_gptff.errors import DatasetError, NoLabelsError
+from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
+
+ENERGY_SIGMAS = 10.0
+"""An energy further from the rest than this many robust standard deviations stands out ..."""
+
+LEAST_ENERGY = 0.5
+"""... if it is further than this, too; eV per atom."""
+
+LARGE_FORCE = 50.0
+"""eV/Å. A force on an atom above this stands out."""
+
+LARGE_STRESS = 150.0
+"""GPa. A component above this stands out."""
+
+MOST_SOURCES = 50
+"""More sources than this are names of something else, and element energies are fitted to all together ..."""
+
+ALL = "all sources"
+"""... under this name."""
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """Of magnitudes: their number, mean, root mean square, median, 99 % quantile and maximum."""
+
+    number: int
+    mean: float
+    rms: float
+    median: float
+    q99: float
+    largest: float
+
+    @classmethod
+    def of(cls, histogram: LogHistogram) -> Distribution:
+        return cls(
+            histogram.number,
+            histogram.mean,
+            histogram.rms,
+            histogram.quantile(0.5),
+            histogram.quantile(0.99),
+            histogram.largest,
+        )
+
+
+@dataclass(frozen=True)
+class Outlier:
+    """A frame that stands out.
+
+    Attributes:
+        number: in the dataset
+        frame_id: its name
+        why: which of its values, and how large
+    """
+
+    number: int
+    frame_id: str
+    why: str
+
+
+@dataclass(frozen=True)
+class DatasetStatistics:
+    """What is in a dataset.
+
+    Attributes:
+        n_frames: in all
+        n_atoms: in all
+        atoms_per_frame: least, mean and most
+        n_materials: different ones
+        sources: frames of each
+        splits: frames of each part that the files name
+        known: frames with each label
+        elements: by atomic number, the frames and atoms of each
+        energy_per_atom: least, mean and highest, eV
+        residual: of the energy per atom once element energies are taken off, eV, in magnitude
+        forces: of the components, eV/Å, in magnitude
+        stress: of the components, GPa, in magnitude
+        element_energies: fitted to each source with energies
+        outliers: frames that stand out
+        suspicions: signs of wrong units
+    """
+
+    n_frames: int
+    n_atoms: int
+    atoms_per_frame: tuple[int, float, int]
+    n_materials: int
+    sources: Mapping[str, int]
+    splits: Mapping[str, int]
+    known: Mapping[str, int]
+    elements: Mapping[int, tuple[int, int]]
+    energy_per_atom: tuple[float, float, float] | None
+    residual: Distribution | None
+    forces: Distribution | None
+    stress: Distribution | None
+    element_energies: Mapping[str, ElementEnergyFit]
+    outliers: tuple[Outlier, ...]
+    suspicions: tuple[str, ...]
+
+
+def dataset_statistics(frames: Sequence[Data] | Dataset) -> DatasetStatistics:
+    """Look at all frames. They are passed over several times, and not kept.
+
+    Args:
+        frames: a dataset, or a list of frames
+
+    Raises:
+        DatasetError: there are no frames.
+    """
+    gathered = _Gathered()
+    for frame in untransformed(frames):
+        gathered.add(frame)
+    if not gathered.n_atoms:
+        raise DatasetError("there are no frames")
+    fits = _fits(frames, len(gathered.sources))
+    residuals, outliers = _residuals(frames, fits, gathered.outliers)
+    n_atoms = np.array(gathered.n_atoms)
+    suspicions = itertools.chain.from_iterable(check.suspicions() for check in check_work(frames))
+    return DatasetStatistics(
+        n_frames=len(n_atoms),
+        n_atoms=int(n_atoms.sum()),
+        atoms_per_frame=(int(n_atoms.min()), float(n_atoms.mean()), int(n_atoms.max())),
+        n_materials=len(gathered.materials),
+        sources=dict(gathered.sources),
+        splits=dict(gathered.splits),
+        known=dict(gathered.known),
+        elements={number: (gathered.frames_with[number], count) for number, count in sorted(gathered.atoms_of.items())},
+        energy_per_atom=gathered.energy_range(),
+        residual=residuals,
+        forces=Distribution.of(gathered.forces) if gathered.forces.number else None,
+        stress=Distribution.of(gathered.stress) if gathered.stress.number else None,
+        element_energies=fits,
+        outliers=tuple(sorted(outliers, key=lambda outlier: outlier.number)),
+        suspicions=(*check_extensivity(gathered.energies), *suspicions),
+    )
+
+
+@dataclass
+class _Gathered:
+    """What one pass over the frames adds up."""
+
+    n_atoms: array[int] = field(default_factory=lambda: array("q"))
+    materials: set[str] = field(default_factory=set)
+    sources: Counter[str] = field(default_factory=Counter)
+    splits: Counter[str] = field(default_factory=Counter)
+    known: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(LABELS, 0)))
+    frames_with: Counter[int] = field(default_factory=Counter)
+    atoms_of: Counter[int] = field(default_factory=Counter)
+    energies: dict[tuple[str, tuple[tuple[int, float], ...]], tuple[array[int], array[float]]] = field(
+        default_factory=dict
+    )
+    forces: LogHistogram = field(default_factory=LogHistogram)
+    stress: LogHistogram = field(default_factory=LogHistogram)
+    outliers: list[Outlier] = field(default_factory=list)
+
+    def add(self, frame: Data) -> None:
+        number, n_atoms = len(self.n_atoms), len(frame.z)
+        self.n_atoms.append(n_atoms)
+        self.materials.add(frame.material)
+        self.sources[frame.source] += 1
+        self.splits[frame.split] += 1
+        for label in LABELS:
+            self.known[label] += bool(is_known(frame, label).any())
+        counts = Counter(frame.z.tolist())
+        self.frames_with.update(counts.keys())
+        self.atoms_of.update(counts)
+        if bool(is_known(frame, "energy")):
+            composition = tuple(sorted((element, count / n_atoms) for element, count in counts.items()))
+            known = self.energies.setdefault((frame.source, composition), (array("q"), array("d")))
+            known[0].append(n_atoms)
+            known[1].append(float(frame.energy))
+        if bool(is_known(frame, "forces").any()):
+            forces = frame.forces.numpy()
+            self.forces.add(np.abs(forces[~np.isnan(forces)]))
+            self._look_at(number, frame, "force", float(np.nanmax(np.linalg.norm(forces, axis=1))), LARGE_FORCE, "eV/Å")
+        if bool(is_known(frame, "stress")):
+            stress = np.abs(frame.stress.numpy()) * GPA_PER_EV_PER_ANGSTROM3
+            self.stress.add(stress)
+            self._look_at(number, frame, "stress", float(stress.max()), LARGE_STRESS, "GPa")
+
+    def _look_at(self, number: int, frame: Data, name: str, value: float, limit: float, unit: str) -> None:
+        if value > limit:
+            self.outliers.append(Outlier(number, frame.frame_id, f"a {name} of {value:.3g} {unit}"))
+
+    def energy_range(self) -> tuple[float, float, float] | None:
+        if not self.energies:
+            return None
+        per_atom = np.concatenate([np.array(energy) / np.array(n_atoms) for n_atoms, energy in self.energies.values()])
+        return float(per_atom.min()), float(per_atom.mean()), float(per_atom.max())
+
+
+def _fits(frames: Sequence[Data] | Dataset, n_sources: int) -> dict[str, ElementEnergyFit]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # what is undetermined matters to a model, not to residuals
+        try:
+            if n_sources > MOST_SOURCES:
+                return {ALL: fit_element_energies(frames)}
+            return fit_element_energies_by_source(frames)
+        except NoLabelsError:
+            return {}
+
+
+def _residuals(
+    frames: Sequence[Data] | Dataset, fits: Mapping[str, ElementEnergyFit], outliers: list[Outlier]
+) -> tuple[Distribution | None, list[Outlier]]:
+    """Energies per atom beyond the element energies of their source, and the frames that stand out by them."""
+    places, values = array("q"), array("d")
+    for number, frame in enumerate(untransformed(frames)):
+        fit = fits.get(frame.source, fits.get(ALL))
+        if fit is not None and bool(is_known(frame, "energy")):
+            reference = sum(fit.energies[element] for element in frame.z.tolist())
+            places.append(number)
+            values.append((float(frame.energy) - reference) / len(frame.z))
+    if not values:
+        return None, outliers
+    residuals = np.array(values)
+    histogram = LogHistogram()
+    histogram.add(np.abs(residuals))
+    found = []
+    for place in np.flatnonzero(_far(residuals)):
+        frame_id = untransformed_frame(frames, places[place]).frame_id
+        found.append(Outlier(places[place], frame_id, f"an energy {residuals[place]:+.3g} eV/atom off its elements'"))
+    return Distribution.of(histogram), [*outliers, *found]
+
+
+def _far(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    deviations = np.abs(values - np.median(values))
+    sigma = 1.4826 * np.median(deviations)
+    return (deviations > ENERGY_SIGMAS * sigma) & (deviations > LEAST_ENERGY)

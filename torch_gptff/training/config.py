@@ -1,0 +1,280 @@
+"""How a model is trained: one frozen dataclass for each part, together one YAML file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from torch_gptff.errors import ConfigError
+from torch_gptff.settings import from_table
+
+
+def _check(ok: bool, name: str, value: object, must: str) -> None:
+    if not ok:
+        raise ConfigError(f"{name} must be {must}; got {value!r}")
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """What is trained.
+
+    Attributes:
+        name: of a registered energy model
+        config: its configuration, by field; what is left out keeps its default
+        checkpoint: a path or name to start from, instead of random weights; ``name`` and ``config`` are then its own
+        repair: with a checkpoint of GPTFF, give its body the recommended readout and envelope
+        freeze: parameters whose names begin with one of these stay as they are
+        learning_rates: factors of the learning rate, by the beginning of parameter names
+    """
+
+    name: str = "gptff"
+    config: Mapping[str, Any] = field(default_factory=dict)
+    checkpoint: str | None = None
+    repair: bool = False
+    freeze: tuple[str, ...] = ()
+    learning_rates: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """What it is trained on.
+
+    Attributes:
+        train: files or folders, of any format that :mod:`torch_gptff.datasets` reads
+        validation: likewise; where there are none, a part of ``train`` is held out
+        test: likewise
+        split: how a part is held out: ``"material"``, no material on both sides, or ``"random"``
+        validation_fraction: of ``train``, where ``validation`` is empty
+        test_fraction: of ``train``, where ``test`` is empty
+        replay: older data mixed in, against forgetting
+        replay_fraction: share of the frames of an epoch that come from ``replay``
+        workers: processes that load data and build graphs; 0 for none
+    """
+
+    train: tuple[str, ...] = ()
+    validation: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
+    split: str = "material"
+    validation_fraction: float = 0.05
+    test_fraction: float = 0.0
+    replay: tuple[str, ...] = ()
+    replay_fraction: float = 0.2
+    workers: int = 0
+
+    def __post_init__(self) -> None:
+        _check(self.split in ("material", "random"), "data.split", self.split, "'material' or 'random'")
+        for name in ("validation_fraction", "test_fraction", "replay_fraction"):
+            value = getattr(self, name)
+            _check(0 <= value < 1, f"data.{name}", value, "in [0, 1)")
+
+
+@dataclass(frozen=True)
+class LossSettings:
+    """What is made small: a weighted sum of the errors of energy per atom (eV), forces (eV/Å) and stress (GPa).
+
+    Attributes:
+        energy: weight
+        forces: weight
+        stress: weight
+        function: ``"huber"``, ``"l1"`` or ``"l2"``
+        delta: where Huber's loss turns from square to straight, in the units above
+        force_norm: take the length of the error of an atom's force, rather than its three components one by one
+    """
+
+    energy: float = 1.0
+    forces: float = 1.0
+    stress: float = 1.0
+    function: str = "huber"
+    delta: float = 0.1
+    force_norm: bool = False
+
+    def __post_init__(self) -> None:
+        _check(self.function in ("huber", "l1", "l2"), "loss.function", self.function, "'huber', 'l1' or 'l2'")
+        _check(self.delta > 0, "loss.delta", self.delta, "positive")
+        for name in ("energy", "forces", "stress"):
+            _check(getattr(self, name) >= 0, f"loss.{name}", getattr(self, name), "at least 0")
+        _check(self.energy + self.forces + self.stress > 0, "loss", asdict(self), "of something")
+
+
+@dataclass(frozen=True)
+class OptimizerSettings:
+    """How it is made small: AdamW, a linear warm-up, then a cosine from ``lr`` to ``final_lr``.
+
+    Attributes:
+        lr: highest learning rate
+        final_lr: the learning rate at the end
+        weight_decay: of AdamW
+        warmup: fraction of all steps in which the learning rate rises from 0
+        clip: largest norm of the gradient; 0 for no limit
+        ema: decay of the moving average of the weights, which is what is validated and kept; 0 for none
+    """
+
+    lr: float = 2e-4
+    final_lr: float = 5e-6
+    weight_decay: float = 1e-2
+    warmup: float = 0.01
+    clip: float = 10.0
+    ema: float = 0.999
+
+    def __post_init__(self) -> None:
+        _check(self.lr > 0, "optimizer.lr", self.lr, "positive")
+        _check(0 <= self.final_lr <= self.lr, "optimizer.final_lr", self.final_lr, f"in [0, lr = {self.lr}]")
+        _check(0 <= self.warmup < 1, "optimizer.warmup", self.warmup, "in [0, 1)")
+        _check(0 <= self.ema < 1, "optimizer.ema", self.ema, "in [0, 1)")
+        _check(self.clip >= 0, "optimizer.clip", self.clip, "at least 0")
+
+
+@dataclass(frozen=True)
+class BatchSettings:
+    """How much goes through the model at a time.
+
+    Attributes:
+        max_frames: frames in a batch, at most
+        max_bonds: bonds, at most
+        max_angles: angles, at most
+        accumulate: batches whose gradients make one step
+    """
+
+    max_frames: int = 16
+    max_bonds: int = 100_000
+    max_angles: int = 400_000
+    accumulate: int = 1
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            _check(value >= 1, f"batch.{name}", value, "at least 1")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Everything that a training run depends on.
+
+    Attributes:
+        model: what is trained
+        data: on what
+        loss: what is made small
+        optimizer: how
+        batch: in what portions
+        epochs: passes
+        frames_per_epoch: frames of one pass, drawn anew each time; ``None`` for all
+        patience: stop after this many epochs without a better ``monitor``; 0 for never
+        monitor: what the best checkpoint is best in: ``"loss"``, ``"energy"``, ``"forces"`` or ``"stress"`` (mean
+            absolute errors) of the validation frames
+        precision: ``"float32"``, ``"float64"``, or ``"bfloat16"`` for the matrix products of a float32 model
+        seed: of weights, splits and the order of frames
+    """
+
+    model: ModelSettings = field(default_factory=ModelSettings)
+    data: DataSettings = field(default_factory=DataSettings)
+    loss: LossSettings = field(default_factory=LossSettings)
+    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
+    batch: BatchSettings = field(default_factory=BatchSettings)
+    epochs: int = 100
+    frames_per_epoch: int | None = None
+    patience: int = 0
+    monitor: str = "loss"
+    precision: str = "float32"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check(self.epochs >= 1, "epochs", self.epochs, "at least 1")
+        _check(self.frames_per_epoch is None or self.frames_per_epoch >= 1, "frames_per_epoch",
+               self.frames_per_epoch, "at least 1")  # fmt: skip
+        choices = ("loss", "energy", "forces", "stress")
+        _check(self.monitor in choices, "monitor", self.monitor, f"one of {', '.join(choices)}")
+        _check(self.precision in ("float32", "float64", "bfloat16"), "precision", self.precision,
+               "'float32', 'float64' or 'bfloat16'")  # fmt: skip
+
+    @classmethod
+    def preset(cls, name: str) -> TrainingConfig:
+        """``"paper"``, ``"small-data"`` or ``"fine-tune"``.
+
+        Raises:
+            ConfigError: no such preset.
+        """
+        if name not in PRESETS:
+            raise ConfigError(f"no preset {name!r}; there are {', '.join(PRESETS)}")
+        return PRESETS[name]
+
+    @classmethod
+    def from_dict(cls, table: Mapping[str, Any]) -> TrainingConfig:
+        """From nested tables; a key ``preset`` names what is left out is taken from.
+
+        Raises:
+            ConfigError: a key is unknown or a value out of range.
+        """
+        base = cls.preset(table["preset"]).to_dict() if "preset" in table else {}
+        changes = {key: value for key, value in table.items() if key != "preset"}
+        return from_table(cls, _merged(base, changes))
+
+    @classmethod
+    def from_yaml(cls, path: str | Path) -> TrainingConfig:
+        """From a YAML file.
+
+        Raises:
+            FileNotFoundError: no such file.
+            ConfigError: not YAML, or see :meth:`from_dict`.
+        """
+        import yaml
+
+        try:
+            table = yaml.safe_load(Path(path).read_text())
+        except yaml.YAMLError as error:
+            raise ConfigError(f"{path} is not YAML: {error}") from error
+        if not isinstance(table, Mapping):
+            raise ConfigError(f"{path} must hold a table of settings; got {table!r}")
+        try:
+            return cls.from_dict(table)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from error
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for YAML and JSON."""
+        return _plain(asdict(self))
+
+    def to_yaml(self) -> str:
+        """The YAML that :meth:`from_yaml` reads."""
+        import yaml
+
+        return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
+
+    def changed(self, **parts: Any) -> TrainingConfig:
+        """A copy with some fields replaced."""
+        return replace(self, **parts)
+
+
+PRESETS = {
+    "paper": TrainingConfig(loss=LossSettings(delta=1.0), epochs=500, frames_per_epoch=1_000_000),
+    "small-data": TrainingConfig(
+        loss=LossSettings(energy=1.0, forces=10.0, stress=0.1, delta=0.01),
+        optimizer=OptimizerSettings(lr=2e-3, final_lr=1e-5, weight_decay=1e-5, ema=0.99, warmup=0.02),
+        batch=BatchSettings(max_frames=4),
+        epochs=400,
+    ),
+    "fine-tune": TrainingConfig(
+        loss=LossSettings(energy=1.0, forces=10.0, stress=0.1, delta=0.01),
+        optimizer=OptimizerSettings(lr=5e-4, final_lr=5e-6, weight_decay=1e-5, ema=0.99, warmup=0.05),
+        batch=BatchSettings(max_frames=4),
+        epochs=100,
+    ),
+}
+"""``paper``: as SPEC and paper give it; the others are starting points for thousands of frames rather than millions."""
+
+
+def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` with ``changes``, part by part."""
+    result = dict(base)
+    for key, value in changes.items():
+        both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+        result[key] = _merged(result[key], value) if both else value
+    return result
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return value

@@ -30,7 +30,7 @@ from torch_gptff.nn import (
     RadialFeatures,
 )
 
-MAX_BONDS = 3_000_000
+MAX_BONDS = 1_500_000
 
 
 class GPTFFLayer(nn.Module):
@@ -129,7 +129,7 @@ class GPTFF(EnergyModel):
 
     Attributes:
         max_bonds: a graph with more bonds than this is computed a range of atoms at a time, in less memory and more
-            time; about 5 kB are needed for a bond otherwise
+            time; up to 10 kB are needed for a bond otherwise
     """
 
     name = "gptff"

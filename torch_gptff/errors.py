@@ -94,6 +94,30 @@ class RelaxationError(GPTFFError):
     """A relaxation that cannot start, or whose energies, forces or stress ceased to be finite."""
 
 
+class RecordError(GPTFFError):
+    """A file that holds no record of a result, or not the one asked for, or a result that is not finite."""
+
+
+class ElasticityError(GPTFFError):
+    """An elastic tensor that cannot be measured."""
+
+
+class PhononError(GPTFFError):
+    """Phonons that cannot be computed."""
+
+
+class DiffusionError(GPTFFError):
+    """A trajectory, or a set of diffusion coefficients, that says nothing about diffusion."""
+
+
+class DiffractionError(GPTFFError):
+    """A structure or trajectory without a diffraction pattern, or a setting that makes none."""
+
+
+class HullError(GPTFFError):
+    """Energies from which no convex hull can be made."""
+
+
 class DatasetError(GPTFFError):
     """Frames, or a dataset of them, that cannot be used."""
 

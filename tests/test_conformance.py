@@ -72,6 +72,17 @@ class TestRangesOfCentres(EnergyModelConformance):
         return potential
 
 
+class TestRepulsion(EnergyModelConformance):
+    """With the repulsion of nuclei, which ends within the bonds of most of the structures."""
+
+    @pytest.fixture
+    def potential(self) -> Potential:
+        return untrained(channels=8, num_layers=1, num_radial=4, repulsion=True)
+
+    def crossings(self, potential: Potential) -> list[tuple[str, float]]:
+        return [*super().crossings(potential), ("pair", 2.68)]  # the covalent radii of Na and Cl
+
+
 class Published(EnergyModelConformance):
     reasons: ClassVar[Mapping[str, str]] = {
         "is_extensive": "the readout is a network of the sum of all atoms, and no sum over atoms",

@@ -11,7 +11,7 @@ from torch_gptff.errors import ConfigError
 from torch_gptff.models import GPTFFConfig
 
 
-@pytest.mark.parametrize("config", [GPTFFConfig(), GPTFFConfig.v1(), GPTFFConfig.v2(), GPTFFConfig(cutoff=6.5)])
+@pytest.mark.parametrize("config", [GPTFFConfig(), GPTFFConfig.v1(), GPTFFConfig.v2(), GPTFFConfig(cutoff=6.5, repulsion=True)])
 def test_round_trip_through_json(config):
     assert GPTFFConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 

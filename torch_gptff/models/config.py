@@ -40,6 +40,7 @@ class GPTFFConfig:
         feedforward_channels: hidden width of the transformer
         dropout: of the transformer, in training
         readout: ``"atomwise"`` or ``"pooled"``
+        repulsion: add the :class:`~torch_gptff.nn.ZBLRepulsion` of nuclei at distances shorter than bonds
         embedding_max_norm: scale an element's embedding down to this L2 norm; ``None`` for no limit
     """
 
@@ -58,6 +59,7 @@ class GPTFFConfig:
     dropout: float = 0.0
     readout: str = "atomwise"
     embedding_max_norm: float | None = None
+    repulsion: bool = False
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():

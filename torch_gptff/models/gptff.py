@@ -28,6 +28,8 @@ from torch_gptff.nn import (
     LocalAttention,
     PooledReadout,
     RadialFeatures,
+    ZBLRepulsion,
+    sum_by_structure,
 )
 
 MAX_BONDS = 1_500_000
@@ -157,6 +159,7 @@ class GPTFF(EnergyModel):
         self.lin_radial = nn.Linear(num_features, width, bias=False)
         self.layers = nn.ModuleList(GPTFFLayer(config, num_features) for _ in range(config.num_layers))
         self.readout = (AtomwiseReadout if config.readout == "atomwise" else PooledReadout)(width)
+        self.repulsion = ZBLRepulsion(config.cutoff, config.max_z) if config.repulsion else None
 
     def reset_parameters(self) -> None:
         for module in self.children():
@@ -164,12 +167,16 @@ class GPTFF(EnergyModel):
 
     def interaction_energy(self, graph: Data, vectors: Tensor) -> Tensor:
         batch, n_structures = structure_index(graph)
-        return self.readout(self._atom_features(graph, vectors), batch, n_structures)
+        energy = self.readout(self._atom_features(graph, vectors), batch, n_structures)
+        if self.repulsion is not None:
+            energy = energy + sum_by_structure(self.repulsion(graph.z, graph.edge_index, vectors), batch, n_structures)
+        return energy
 
     def atomic_energies(self, graph: Data, vectors: Tensor) -> Tensor:
         if not isinstance(self.readout, AtomwiseReadout):
             return super().atomic_energies(graph, vectors)
-        return self.readout.mlp(self._atom_features(graph, vectors)).to(torch.float64)
+        energies = self.readout.mlp(self._atom_features(graph, vectors)).to(torch.float64)
+        return energies if self.repulsion is None else energies + self.repulsion(graph.z, graph.edge_index, vectors)
 
     def _atom_features(self, graph: Data, vectors: Tensor) -> Tensor:
         batch, n_structures = structure_index(graph)

@@ -10,6 +10,7 @@ from torch_gptff.nn.harmonics import spherical_harmonics
 from torch_gptff.nn.linear import BlockLinear, GatedLinear
 from torch_gptff.nn.radial import BesselBasis, RadialFeatures
 from torch_gptff.nn.readout import AtomwiseReadout, PooledReadout, Readout, sum_by_structure
+from torch_gptff.nn.repulsion import ZBLRepulsion
 from torch_gptff.nn.transformer import GlobalAttention, GraphTransformer, LocalAttention
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "PooledReadout",
     "RadialFeatures",
     "Readout",
+    "ZBLRepulsion",
     "legendre_sums",
     "make_envelope",
     "spherical_harmonics",

@@ -27,12 +27,17 @@ class PolynomialEnvelope(nn.Module):
 
     def forward(self, r: Tensor) -> Tensor:
         """Distances in Å to weights in ``[0, 1]``, of one shape; 0 beyond the cutoff."""
-        p = self.exponent
-        x = (r / self.cutoff).clamp(max=1)
-        return 1 + x**p * (-(p + 1) * (p + 2) / 2 + x * (p * (p + 2) - x * (p * (p + 1) / 2)))
+        return polynomial_envelope(r / self.cutoff, self.exponent)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(exponent={self.exponent}, cutoff={self.cutoff})"
+
+
+def polynomial_envelope(x: Tensor, exponent: int) -> Tensor:
+    """``u(x)`` of :class:`PolynomialEnvelope`, for ``x >= 0``; 0 beyond 1."""
+    p = exponent
+    x = x.clamp(max=1)
+    return 1 + x**p * (-(p + 1) * (p + 2) / 2 + x * (p * (p + 2) - x * (p * (p + 1) / 2)))
 
 
 class NoEnvelope(nn.Module):

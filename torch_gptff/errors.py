@@ -152,3 +152,15 @@ class LeakError(SplitError):
 
 class TrainingError(GPTFFError):
     """A training run that cannot start, or whose loss is no longer a number."""
+
+
+class TrajectoryError(GPTFFError):
+    """A trajectory that cannot be read or continued."""
+
+
+class EquationOfStateError(GPTFFError):
+    """An equation of state that cannot be computed, or energies that none fits."""
+
+
+class MolecularDynamicsError(GPTFFError):
+    """A run of molecular dynamics that cannot start or go on."""

@@ -1,0 +1,208 @@
+"""Trajectories of molecular dynamics: written a frame at a time, read a frame at a time, and never lost by a kill.
+
+The format is ASE's ``.traj``: ``ase gui`` and :func:`ase.io.read` open it. See :mod:`torch_gptff.workflows.ulm_frames`
+for what a kill leaves of it.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, overload
+
+import numpy as np
+from ase import Atoms
+from ase.io.trajectory import TrajectoryReader as AseReader
+from ase.io.trajectory import TrajectoryWriter as AseWriter
+from numpy.typing import NDArray
+
+from torch_gptff.errors import TrajectoryError
+from torch_gptff.workflows.ulm_frames import WithIndex, find_frames, keep_frames
+
+STATE = "restart"
+"""In ``atoms.info`` of a frame that a run can be continued from: what positions and momenta do not tell."""
+
+
+class TrajectoryWriter:
+    """Writes frames to a ``.traj`` file, each whole before the header counts it.
+
+    A frame holds positions as they are integrated, never wrapped back into the cell, momenta, cell, energy, stress,
+    and in ``info`` the ``step`` and the ``time_fs``; numbers, masses, periodic directions and constraints stand in the
+    first one.
+
+    Args:
+        path: a new file, or one to append to
+        description: of the run, kept in the file: what JSON can hold
+        keep: frames of an existing file that stay; what is behind them is cut off. ``None``: there is no such file
+
+    Raises:
+        TrajectoryError: there is such a file, and ``keep`` does not say what to do with it; or it has fewer frames.
+    """
+
+    def __init__(self, path: str | Path, description: Mapping[str, Any], keep: int | None = None) -> None:
+        self.path = Path(path)
+        if keep is None and self.path.exists():
+            raise TrajectoryError(f"{path} exists: name another file, or continue that run")
+        if keep is not None:
+            keep_frames(self.path, keep)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._writer = AseWriter(str(self.path), "a")
+        self._writer.set_description(dict(description))
+
+    def write(self, atoms: Atoms, *, step: int, time_fs: float, state: Mapping[str, Any] | None = None) -> None:
+        """Append a frame, with the energy and the stress that the calculator of ``atoms`` has at hand.
+
+        Args:
+            atoms: the frame
+            step: steps of integration so far
+            time_fs: since the start, fs
+            state: what else a restart from this frame needs, as JSON can hold it; such a frame is put on the disk
+                before this returns
+        """
+        arrays = {"numbers": atoms.numbers, "positions": atoms.positions, "momenta": atoms.get_momenta()}
+        frame = Atoms(cell=atoms.cell, pbc=atoms.pbc, constraint=atoms.constraints, **arrays)
+        if atoms.has("masses"):
+            frame.set_masses(atoms.get_masses())
+        frame.info = {"step": int(step), "time_fs": float(time_fs)} | ({} if state is None else {STATE: dict(state)})
+        results = {} if atoms.calc is None else atoms.calc.results
+        self._writer.write(frame, **{name: results[name] for name in ("energy", "stress") if name in results})
+        if state is not None:
+            os.fsync(self._writer.backend.fd.fileno())
+
+    def close(self) -> None:
+        self._writer.close()
+
+    def __len__(self) -> int:
+        return len(self._writer.backend)
+
+    def __enter__(self) -> TrajectoryWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class TrajectoryFile(Sequence[Atoms]):
+    """The frames of a ``.traj`` file, read when they are asked for: ``len``, indices, slices and iteration.
+
+    A frame is ASE ``Atoms``: ``positions`` (Å, unwrapped), ``get_velocities()``, ``cell``, ``get_potential_energy()``
+    (eV), ``get_stress()`` (eV/Å³, without the kinetic part), ``info["step"]`` and ``info["time_fs"]``. A slice is a
+    sequence of the same kind, read when it is asked for.
+
+    What is damaged is told by a warning, and the whole frames are there.
+
+    Args:
+        path: the file
+
+    Attributes:
+        description: of the run, as :class:`TrajectoryWriter` was given it; empty for other ``.traj`` files
+        damage: what is missing at the end of the file, in words; ``None`` where nothing is
+
+    Raises:
+        FileNotFoundError: no such file.
+        TrajectoryError: it is no such file, or holds no whole frame.
+    """
+
+    description: dict[str, Any]
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise FileNotFoundError(f"no trajectory {path}")
+        index = find_frames(self.path)
+        self.damage = index.damage
+        if not index.offsets:
+            raise TrajectoryError(f"{path} holds no whole frame")
+        if self.damage is not None:
+            warnings.warn(f"{path}: {self.damage}; {len(index.offsets)} whole frames are read", stacklevel=2)
+        source: Any = self.path.open("rb") if index.is_sound else WithIndex(self.path, index)
+        self._reader = AseReader(source)
+        self._close = weakref.finalize(self._reader, source.close)
+        self._chosen = range(len(index.offsets))
+        self.description = dict(self._reader.description or {})
+
+    @property
+    def time_fs(self) -> NDArray[np.float64]:
+        """The time of every frame, fs, ``[frames]``.
+
+        Raises:
+            TrajectoryError: the frames do not tell: another program wrote them.
+        """
+        return np.array(self._told("time_fs"), dtype=np.float64)
+
+    @property
+    def steps(self) -> NDArray[np.int64]:
+        """The step of every frame, ``[frames]``; raises as :attr:`time_fs`."""
+        return np.array(self._told("step"), dtype=np.int64)
+
+    def _told(self, key: str) -> list[float]:
+        values = []
+        for number in self._chosen:
+            info = self._reader.backend[number].get("info") or {}
+            if key not in info:
+                raise TrajectoryError(
+                    f"{self.path}: frame {number} does not tell its {key}: give the time between frames"
+                )
+            values.append(info[key])
+        return values
+
+    def close(self) -> None:
+        """Close the file, which otherwise closes with the last object that reads it."""
+        self._close()
+
+    def __len__(self) -> int:
+        return len(self._chosen)
+
+    @overload
+    def __getitem__(self, number: int) -> Atoms: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> TrajectoryFile: ...
+
+    def __getitem__(self, number: int | slice) -> Atoms | TrajectoryFile:
+        if isinstance(number, slice):
+            part = object.__new__(type(self))
+            part.__dict__.update(self.__dict__, _chosen=self._chosen[number])
+            return part
+        frame = self._chosen[number]
+        try:
+            atoms = self._reader[frame]
+        except (ValueError, KeyError, TypeError) as error:  # whatever bytes of another kind are read as
+            raise TrajectoryError(f"{self.path}: frame {frame} is damaged: {error}") from error
+        return atoms
+
+    def __iter__(self) -> Iterator[Atoms]:
+        return (self[number] for number in range(len(self)))
+
+    def __enter__(self) -> TrajectoryFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_trajectory(path: str | Path) -> Sequence[Atoms]:
+    """The frames of a trajectory: a :class:`TrajectoryFile` of a ``.traj``, and the list of all frames of any other.
+
+    Args:
+        path: a file, or ``file@index`` for a part of its frames: ``md.traj@1000:``, ``md.xyz@::10``
+
+    Raises:
+        FileNotFoundError, TrajectoryError: see :class:`TrajectoryFile`.
+        UnreadableStructureError: see :func:`~torch_gptff.io.structures.read_structures`.
+    """
+    from torch_gptff.io.structures import read_structures, split_index
+
+    file, index = split_index(str(path))
+    if file.suffix != ".traj":
+        return read_structures(path)
+    frames = TrajectoryFile(file)
+    return frames if index is None else frames[index]

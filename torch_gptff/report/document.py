@@ -1,0 +1,157 @@
+"""A report: sections one after the other, written as one HTML file that needs nothing beside it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch_gptff import __version__
+from torch_gptff.io.files import written_atomically
+from torch_gptff.report.markup import figure_markup
+from torch_gptff.report.tables import Column, cells, written
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Section:
+    """A piece of a report.
+
+    Attributes:
+        kind: which of the pieces that ``page.html`` knows
+        content: what it needs
+    """
+
+    kind: str
+    content: Any
+
+
+class Report:
+    """Text, numbers, tables and figures under a title; every method that adds something returns the report.
+
+    Everything that is given is plain text, and stands on the page as it is: ``<`` is no markup. Figures that follow
+    each other stand side by side where there is room.
+
+    Args:
+        title: of the page
+        summary: a sentence or two below it
+    """
+
+    def __init__(self, title: str, summary: str = "") -> None:
+        self.title = title
+        self.summary = summary
+        self._sections: list[Section] = []
+        self._n_headings = 0
+        self._n_figures = 0
+
+    def heading(self, text: str, level: int = 2) -> Report:
+        """Begin a part (``level=2``), or a part of a part (``level=3``)."""
+        self._n_headings += 1
+        return self._add("heading", {"text": text, "level": level, "id": f"section-{self._n_headings}"})
+
+    def text(self, text: str) -> Report:
+        """Add paragraphs, which empty lines divide."""
+        return self._add("text", [part.strip() for part in text.split("\n\n") if part.strip()])
+
+    def note(self, text: str) -> Report:
+        """Add what must not be overlooked: a warning, a limit."""
+        return self._add("note", text)
+
+    def numbers(self, values: Mapping[str, tuple[Any, str]]) -> Report:
+        """Add the few numbers that matter most, in large type.
+
+        Args:
+            values: a number and its unit, by name
+        """
+        return self._add("numbers", [(name, written(value), unit) for name, (value, unit) in values.items()])
+
+    def facts(self, facts: Mapping[str, Any]) -> Report:
+        """Add names with what they stand for; nested tables are indented."""
+        return self._add("facts", _flattened(facts))
+
+    def table(self, columns: Sequence[Column | str], rows: Sequence[Sequence[Any]], caption: str = "") -> Report:
+        """Add a table; a large one scrolls.
+
+        Args:
+            columns: names, or names with units and digits
+            rows: text and numbers; ``None`` and NaN for what does not exist
+            caption: below it
+
+        Raises:
+            ValueError: a row of another length than there are columns.
+        """
+        named = [Column(column) if isinstance(column, str) else column for column in columns]
+        body = cells(named, rows)
+        right = [any(row[k].is_number for row in body) for k in range(len(named))]
+        return self._add("table", {"columns": list(zip(named, right, strict=True)), "rows": body, "caption": caption})
+
+    def figure(self, figure: Figure, caption: str, alt: str = "") -> Report:
+        """Add a matplotlib figure, drawn now. Black, white and the default grey of grids become the page's colours.
+
+        Args:
+            figure: made with :mod:`torch_gptff.report.plots`, or any other way
+            caption: below it
+            alt: what it shows, for whoever cannot see it; by default the caption
+        """
+        self._n_figures += 1
+        markup = figure_markup(figure, alt or caption, f"figure-{self._n_figures}")
+        return self._add("figure", {"markup": markup, "caption": caption})
+
+    def code(self, text: str, title: str) -> Report:
+        """Add text as it stands, such as a configuration, folded below its title."""
+        return self._add("code", {"text": text, "title": title})
+
+    def to_html(self) -> str:
+        """The page."""
+        blocks = [
+            (kind, [section.content for section in group])
+            for kind, group in groupby(self._sections, key=lambda section: section.kind)
+        ]
+        headings = [section.content for section in self._sections if section.kind == "heading"]
+        return _template().render(
+            title=self.title,
+            summary=self.summary,
+            style=(Path(__file__).parent / "style.css").read_text(encoding="utf-8"),
+            contents=[heading for heading in headings if heading["level"] == 2],
+            blocks=blocks,
+            version=__version__,
+            written=time.strftime("%Y-%m-%d %H:%M"),
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write the page to a file, whole or not at all."""
+        page = self.to_html()
+        with written_atomically(path) as temporary:
+            temporary.write_text(page, encoding="utf-8")
+
+    def _add(self, kind: str, content: Any) -> Report:
+        self._sections.append(Section(kind, content))
+        return self
+
+
+def _flattened(facts: Mapping[str, Any], depth: int = 0) -> list[tuple[int, str, str]]:
+    """Depth, name and value of every line."""
+    lines: list[tuple[int, str, str]] = []
+    for name, value in facts.items():
+        if isinstance(value, Mapping) and value:
+            lines += [(depth, str(name), ""), *_flattened(value, depth + 1)]
+        else:
+            lines.append((depth, str(name), written(None if isinstance(value, Mapping) else value)))
+    return lines
+
+
+@lru_cache(maxsize=1)
+def _template() -> Template:
+    from jinja2 import Environment, PackageLoader
+
+    environment = Environment(
+        loader=PackageLoader("torch_gptff.report", ""), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template("page.html")

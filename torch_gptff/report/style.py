@@ -1,0 +1,69 @@
+"""How every plot looks. Figures are made without pyplot, which keeps them all in one global place."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
+    from matplotlib.figure import Figure
+
+SERIES = ("#2f7ebc", "#d9622b", "#3a9d5d", "#9b6bc9", "#c7941d", "#d1568f", "#1fa3a3", "#7a828c")
+"""Colours of the first line, the second, …: to be told apart on white and on black."""
+
+STYLE: dict[Any, Any] = {
+    "font.size": 9.5,
+    "axes.titlesize": 10,
+    "axes.labelsize": 9.5,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.unicode_minus": True,
+    "grid.linewidth": 0.5,
+    "lines.linewidth": 1.5,
+    "lines.markersize": 4,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "figure.constrained_layout.use": True,
+}
+
+
+def new_figure(width: float = 5.0, height: float = 3.4) -> tuple[Figure, Axes]:
+    """An empty figure of this size in inches with one pair of axes, in the style of all reports."""
+    import matplotlib
+    from cycler import cycler
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context({**STYLE, "axes.prop_cycle": cycler(color=SERIES)}):
+        figure = Figure(figsize=(width, height))
+        return figure, figure.add_subplot()
+
+
+@lru_cache(maxsize=1)
+def color_map() -> Colormap:
+    """Viridis without its darkest end, which a dark page would swallow."""
+    import matplotlib
+    import numpy as np
+    from matplotlib.colors import ListedColormap
+
+    return ListedColormap(matplotlib.colormaps["viridis"](np.linspace(0.25, 0.97, 256)), name="gptff")
+
+
+def with_unit(label: str, unit: str) -> str:
+    """``"energy (eV)"``."""
+    return f"{label} ({unit})" if unit else label
+
+
+def text_in_corner(axes: Axes, text: str, corner: str = "upper left") -> None:
+    """Write lines into a corner of the axes."""
+    vertical, horizontal = corner.split()
+    x, y = {"left": 0.04, "right": 0.96}[horizontal], {"upper": 0.96, "lower": 0.04}[vertical]
+    axes.text(
+        x, y, text, transform=axes.transAxes, ha=horizontal, va="top" if vertical == "upper" else "bottom", fontsize=9
+    )

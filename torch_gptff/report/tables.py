@@ -1,0 +1,111 @@
+"""Numbers as a reader wants them: aligned, and with as many digits as mean something."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
+
+NOTHING = "–"
+"""Stands for a value that does not exist."""
+
+DIGITS = 4
+"""Significant ones, of a number by itself and of the median of a column."""
+
+MOST_DECIMALS = 6
+SMALLEST, LARGEST = 1e-4, 1e7
+"""Numbers beyond these are written with a power of ten."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+        name: above it
+        unit: of its values
+        decimals: digits behind the point; ``None`` for what the values call for
+    """
+
+    name: str
+    unit: str = ""
+    decimals: int | None = None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is written in a place of a table, and whether it stands among numbers."""
+
+    text: str
+    is_number: bool
+
+
+def written(value: Any, decimals: int | None = None) -> str:
+    """A value as text: integers with separators of thousands, other numbers with :data:`DIGITS` significant digits or
+    so many decimals, ``None`` and NaN as :data:`NOTHING`, lists with commas.
+    """
+    if value is None or (_is_real(value) and math.isnan(value)):
+        return NOTHING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Integral):
+        return f"{int(value):,}"
+    if _is_real(value):
+        return _written_number(float(value), decimals)
+    if isinstance(value, list | tuple | set | frozenset):
+        return ", ".join(written(item) for item in value) or NOTHING
+    return str(value)
+
+
+def cells(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> list[list[Cell]]:
+    """Every value of a table as text, a column of numbers with the same decimals throughout.
+
+    Raises:
+        ValueError: a row of another length than there are columns.
+    """
+    for row in rows:
+        if len(row) != len(columns):
+            raise ValueError(f"a row of {len(row)} values under {len(columns)} columns: {list(row)}")
+    body: list[list[Cell]] = [[] for _ in rows]
+    for k, column in enumerate(columns):
+        values = [row[k] for row in rows]
+        decimals = common_decimals(values) if column.decimals is None else column.decimals
+        numeric = any(_is_real(value) for value in values)
+        for line, value in zip(body, values, strict=True):
+            line.append(Cell(written(value, decimals), numeric and (value is None or _is_real(value))))
+    return body
+
+
+def common_decimals(values: Sequence[Any]) -> int | None:
+    """So many that the median of the numbers has :data:`DIGITS` significant digits; ``None`` where there are none."""
+    sizes = sorted(
+        abs(float(value))
+        for value in values
+        if _is_real(value) and not isinstance(value, Integral) and _ordinary(value)
+    )
+    return None if not sizes else _decimals(sizes[len(sizes) // 2])
+
+
+def _written_number(value: float, decimals: int | None) -> str:
+    if value == 0:
+        return "0" if decimals is None else f"{0:.{decimals}f}"
+    if not math.isfinite(value):
+        return "-∞" if value < 0 else "∞"
+    if not _ordinary(value):
+        return f"{value:.{DIGITS - 2}e}"
+    text = f"{value:,.{_decimals(abs(value)) if decimals is None else decimals}f}"
+    return text.removeprefix("-") if not text.strip("-0.,") else text
+
+
+def _decimals(size: float) -> int:
+    return min(max(DIGITS - 1 - math.floor(math.log10(size)), 0), MOST_DECIMALS)
+
+
+def _is_real(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _ordinary(value: Any) -> bool:
+    return SMALLEST <= abs(float(value)) < LARGEST

@@ -83,6 +83,12 @@ class TestRepulsion(EnergyModelConformance):
         return [*super().crossings(potential), ("pair", 2.68)]  # the covalent radii of Na and Cl
 
 
+class TestCommittee(EnergyModelConformance):
+    @pytest.fixture
+    def potential(self) -> Potential:
+        return untrained(channels=8, num_layers=1, num_radial=4, num_readouts=3)
+
+
 class Published(EnergyModelConformance):
     reasons: ClassVar[Mapping[str, str]] = {
         "is_extensive": "the readout is a network of the sum of all atoms, and no sum over atoms",

@@ -102,6 +102,27 @@ def test_bonds_without_shifts_stay_within_the_structure():
     assert torch.equal(model(z, pos, edge_index=edge_index), model(z, pos))
 
 
+@pytest.mark.parametrize("repulsion", [False, True])
+def test_the_energy_is_the_mean_of_a_committee(repulsion):
+    model = small(num_readouts=3, repulsion=repulsion).double().eval()
+    graph = model.build_graph(Batch.from_data_list(crystals()))
+    vectors = model.bond_vectors(graph)
+    members = model.member_energies(graph, vectors)
+    assert members.shape == (3, 3)
+    assert members.std(1).min() > 1e-6
+    torch.testing.assert_close(members.mean(1), model.interaction_energy(graph, vectors), atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("readout", ["atomwise", "pooled"])
+def test_one_readout_is_a_committee_of_one(readout):
+    model = small(readout=readout).double()
+    graph = model.build_graph(Batch.from_data_list(crystals()))
+    vectors = model.bond_vectors(graph)
+    torch.testing.assert_close(
+        model.member_energies(graph, vectors), model.interaction_energy(graph, vectors).unsqueeze(1), atol=1e-12, rtol=0
+    )
+
+
 def test_atomic_energies_sum_to_the_energy():
     model = small().double()
     graph = model.build_graph(Batch.from_data_list(crystals()))

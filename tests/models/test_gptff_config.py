@@ -11,7 +11,9 @@ from torch_gptff.errors import ConfigError
 from torch_gptff.models import GPTFFConfig
 
 
-@pytest.mark.parametrize("config", [GPTFFConfig(), GPTFFConfig.v1(), GPTFFConfig.v2(), GPTFFConfig(cutoff=6.5, repulsion=True)])
+@pytest.mark.parametrize(
+    "config", [GPTFFConfig(), GPTFFConfig.v1(), GPTFFConfig.v2(), GPTFFConfig(cutoff=6.5, repulsion=True)]
+)
 def test_round_trip_through_json(config):
     assert GPTFFConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
@@ -39,6 +41,8 @@ def test_unknown_keys_are_refused(keys, message):
         ({"cutoff": 3.0}, "angle_cutoff must be in"),
         ({"envelope_exponent": 1}, "envelope_exponent must be at least 2"),
         ({"channels": 10, "heads": 4}, "heads must divide channels"),
+        ({"num_readouts": 0}, "num_readouts must be positive"),
+        ({"num_readouts": 2, "readout": "pooled"}, "num_readouts needs the atomwise readout"),
         ({"dropout": 1.0}, "dropout must be in"),
         ({"dropout": -0.1}, "dropout must be in"),
     ],

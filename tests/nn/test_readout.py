@@ -49,3 +49,38 @@ def test_sums_of_many_float32_terms_lose_nothing():
 def test_sums_keep_further_dimensions():
     values = torch.arange(10.0).view(5, 2)
     assert sum_by_structure(values, BATCH, 3).tolist() == [[2, 4], [0, 0], [18, 21]]
+
+
+def test_one_readout_has_the_weights_it_always_had():
+    names = [f"{linear}.{kind}" for linear in ("fc1", "fc2", "fc_out") for kind in ("weight", "bias")]
+    assert list(AtomwiseReadout(4).state_dict()) == names
+
+
+def test_a_committee_is_the_mean_of_its_members():
+    readout = AtomwiseReadout(4, num_readouts=3).double().eval()
+    x = torch.randn(5, 4, dtype=torch.float64)
+    alone = torch.stack([one.mlp(x) for one in (readout, *readout.others)], dim=1)
+    torch.testing.assert_close(readout.members(x), alone, atol=0, rtol=0)
+    torch.testing.assert_close(readout.atomic_energies(x, BATCH, 3), alone.mean(1), atol=1e-14, rtol=0)
+    torch.testing.assert_close(readout(x, BATCH, 3), sum_by_structure(alone.mean(1), BATCH, 3), atol=1e-14, rtol=0)
+    assert alone.std(1).min() > 0
+
+
+def test_in_training_a_structure_is_given_to_one_member():
+    readout = AtomwiseReadout(4, num_readouts=3).double().train()
+    x = torch.randn(5, 4, dtype=torch.float64)
+    by_member = sum_by_structure(readout.members(x), BATCH, 3)
+    seen = set()
+    for _ in range(60):
+        energies = readout(x, BATCH, 3)
+        match = (energies.unsqueeze(1) - by_member).abs() < 1e-14
+        assert match[[0, 2]].sum(1).tolist() == [1, 1]
+        seen.add(tuple(match[[0, 2]].int().argmax(1).tolist()))
+    assert len(seen) == 9  # each structure by itself
+
+
+def test_a_committee_starts_anew_with_all_its_members():
+    readout = AtomwiseReadout(4, num_readouts=2)
+    before = [parameter.clone() for parameter in readout.parameters()]
+    readout.reset_parameters()
+    assert not any(torch.equal(*both) for both in zip(before, readout.parameters(), strict=True))

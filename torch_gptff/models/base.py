@@ -61,6 +61,13 @@ class EnergyModel(nn.Module, ABC):
         """
         raise NotImplementedError(f"the energy of this {type(self).__name__} is not a sum over atoms")
 
+    def member_energies(self, graph: Data, vectors: Tensor) -> Tensor:
+        """Energies by every member of a committee whose mean is :meth:`interaction_energy`, in eV, ``[B, K]``, float64.
+
+        A model that is no committee is one of a single member.
+        """
+        return self.interaction_energy(graph, vectors).unsqueeze(-1)
+
     @property
     def dtype(self) -> torch.dtype:
         """The dtype of the parameters."""

@@ -14,6 +14,10 @@ _CHOICES = {
     "readout": ("atomwise", "pooled"),
 }
 
+_POSITIVE = (
+    "channels", "num_layers", "num_radial", "cutoff", "max_z", "heads", "feedforward_channels", "num_readouts",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class GPTFFConfig:
@@ -40,6 +44,7 @@ class GPTFFConfig:
         feedforward_channels: hidden width of the transformer
         dropout: of the transformer, in training
         readout: ``"atomwise"`` or ``"pooled"``
+        num_readouts: atomwise readouts, whose mean is the energy and whose spread is an uncertainty
         repulsion: add the :class:`~torch_gptff.nn.ZBLRepulsion` of nuclei at distances shorter than bonds
         embedding_max_norm: scale an element's embedding down to this L2 norm; ``None`` for no limit
     """
@@ -60,12 +65,13 @@ class GPTFFConfig:
     readout: str = "atomwise"
     embedding_max_norm: float | None = None
     repulsion: bool = False
+    num_readouts: int = 1
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ConfigError(f"{name} must be one of {', '.join(choices)}; got {getattr(self, name)!r}")
-        for name in ("channels", "num_layers", "num_radial", "cutoff", "max_z", "heads", "feedforward_channels"):
+        for name in _POSITIVE:
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be positive; got {getattr(self, name)!r}")
         if not 0 < self.angle_cutoff <= self.cutoff:
@@ -76,6 +82,8 @@ class GPTFFConfig:
             raise ConfigError(f"degree must be 0 to 3; got {self.degree!r}")
         if self.channels % self.heads:
             raise ConfigError(f"heads must divide channels; got {self.heads} and {self.channels}")
+        if self.readout != "atomwise" and self.num_readouts > 1:
+            raise ConfigError(f"num_readouts needs the atomwise readout; got {self.num_readouts} and {self.readout}")
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout must be in [0, 1); got {self.dropout!r}")
 

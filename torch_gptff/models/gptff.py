@@ -158,7 +158,9 @@ class GPTFF(EnergyModel):
         self.lin_bond = BlockLinear((width, width, width), width)
         self.lin_radial = nn.Linear(num_features, width, bias=False)
         self.layers = nn.ModuleList(GPTFFLayer(config, num_features) for _ in range(config.num_layers))
-        self.readout = (AtomwiseReadout if config.readout == "atomwise" else PooledReadout)(width)
+        self.readout: AtomwiseReadout | PooledReadout = (
+            AtomwiseReadout(width, config.num_readouts) if self.is_atomwise else PooledReadout(width)
+        )
         self.repulsion = ZBLRepulsion(config.cutoff, config.max_z) if config.repulsion else None
 
     def reset_parameters(self) -> None:
@@ -175,8 +177,16 @@ class GPTFF(EnergyModel):
     def atomic_energies(self, graph: Data, vectors: Tensor) -> Tensor:
         if not isinstance(self.readout, AtomwiseReadout):
             return super().atomic_energies(graph, vectors)
-        energies = self.readout.mlp(self._atom_features(graph, vectors)).to(torch.float64)
+        energies = self.readout.atomic_energies(self._atom_features(graph, vectors), *structure_index(graph))
         return energies if self.repulsion is None else energies + self.repulsion(graph.z, graph.edge_index, vectors)
+
+    def member_energies(self, graph: Data, vectors: Tensor) -> Tensor:
+        if not isinstance(self.readout, AtomwiseReadout):
+            return super().member_energies(graph, vectors)
+        energies = self.readout.members(self._atom_features(graph, vectors))
+        if self.repulsion is not None:
+            energies = energies + self.repulsion(graph.z, graph.edge_index, vectors).unsqueeze(-1)
+        return sum_by_structure(energies, *structure_index(graph))
 
     def _atom_features(self, graph: Data, vectors: Tensor) -> Tensor:
         batch, n_structures = structure_index(graph)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch_geometric.nn.inits import reset
 
 
 class Readout(nn.Module):
@@ -29,10 +30,39 @@ class Readout(nn.Module):
 
 
 class AtomwiseReadout(Readout):
-    r"""Each atom has an energy, and their sum is the energy: :math:`E = \sum_i \mathrm{MLP}(x_i)`. Extensive."""
+    r"""Each atom has an energy, and their sum is the energy: :math:`E = \sum_i \mathrm{MLP}(x_i)`. Extensive.
+
+    Several readouts are a committee whose mean is the energy, and whose spread tells how sure it is. They start from
+    different random weights, and in training every structure is given to one of them, drawn anew each time: all of
+    them learn to be right by themselves, at the price of one, where a loss of the mean would leave each free to drift.
+
+    Args:
+        channels: width ``d`` of the atom features
+        num_readouts: members of the committee, ``K``
+    """
+
+    def __init__(self, channels: int, num_readouts: int = 1) -> None:
+        super().__init__(channels)
+        self.others = nn.ModuleList(Readout(channels) for _ in range(num_readouts - 1))
+
+    def reset_parameters(self) -> None:
+        super().reset_parameters()
+        reset(self.others)
+
+    def members(self, x: Tensor) -> Tensor:
+        """Atom features ``[N, d]`` to atomic energies of every member in eV, ``[N, K]``, float64."""
+        return torch.stack([self.mlp(x), *(readout.mlp(x) for readout in self.others)], dim=-1).to(torch.float64)
+
+    def atomic_energies(self, x: Tensor, batch: Tensor, n_structures: int) -> Tensor:
+        """Atom features ``[N, d]`` to atomic energies in eV, ``[N]``, float64."""
+        energies = self.members(x)
+        if self.training and self.others:
+            drawn = torch.randint(energies.size(1), (n_structures,), device=x.device)
+            return energies.gather(1, drawn[batch].unsqueeze(1)).squeeze(1)
+        return energies.mean(1)
 
     def forward(self, x: Tensor, batch: Tensor, n_structures: int) -> Tensor:
-        return sum_by_structure(self.mlp(x), batch, n_structures)
+        return sum_by_structure(self.atomic_energies(x, batch, n_structures), batch, n_structures)
 
 
 class PooledReadout(Readout):

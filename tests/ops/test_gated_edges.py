@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from torch.autograd import grad
 
 from torch_gptff.errors import GraphError
 from torch_gptff.nn import AtomConv, BondConv
-from torch_gptff.ops import native
+from torch_gptff.ops import gated_edges, native
 from torch_gptff.ops.gated_edges import atom_update, bond_update, can_fuse
 
 pytestmark = pytest.mark.skipif(
@@ -124,6 +125,50 @@ def test_second_gradients_and_those_by_parameters(update: Update, n: int, assert
         assert_agree(derivative(update.fused, inputs, n), derivative(update.literal, inputs, n), epsilons=1000)
 
 
+@pytest.mark.parametrize("n", [4, 7])
+def test_what_is_kept_for_the_derivatives_changes_nothing(
+    update: Update, n: int, assert_agree: Agree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = random_inputs(update, "crystal")
+    results = []
+    for keeps in (True, False):
+        monkeypatch.setattr(gated_edges, "_is_worth_keeping", lambda values, keeps=keeps: keeps)
+        results.append([*value_and_gradient(update.fused, inputs, n), *second_gradient(update.fused, inputs, n)])
+    assert_agree(*results, epsilons=10)
+
+
+def test_gradients_against_differences(update: Update) -> None:
+    *values, edge_index = leaves(random_inputs(update, "one"), 7)
+
+    def function(*values: Tensor) -> Tensor:
+        return update.fused(*values, edge_index)
+
+    # All directions at once: one by one, the parameters would be thousands.
+    torch.autograd.gradcheck(function, values, fast_mode=True)
+    torch.autograd.gradgradcheck(function, values, fast_mode=True)
+
+
+def test_forces_alone_leave_the_gradients_by_parameters_out(update: Update, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    original = native.edges_backward
+
+    def spy(*arguments: Any) -> list[Tensor]:
+        asked.append(arguments[-1])
+        return original(*arguments)
+
+    monkeypatch.setattr(native, "edges_backward", spy)
+    inputs = leaves(random_inputs(update, "crystal"), 7)
+    loss = update.fused(*inputs).sin().sum()
+    (by_row,) = grad(loss, inputs[0], create_graph=True)
+    assert asked == [False]
+    (by_parameter,) = grad(loss, inputs[4], retain_graph=True)
+    assert asked == [False, True]
+    by_row.square().sum().backward()
+    assert asked == [False, True, True]
+    assert by_parameter.any()
+    assert inputs[4].grad.any()
+
+
 def test_inputs_that_depend_on_each_other(update: Update, assert_agree: Agree) -> None:
     """Gradients by each input are partial derivatives, whatever the inputs were computed from."""
     a, _, e, _, *parameters = random_inputs(update, "crystal")
@@ -173,11 +218,18 @@ def test_nan_stays_where_it_belongs(update: Update) -> None:
 def test_operators_keep_their_promises(update: Update) -> None:
     inputs = random_inputs(update, "from more atoms than there are centres")
     name = update.fused.__name__
-    torch.library.opcheck(getattr(torch.ops.torch_gptff, name), tuple(leaves(inputs)))
-    *values, edge_index = leaves(inputs, 0)
-    dout = torch.randn_like(update.fused(*values, edge_index))
-    backward = torch.ops.torch_gptff.gated_edges_backward
-    torch.library.opcheck(backward, (name, dout, values[:4], values[4:], edge_index))
+    operators = torch.ops.torch_gptff
+    for keep in (False, True):
+        torch.library.opcheck(getattr(operators, name), (*leaves(inputs, 7), keep))
+        *values, edge_index = leaves(inputs, 0)
+        out, kept = getattr(operators, name)(*values, edge_index, keep)
+        dout, t = torch.randn_like(out), [torch.randn_like(value) for value in values]
+        x = leaves(values, 7)
+        for with_parameters in (False, True):
+            arguments = (name, dout.requires_grad_(), x, edge_index, kept, with_parameters)
+            torch.library.opcheck(operators.gated_edges_backward, arguments)
+            arguments = (name, t, dout.detach(), values, edge_index, kept, with_parameters)
+            torch.library.opcheck(operators.gated_edges_double_backward, arguments)
 
 
 def conv_and_inputs(conv: type[AtomConv] | type[BondConv]) -> tuple[AtomConv | BondConv, tuple[Tensor, ...]]:
@@ -227,15 +279,11 @@ def test_layer_under_functional_transforms(conv: type[AtomConv] | type[BondConv]
     assert_agree([by_transform], list(grad(layer(x, *rest).sin().sum(), x)), epsilons=100)
 
 
-def test_fused_only_while_parameters_are_frozen() -> None:
-    e, parameter = torch.zeros(3, 32), torch.zeros(2, requires_grad=True)
-    assert can_fuse(e, [parameter.detach()])
-    assert not can_fuse(e, [parameter])
-    with torch.no_grad():
-        assert can_fuse(e, [parameter])
-    assert not can_fuse(e.bfloat16(), [])
-    assert not can_fuse(torch.zeros(3, 16), [])
-    assert not can_fuse(torch.zeros(3, 32, device="meta"), [])
+def test_fused_where_there_are_kernels() -> None:
+    assert can_fuse(torch.zeros(3, 32))
+    assert not can_fuse(torch.zeros(3, 32).bfloat16())
+    assert not can_fuse(torch.zeros(3, 16))
+    assert not can_fuse(torch.zeros(3, 32, device="meta"))
 
 
 # Bad input

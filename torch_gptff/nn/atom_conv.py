@@ -50,7 +50,7 @@ class AtomConv(MessagePassing):
         a, b = F.linear(x_centre, w_centre, self.lin_full.bias), F.linear(x_neighbour, w_neighbour)
         weight = self.lin_radial(radial)
         w_gate, b_gate = self.lin_gated.weight, self.lin_gated.bias
-        if self.fuse and not self.explain and can_fuse(edge_attr, [w_bond, w_gate, b_gate]):
+        if self.fuse and not self.explain and can_fuse(edge_attr):
             return atom_update(a, b, edge_attr, weight, w_bond, w_gate, b_gate, edge_index)
         return self.propagate(edge_index, x=(b, a), edge_attr=F.linear(edge_attr, w_bond), weight=weight)
 

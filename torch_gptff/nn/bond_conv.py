@@ -50,7 +50,7 @@ class BondConv(MessagePassing):
         a, b = F.linear(x_centre, w_centre, self.lin_gated.bias), F.linear(x_neighbour, w_neighbour)
         weight = self.lin_radial(radial)
         w_out, b_out = self.lin_out.weight, self.lin_out.bias
-        if self.fuse and not self.explain and can_fuse(edge_attr, [w_bond, w_out, b_out]):
+        if self.fuse and not self.explain and can_fuse(edge_attr):
             return bond_update(a, b, edge_attr, weight, w_bond, w_out, b_out, edge_index)
         return self.edge_updater(edge_index, x=(b, a), edge_attr=F.linear(edge_attr, w_bond), weight=weight)
 

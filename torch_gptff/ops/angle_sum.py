@@ -12,6 +12,7 @@ from torch.library import custom_op
 from torch_gptff.ops import eager, native, triton
 from torch_gptff.ops.checks import check_pairs, check_shapes
 from torch_gptff.ops.eager import Inputs
+from torch_gptff.ops.needed import needed
 from torch_gptff.ops.transforms import under_transform
 
 N_INPUTS = len(Inputs._fields)
@@ -130,7 +131,7 @@ def _keep_forward(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 def _differentiate_forward(ctx: Any, dout: Tensor) -> tuple[Tensor | None, ...]:
     *x, angle_index = ctx.saved_tensors
-    with_parameters = any(ctx.needs_input_grad[FIRST_PARAMETER:N_INPUTS])
+    with_parameters = needed(ctx, range(FIRST_PARAMETER, N_INPUTS))
     gradients = torch.ops.torch_gptff.angle_sum_backward(dout, x, angle_index, with_parameters)
     wanted = ctx.needs_input_grad[:N_INPUTS]
     return (*(g if w else None for g, w in zip(gradients, wanted, strict=True)), None)

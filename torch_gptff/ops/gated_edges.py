@@ -1,13 +1,13 @@
 """The atom and the bond update as operators: what a bond says to its centre, and to itself.
 
 Both begin with ``z = a_i + b_j + W_e e_ij`` for a bond with centre ``i`` and neighbour ``j``. On the CPU they are
-compiled kernels, where there is a compiler, as long as no gradient by a parameter is asked for; training goes through
-the plain formulas, which autograd differentiates as often as wanted.
+compiled kernels, where there is a compiler: the update, its gradient and the gradient of that, so that training on
+forces goes through them too. Elsewhere they are plain tensor operations.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -17,7 +17,14 @@ from torch.library import custom_op
 
 from torch_gptff.ops import native
 from torch_gptff.ops.checks import check_pairs, check_shapes
+from torch_gptff.ops.needed import needed
 from torch_gptff.ops.transforms import under_transform
+
+N_ROWS = 4
+"""Inputs before the parameters: ``a``, ``b``, ``e`` and ``weight``."""
+
+MAX_KEPT = 1 << 20
+"""Numbers in ``e``, up to which what a gradient can use is kept."""
 
 
 def gate(both: Tensor) -> Tensor:
@@ -36,10 +43,9 @@ def bond_message(z: Tensor, weight: Tensor, w_out: Tensor, b_out: Tensor) -> Ten
     return F.silu(F.linear(gate(z), w_out, b_out)) * weight
 
 
-def can_fuse(e: Tensor, parameters: list[Tensor]) -> bool:
-    """Whether the fused operators take bond features ``e [E, d]``: on the CPU, with the parameters frozen."""
-    frozen = not (torch.is_grad_enabled() and any(parameter.requires_grad for parameter in parameters))
-    return frozen and not under_transform() and e.device.type == "cpu" and native.is_available(e.dtype, e.size(1))
+def can_fuse(e: Tensor) -> bool:
+    """Whether the fused operators take bond features ``e [E, d]``: on the CPU, where there is a compiler."""
+    return not under_transform() and e.device.type == "cpu" and native.is_available(e.dtype, e.size(1))
 
 
 def atom_update(
@@ -52,7 +58,7 @@ def atom_update(
     b_gate: Tensor,
     edge_index: Tensor,
 ) -> Tensor:
-    """The sum over every centre's bonds of :func:`atom_message`, computed in the dtype of ``e``.
+    """The sum over every centre's bonds of :func:`atom_message`, computed in the dtype of ``e``. Twice differentiable.
 
     Args:
         a: what the centre gives to ``z``, ``[N, 2 d]``
@@ -70,8 +76,8 @@ def atom_update(
     Raises:
         GraphError: the shapes do not fit together, or ``edge_index`` points to atoms that do not exist.
     """
-    values = (value.to(e.dtype) for value in (a, b, e, weight, w_edge, w_gate, b_gate))
-    return torch.ops.torch_gptff.atom_update(*values, edge_index)
+    values = [value.to(e.dtype) for value in (a, b, e, weight, w_edge, w_gate, b_gate)]
+    return torch.ops.torch_gptff.atom_update(*values, edge_index, _is_worth_keeping(values))[0]
 
 
 def bond_update(
@@ -89,8 +95,20 @@ def bond_update(
     Returns:
         ``[E, d]``
     """
-    values = (value.to(e.dtype) for value in (a, b, e, weight, w_edge, w_out, b_out))
-    return torch.ops.torch_gptff.bond_update(*values, edge_index)
+    values = [value.to(e.dtype) for value in (a, b, e, weight, w_edge, w_out, b_out)]
+    return torch.ops.torch_gptff.bond_update(*values, edge_index, _is_worth_keeping(values))[0]
+
+
+def _is_worth_keeping(values: Sequence[Tensor]) -> bool:
+    """Whether derivatives will come, and have less work if the forward pass keeps its two products.
+
+    In training they are needed three times. Where parameters are frozen, once, and memory is what large structures
+    are short of.
+    """
+    if not (torch.is_grad_enabled() and any(value.requires_grad for value in values)):
+        return False
+    is_training = any(value.requires_grad for value in values[N_ROWS:])
+    return is_training or values[2].numel() <= MAX_KEPT
 
 
 @custom_op("torch_gptff::atom_update", mutates_args=())
@@ -103,11 +121,12 @@ def _atom_update(
     w_gate: Tensor,
     b_gate: Tensor,
     edge_index: Tensor,
-) -> Tensor:
-    parameters = {"w_edge": w_edge, "w_gate": w_gate, "b_gate": b_gate}
+    keep: bool,
+) -> tuple[Tensor, Tensor]:
+    x = {"a": a, "b": b, "e": e, "weight": weight, "w_edge": w_edge, "w_gate": w_gate, "b_gate": b_gate}
     d = e.size(1)
-    _check((a, b, e, weight), parameters, [(2 * d, d), (2 * d, 2 * d), (2 * d,)], edge_index)
-    return native.edges_forward("atom_update", (a, b, e, weight), tuple(parameters.values()), edge_index)
+    _check(x, [(2 * d, d), (2 * d, 2 * d), (2 * d,)], edge_index)
+    return native.edges_forward("atom_update", list(x.values()), edge_index, keep)
 
 
 @custom_op("torch_gptff::bond_update", mutates_args=())
@@ -120,26 +139,40 @@ def _bond_update(
     w_out: Tensor,
     b_out: Tensor,
     edge_index: Tensor,
-) -> Tensor:
-    parameters = {"w_edge": w_edge, "w_out": w_out, "b_out": b_out}
+    keep: bool,
+) -> tuple[Tensor, Tensor]:
+    x = {"a": a, "b": b, "e": e, "weight": weight, "w_edge": w_edge, "w_out": w_out, "b_out": b_out}
     d = e.size(1)
-    _check((a, b, e, weight), parameters, [(2 * d, d), (d, d), (d,)], edge_index)
-    return native.edges_forward("bond_update", (a, b, e, weight), tuple(parameters.values()), edge_index)
+    _check(x, [(2 * d, d), (d, d), (d,)], edge_index)
+    return native.edges_forward("bond_update", list(x.values()), edge_index, keep)
 
 
 @custom_op("torch_gptff::gated_edges_backward", mutates_args=())
-def _backward(name: str, dout: Tensor, x: list[Tensor], parameters: list[Tensor], edge_index: Tensor) -> list[Tensor]:
-    return native.edges_backward(name, dout, tuple(x), tuple(parameters), edge_index)
+def _backward(
+    name: str, dout: Tensor, x: list[Tensor], edge_index: Tensor, kept: Tensor, with_parameters: bool
+) -> list[Tensor]:
+    return native.edges_backward(name, dout, x, edge_index, kept, with_parameters)
 
 
-def _check(
-    x: tuple[Tensor, ...], parameters: dict[str, Tensor], shapes: list[tuple[int, ...]], edge_index: Tensor
-) -> None:
-    a, b, e, weight = x
-    n_edges, d = edge_index.size(-1), e.size(1)
-    rows = {"e": e, "a": a, "b": b, "weight": weight}
-    check_shapes(rows | parameters, [(n_edges, d), (len(a), 2 * d), (len(b), 2 * d), (n_edges, d), *shapes])
-    check_pairs("edge_index", edge_index, (len(b), len(a)))
+@custom_op("torch_gptff::gated_edges_double_backward", mutates_args=())
+def _double_backward(
+    name: str,
+    t: list[Tensor],
+    dout: Tensor,
+    x: list[Tensor],
+    edge_index: Tensor,
+    kept: Tensor,
+    with_parameters: bool,
+) -> list[Tensor]:
+    return native.edges_double_backward(name, t, dout, x, edge_index, kept, with_parameters)
+
+
+def _check(x: dict[str, Tensor], shapes: list[tuple[int, ...]], edge_index: Tensor) -> None:
+    n_edges, d = edge_index.size(-1), x["e"].size(1)
+    n_centres, n_neighbours = len(x["a"]), len(x["b"])
+    rows = [(n_edges, d), (n_centres, 2 * d), (n_neighbours, 2 * d), (n_edges, d)]
+    check_shapes({"e": x["e"]} | x, [*rows, *shapes])
+    check_pairs("edge_index", edge_index, (n_neighbours, n_centres))
 
 
 def _plain_atom_update(
@@ -155,48 +188,96 @@ def _plain_bond_update(
     return bond_message(_z(a, b, e, w_edge, edge_index), weight, *out)
 
 
+_PLAIN = {"atom_update": _plain_atom_update, "bond_update": _plain_bond_update}
+
+
 def _z(a: Tensor, b: Tensor, e: Tensor, w_edge: Tensor, edge_index: Tensor) -> Tensor:
     neighbour, centre = edge_index
     return a.index_select(0, centre) + b.index_select(0, neighbour) + F.linear(e, w_edge)
 
 
-def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    ctx.save_for_backward(*inputs)
+@_atom_update.register_fake
+def _(a: Tensor, b: Tensor, e: Tensor, *others: Any) -> tuple[Tensor, Tensor]:
+    return e.new_empty(a.size(0), e.size(1)), e.new_empty(e.size(0) if others[-1] else 0, 4 * e.size(1))
 
 
-def _differentiate(name: str, plain: Callable[..., Tensor]) -> Callable[..., tuple[Tensor | None, ...]]:
-    def differentiate(ctx: Any, dout: Tensor) -> tuple[Tensor | None, ...]:
-        *values, edge_index = ctx.saved_tensors
-        wanted = ctx.needs_input_grad[: len(values)]
-        if not torch.is_grad_enabled() and not any(wanted[4:]):
-            gradients = torch.ops.torch_gptff.gated_edges_backward(name, dout, values[:4], values[4:], edge_index)
-            return (*gradients, None, None, None, None)
-        # Wanted by the parameters, or to be differentiated again: by autograd, through the plain formulas.
-        with torch.enable_grad(), torch.autocast(dout.device.type, enabled=False):
-            # Views, so that a gradient ends here also where one input was computed from another, or is the same.
-            values = [value.view_as(value) for value in values]
-            inputs = [value for value, w in zip(values, wanted, strict=True) if w]
-            gradients = torch.autograd.grad(plain(*values, edge_index=edge_index), inputs, dout, create_graph=True)
-        remaining = iter(gradients)
-        return (*(next(remaining) if w else None for w in wanted), None)
+@_bond_update.register_fake
+def _(a: Tensor, b: Tensor, e: Tensor, *others: Any) -> tuple[Tensor, Tensor]:
+    return e.new_empty(e.shape), e.new_empty(e.size(0) if others[-1] else 0, 3 * e.size(1))
+
+
+@_backward.register_fake
+def _(name: str, dout: Tensor, x: list[Tensor], *others: Any) -> list[Tensor]:
+    return [value.new_empty(value.shape) for value in x]
+
+
+@_double_backward.register_fake
+def _(name: str, t: list[Tensor], dout: Tensor, x: list[Tensor], *others: Any) -> list[Tensor]:
+    return [value.new_empty(value.shape) for value in (dout, *x)]
+
+
+def _keep_forward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    *values, _ = inputs
+    kept = output[1]
+    ctx.mark_non_differentiable(kept)
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(*values, kept)
+
+
+def _differentiate_forward(name: str) -> Callable[..., tuple[Tensor | None, ...]]:
+    def differentiate(ctx: Any, dout: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
+        *x, edge_index, kept = ctx.saved_tensors
+        wanted = ctx.needs_input_grad[: len(x)]
+        if dout is None:
+            return (*[None] * len(x), None, None)
+        with_parameters = needed(ctx, range(N_ROWS, len(x)))
+        gradients = torch.ops.torch_gptff.gated_edges_backward(name, dout, x, edge_index, kept, with_parameters)
+        return (*(g if w else None for g, w in zip(gradients, wanted, strict=True)), None, None)
 
     return differentiate
 
 
-@_atom_update.register_fake
-def _(a: Tensor, b: Tensor, e: Tensor, *others: Tensor) -> Tensor:
-    return e.new_empty(a.size(0), e.size(1))
+def _keep_backward(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
+    ctx.name, dout, x, edge_index, kept, ctx.with_parameters = inputs
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(dout, *x, edge_index, kept)
 
 
-@_bond_update.register_fake
-def _(a: Tensor, b: Tensor, e: Tensor, *others: Tensor) -> Tensor:
-    return e.new_empty(e.shape)
+def _differentiate_backward(ctx: Any, tangents: list[Tensor | None]) -> tuple[Any, ...]:
+    dout, *x, edge_index, kept = ctx.saved_tensors
+    if not ctx.with_parameters:  # their gradients are zero, whatever their values
+        tangents = [*tangents[:N_ROWS], *[None] * (len(x) - N_ROWS)]
+    # A loss of forces does not look at the gradients by the parameters: nothing there is the usual case.
+    if any(tangent is not None for tangent in tangents[N_ROWS:]):
+        return None, *_plain_double_backward(ctx.name, tangents, dout, x, edge_index), None, None, None
+    t = [torch.zeros_like(v) if tangent is None else tangent for tangent, v in zip(tangents, x, strict=True)]
+    with_parameters = any(value.requires_grad for value in x[N_ROWS:])
+    ddout, *d = torch.ops.torch_gptff.gated_edges_double_backward(
+        ctx.name, t, dout, x, edge_index, kept, with_parameters
+    )
+    return None, ddout, d, None, None, None
 
 
-@_backward.register_fake
-def _(name: str, dout: Tensor, x: list[Tensor], parameters: list[Tensor], edge_index: Tensor) -> list[Tensor]:
-    return [value.new_empty(value.shape) for value in x]
+def _plain_double_backward(
+    name: str, t: list[Tensor | None], dout: Tensor, x: list[Tensor], edge_index: Tensor
+) -> tuple[Tensor, list[Tensor]]:
+    """As the operator, with tangents of the parameters too: by autograd, through the plain formulas."""
+    differentiable = torch.is_grad_enabled()
+    with torch.enable_grad(), torch.autocast(dout.device.type, enabled=False):
+        # Views, so that a gradient ends here also where one input was computed from another, or is the same.
+        dout, *x = (value.view_as(value).requires_grad_() for value in (dout, *x))
+        gradients = torch.autograd.grad(_PLAIN[name](*x, edge_index=edge_index), x, dout, create_graph=True)
+        pairs = [(gradient, tangent) for gradient, tangent in zip(gradients, t, strict=True) if tangent is not None]
+        ddout, *d = torch.autograd.grad(
+            [gradient for gradient, _ in pairs],
+            [dout, *x],
+            [tangent for _, tangent in pairs],
+            create_graph=differentiable,
+            materialize_grads=True,
+        )
+    return ddout, d
 
 
-_atom_update.register_autograd(_differentiate("atom_update", _plain_atom_update), setup_context=_keep)
-_bond_update.register_autograd(_differentiate("bond_update", _plain_bond_update), setup_context=_keep)
+_atom_update.register_autograd(_differentiate_forward("atom_update"), setup_context=_keep_forward)
+_bond_update.register_autograd(_differentiate_forward("bond_update"), setup_context=_keep_forward)
+_backward.register_autograd(_differentiate_backward, setup_context=_keep_backward)

@@ -6,6 +6,7 @@ The kernels trust shapes, dtypes, indices and that every tensor is contiguous; t
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -31,8 +32,8 @@ class _Edges(ctypes.Structure):
     ]
 
 
-class _Rows(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_void_p) for name in ("a", "b", "e", "weight")]
+class _Update(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_void_p) for name in ("a", "b", "e", "weight", "w_edge", "w", "bias")]
 
 
 @torch.compiler.assume_constant_result
@@ -70,34 +71,61 @@ def double_backward(t: Inputs, dout: Tensor, x: Inputs, angle_index: Tensor) -> 
     return ddout, d
 
 
-def edges_forward(name: str, x: tuple[Tensor, ...], parameters: tuple[Tensor, ...], edge_index: Tensor) -> Tensor:
-    """``atom_update`` or ``bond_update`` of :mod:`torch_gptff.ops.gated_edges`."""
-    x, parameters, index = _all_contiguous(x), _all_contiguous(parameters), edge_index.contiguous()
-    a, b, e, _ = x
+def edges_forward(name: str, x: Sequence[Tensor], edge_index: Tensor, keep: bool) -> tuple[Tensor, Tensor]:
+    """An update of :mod:`torch_gptff.ops.gated_edges` by its name, and what it keeps for its derivatives."""
+    x, index = _all_contiguous(x), edge_index.contiguous()
+    a, b, e, _, _, w, _ = x
     out = e.new_zeros(len(a) if name == "atom_update" else len(e), e.size(1))
+    kept = e.new_empty(len(e) if keep else 0, a.size(1) + len(w))
     forward = getattr(_kernels(e), f"{name}_forward")
-    forward(_rows(x), *map(_pointer, parameters), _edges(index, len(b)), _pointer(out), _threads())
-    return out
+    forward(_update(x), _edges(index, len(b)), _pointer(out), _pointer(kept), _threads())
+    return out, kept
 
 
 def edges_backward(
-    name: str, dout: Tensor, x: tuple[Tensor, ...], parameters: tuple[Tensor, ...], edge_index: Tensor
+    name: str, dout: Tensor, x: Sequence[Tensor], edge_index: Tensor, kept: Tensor, with_parameters: bool
 ) -> list[Tensor]:
-    """Gradients of ``Σ dout ⊙ out`` by ``a``, ``b``, ``e`` and ``weight``."""
-    x, parameters, index = _all_contiguous(x), _all_contiguous(parameters), edge_index.contiguous()
-    a, b, e, weight = x
-    dout = dout.contiguous()
-    gradients = (torch.zeros_like(a), torch.zeros_like(b), torch.empty_like(e), torch.empty_like(weight))
-    backward = getattr(_kernels(e), f"{name}_backward")
-    backward(
+    """The gradients of ``Σ dout ⊙ out`` by every input; zero by the parameters unless ``with_parameters``."""
+    x, index = _all_contiguous(x), edge_index.contiguous()
+    dout, d = dout.contiguous(), _gradients(x)
+    backward = getattr(_kernels(x[2]), f"{name}_backward")
+    edges = _edges(index, len(x[1]))
+    backward(_pointer(dout), _update(x), edges, _pointer(kept), _update(d), int(with_parameters), _threads())
+    return d
+
+
+def edges_double_backward(
+    name: str,
+    t: Sequence[Tensor],
+    dout: Tensor,
+    x: Sequence[Tensor],
+    edge_index: Tensor,
+    kept: Tensor,
+    with_parameters: bool,
+) -> list[Tensor]:
+    """The gradients of ``Σ t · backward(dout, x)`` by ``dout`` and by every input, for tangents ``t`` of the rows."""
+    t, x, index = _all_contiguous(t), _all_contiguous(x), edge_index.contiguous()
+    dout, d = dout.contiguous(), _gradients(x)
+    ddout = torch.zeros_like(dout)
+    double_backward = getattr(_kernels(x[2]), f"{name}_double_backward")
+    double_backward(
+        _update(t),
         _pointer(dout),
-        _rows(x),
-        *map(_pointer, parameters),
-        _edges(index, len(b)),
-        _rows(gradients),
+        _update(x),
+        _edges(index, len(x[1])),
+        _pointer(kept),
+        _pointer(ddout),
+        _update(d),
+        int(with_parameters),
         _threads(),
     )
-    return list(gradients)
+    return [ddout, *d]
+
+
+def _gradients(x: Sequence[Tensor]) -> list[Tensor]:
+    """Of sums zeros to begin with; of what belongs to one bond whatever is there."""
+    per_bond = (2, 3)  # e and weight
+    return [torch.empty_like(v) if k in per_bond else torch.zeros_like(v) for k, v in enumerate(x)]
 
 
 def _kernels(features: Tensor) -> ctypes.CDLL:
@@ -106,11 +134,12 @@ def _kernels(features: Tensor) -> ctypes.CDLL:
     return kernels
 
 
-def _all_contiguous(values: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    return tuple(value.contiguous() for value in values)
+def _all_contiguous(values: Sequence[Tensor]) -> list[Tensor]:
+    return [value.contiguous() for value in values]
 
 
 def _pointer(value: Tensor) -> ctypes.c_void_p:
+    """Null for an empty tensor."""
     return ctypes.c_void_p(value.data_ptr())
 
 
@@ -126,8 +155,8 @@ def _edges(index: Tensor, n_neighbours: int) -> ctypes._Pointer:
     return ctypes.pointer(_Edges(index.size(1), n_neighbours, index[1].data_ptr(), index[0].data_ptr()))
 
 
-def _rows(values: tuple[Tensor, ...]) -> ctypes._Pointer:
-    return ctypes.pointer(_Rows(*(value.data_ptr() for value in values)))
+def _update(values: Sequence[Tensor]) -> ctypes._Pointer:
+    return ctypes.pointer(_Update(*(value.data_ptr() for value in values)))
 
 
 def _threads() -> ctypes.c_int:

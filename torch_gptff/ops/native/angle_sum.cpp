@@ -60,12 +60,7 @@ struct Block {
 
 // weight[m, n] += sum over the block's angles of dy[a, m] h[a, n].
 void outer_product(const real *dy, const real *h, real *weight) {
-    constexpr int WHOLE = 2 * D / ROWS * ROWS, REST = 2 * D - WHOLE;
-    product<WHOLE, D, BLOCK, true>(dy, 1, 2 * D, h, weight);
-    for (int m = WHOLE; m < WHOLE + REST; ++m)
-        for (int a = 0; a < BLOCK; ++a)
-            for (int n = 0; n < D; n += LANES)
-                add_to(weight + m * D + n, dy[a * 2 * D + m] * load(h + a * D + n));
+    product<2 * D, D, BLOCK, true>(dy, 1, 2 * D, h, weight);
 }
 
 void add_scaled(real *to, real scale, const real *from) {

@@ -1,5 +1,9 @@
-// The atom and the bond update, fused, with their gradients by everything but the parameters. A block of bonds goes
-// through all steps while it is in cache. The mathematics, with the same names, is in ../gated_edges.py.
+// The atom and the bond update, fused, with their gradients and the gradients of those. A block of bonds goes through
+// all steps while it is in cache. The mathematics, with the same names, is in ../gated_edges.py: both updates are
+//     z = a_i + b_j + W_edge e,  h = first(z),  y = W h + bias,  message = second(y) * weight
+// of which one activation is swish and the other the gate of two halves.
+#include <memory>
+
 #include "parallel.hpp"
 #include "simd.hpp"
 
@@ -12,33 +16,42 @@ struct Edges {
     const int64_t *centre, *neighbour;
 };
 struct Inputs {  // row-major; see gated_edges.py
-    const real *a, *b, *e, *weight;
+    const real *a, *b, *e, *weight, *w_edge, *w, *bias;
 };
 struct Outputs {
-    real *a, *b, *e, *weight;
+    real *a, *b, *e, *weight, *w_edge, *w, *bias;
 };
 
-// e W^T + a_i + b_j of up to BLOCK bonds, [BLOCK, 2 D]. Rows beyond `size` are of no meaning, but finite.
-struct Block {
-    alignas(64) real e[BLOCK * D] = {}, z[BLOCK * 2 * D];
-    int size;
-
-    void evaluate(const Inputs &x, const Edges &edges, int64_t start, int64_t end, const real *transposed) {
-        size = int(std::min<int64_t>(BLOCK, end - start));
-        std::copy_n(x.e + start * D, size * D, e);
-        product<BLOCK, 2 * D, D, false>(e, D, 1, transposed, z);
-        for (int r = 0; r < size; ++r) {
-            const real *a = x.a + edges.centre[start + r] * 2 * D, *b = x.b + edges.neighbour[start + r] * 2 * D;
-            for (int n = 0; n < 2 * D; n += LANES) add_to(z + r * 2 * D + n, load(a + n) + load(b + n));
-        }
+// An activation of IN vectors x, with its slope by each of them. `curve(…)[k]` is the derivative by x[k] of the
+// activation's tangent, the sum of slope[k] tx[k].
+struct Swish {
+    static constexpr int IN = 1;
+    vec x, sigma, out, slope[IN];
+    explicit Swish(const vec *in)
+        : x(in[0]), sigma(sigmoid(x)), out(x * sigma), slope{sigma + out * (real(1) - sigma)} {}
+    void curve(const vec *tx, vec *result) const {
+        result[0] = sigma * (real(1) - sigma) * (real(2) + x * (real(1) - real(2) * sigma)) * tx[0];
+    }
+};
+struct Gate {  // swish(v) σ(g)
+    static constexpr int IN = 2;
+    vec v, sigma_v, sigma_g, s, out, slope_v, slope[IN];
+    explicit Gate(const vec *in)
+        : v(in[0]), sigma_v(sigmoid(v)), sigma_g(sigmoid(in[1])), s(v * sigma_v), out(s * sigma_g),
+          slope_v(sigma_v + s * (real(1) - sigma_v)), slope{slope_v * sigma_g, out * (real(1) - sigma_g)} {}
+    void curve(const vec *tx, vec *result) const {
+        const vec curve_v = sigma_v * (real(1) - sigma_v) * (real(2) + v * (real(1) - real(2) * sigma_v));
+        const vec mixed = slope[0] * (real(1) - sigma_g);
+        result[0] = curve_v * sigma_g * tx[0] + mixed * tx[1];
+        result[1] = mixed * tx[0] + slope[1] * (real(1) - real(2) * sigma_g) * tx[1];
     }
 };
 
-struct Gate {  // swish(v) σ(g) and what its derivatives need
-    vec sigma_v, sigma_g, s, both;
-    Gate(vec v, vec g) : sigma_v(sigmoid(v)), sigma_g(sigmoid(g)), s(v * sigma_v), both(s * sigma_g) {}
-    vec slope_v() const { return sigma_g * (sigma_v + s * (real(1) - sigma_v)); }
-    vec slope_g() const { return both * (real(1) - sigma_g); }
+template <class Activation> struct Columns {  // of a row of IN parts, `width` wide each
+    vec x[Activation::IN];
+    Columns(const real *row, int width) {
+        for (int k = 0; k < Activation::IN; ++k) x[k] = load(row + k * width);
+    }
 };
 
 // Gradients by b, which bonds of several threads share: the first range writes to the result, every other one to rows
@@ -59,156 +72,249 @@ struct SharedRows {
     }
 };
 
-void scatter(const real *dz, const Edges &edges, int64_t start, int size, real *da, real *db) {
-    for (int r = 0; r < size; ++r)
-        for (int n = 0; n < 2 * D; n += LANES) {
-            const vec value = load(dz + r * 2 * D + n);
-            add_to(da + edges.centre[start + r] * 2 * D + n, value);
-            add_to(db + edges.neighbour[start + r] * 2 * D + n, value);
-        }
-}
+// SUMS: whether messages are summed over the bonds of a centre, or stay with the bond.
+template <class First, class Second, bool SUMS> struct Update {
+    static constexpr int Z = 2 * D, H = Z / First::IN, Y = D * Second::IN, KEPT = Z + Y;
 
-void multiply_back(const real *dz, const real *w_edge, int64_t start, int size, real *de) {
-    alignas(64) real block[BLOCK * D];
-    product<BLOCK, D, 2 * D, false>(dz, 2 * D, 1, w_edge, block);
-    std::copy_n(block, size * D, de + start * D);
-}
+    struct Parameters {  // gradients of one range of bonds
+        alignas(64) real w_edge[Z * D] = {}, w[Y * H] = {}, bias[Y] = {};
+        void add_into(const Outputs &out) const {
+            for (int n = 0; n < Z * D; ++n) out.w_edge[n] += w_edge[n];
+            for (int n = 0; n < Y * H; ++n) out.w[n] += w[n];
+            for (int n = 0; n < Y; ++n) out.bias[n] += bias[n];
+        }
+    };
+    struct Transposed {
+        std::vector<real> w_edge, w;
+        explicit Transposed(const Inputs &x) : w_edge(transpose(x.w_edge, Z, D)), w(transpose(x.w, Y, H)) {}
+    };
+
+    // The forward pass of up to BLOCK bonds. Rows beyond `size` are of no meaning, but finite.
+    struct Block {
+        alignas(64) real e[BLOCK * D] = {}, z[BLOCK * Z] = {}, h[BLOCK * H] = {}, y[BLOCK * Y] = {};
+        const Edges &edges;
+        int64_t start;
+        int size;
+        explicit Block(const Edges &edges) : edges(edges) {}
+
+        int64_t target(int r) const { return SUMS ? edges.centre[start + r] : start + r; }
+
+        // e, a and b are of the tangents too: W_edge e + a_i + b_j.
+        void first_map(const real *a, const real *b, const real *e_rows, const Transposed &t, real *to) const {
+            product<BLOCK, Z, D, false>(e_rows, D, 1, t.w_edge.data(), to);
+            for (int r = 0; r < size; ++r) {
+                const real *a_i = a + edges.centre[start + r] * Z, *b_j = b + edges.neighbour[start + r] * Z;
+                for (int n = 0; n < Z; n += LANES) add_to(to + r * Z + n, load(a_i + n) + load(b_j + n));
+            }
+        }
+        void evaluate(const Inputs &x, int64_t from, int64_t end, const Transposed &t, const real *kept) {
+            start = from;
+            size = int(std::min<int64_t>(BLOCK, end - from));
+            std::copy_n(x.e + start * D, size * D, e);
+            if (kept)
+                for (int r = 0; r < size; ++r) std::copy_n(kept + (start + r) * KEPT, Z, z + r * Z);
+            else
+                first_map(x.a, x.b, e, t, z);
+            for (int r = 0; r < size; ++r)
+                for (int n = 0; n < H; n += LANES)
+                    store(h + r * H + n, First(Columns<First>(z + r * Z + n, H).x).out);
+            if (kept) {
+                for (int r = 0; r < size; ++r) std::copy_n(kept + (start + r) * KEPT + Z, Y, y + r * Y);
+                return;
+            }
+            product<BLOCK, Y, H, false>(h, H, 1, t.w.data(), y);
+            for (int r = 0; r < size; ++r)
+                for (int n = 0; n < Y; n += LANES) add_to(y + r * Y + n, load(x.bias + n));
+        }
+        void keep(real *kept) const {
+            for (int r = 0; r < size; ++r) {
+                std::copy_n(z + r * Z, Z, kept + (start + r) * KEPT);
+                std::copy_n(y + r * Y, Y, kept + (start + r) * KEPT + Z);
+            }
+        }
+        void scatter(const real *dz, real *da, real *db) const {
+            for (int r = 0; r < size; ++r)
+                for (int n = 0; n < Z; n += LANES) {
+                    const vec value = load(dz + r * Z + n);
+                    add_to(da + edges.centre[start + r] * Z + n, value);
+                    add_to(db + edges.neighbour[start + r] * Z + n, value);
+                }
+        }
+        void multiply_back(const real *dz, const real *w_edge, real *de) const {
+            alignas(64) real block[BLOCK * D];
+            product<BLOCK, D, Z, false>(dz, Z, 1, w_edge, block);
+            std::copy_n(block, size * D, de + start * D);
+        }
+        void add_bias(const real *dy, real *bias) const {
+            for (int r = 0; r < size; ++r)
+                for (int n = 0; n < Y; n += LANES) add_to(bias + n, load(dy + r * Y + n));
+        }
+    };
+
+    static void forward(const Inputs &x, const Edges &edges, real *out, real *kept, int threads) {
+        const Transposed t(x);
+        in_parallel(edges.count, edges.centre, edges.centre, threads, [&](int, int64_t start, int64_t end) {
+            auto block = std::make_unique<Block>(edges);
+            Block &b = *block;
+            for (; start < end; start += BLOCK) {
+                b.evaluate(x, start, end, t, nullptr);
+                if (kept) b.keep(kept);
+                for (int r = 0; r < b.size; ++r)
+                    for (int n = 0; n < D; n += LANES) {
+                        const Second second(Columns<Second>(b.y + r * Y + n, D).x);
+                        add_to(out + b.target(r) * D + n, second.out * load(x.weight + (start + r) * D + n));
+                    }
+            }
+        });
+    }
+
+    static void backward(
+        const real *dout, const Inputs &x, const Edges &edges, const real *kept, const Outputs &d, bool with_parameters,
+        int threads) {
+        struct Work : Block {
+            alignas(64) real dy[BLOCK * Y] = {}, dh[BLOCK * H], dz[BLOCK * Z] = {};
+            using Block::Block;
+        };
+        const Transposed t(x);
+        SharedRows db(d.b, edges.neighbours * Z, threads);
+        std::vector<Parameters> parameters(with_parameters ? threads : 0);
+        in_parallel(edges.count, edges.centre, edges.centre, threads, [&](int range, int64_t start, int64_t end) {
+            auto work = std::make_unique<Work>(edges);
+            Work &b = *work;
+            real *own_db = db.of(range);
+            for (; start < end; start += BLOCK) {
+                b.evaluate(x, start, end, t, kept);
+                std::fill_n(b.dy + b.size * Y, (BLOCK - b.size) * Y, real(0));
+                std::fill_n(b.dz + b.size * Z, (BLOCK - b.size) * Z, real(0));
+                for (int r = 0; r < b.size; ++r)
+                    for (int n = 0; n < D; n += LANES) {
+                        const Second second(Columns<Second>(b.y + r * Y + n, D).x);
+                        const int64_t at = (start + r) * D + n;
+                        const vec dm = load(dout + b.target(r) * D + n), dw = dm * load(x.weight + at);
+                        store(d.weight + at, dm * second.out);
+                        for (int k = 0; k < Second::IN; ++k) store(b.dy + r * Y + k * D + n, dw * second.slope[k]);
+                    }
+                product<BLOCK, H, Y, false>(b.dy, Y, 1, x.w, b.dh);
+                for (int r = 0; r < b.size; ++r)
+                    for (int n = 0; n < H; n += LANES) {
+                        const First first(Columns<First>(b.z + r * Z + n, H).x);
+                        const vec dh = load(b.dh + r * H + n);
+                        for (int k = 0; k < First::IN; ++k) store(b.dz + r * Z + k * H + n, dh * first.slope[k]);
+                    }
+                b.scatter(b.dz, d.a, own_db);
+                b.multiply_back(b.dz, x.w_edge, d.e);
+                if (with_parameters) {
+                    Parameters &own = parameters[range];
+                    b.add_bias(b.dy, own.bias);
+                    product<Y, H, BLOCK, true>(b.dy, 1, Y, b.h, own.w);
+                    product<Z, D, BLOCK, true>(b.dz, 1, Z, b.e, own.w_edge);
+                }
+            }
+        });
+        db.add_up();
+        for (const Parameters &own : parameters) own.add_into(d);
+    }
+
+    // The gradients of sum t . backward(dout, x) by dout and by x, for tangents t of all but the parameters.
+    static void double_backward(
+        const Inputs &tangents, const real *dout, const Inputs &x, const Edges &edges, const real *kept, real *ddout,
+        const Outputs &d, bool with_parameters, int threads) {
+        struct Work : Block {
+            alignas(64) real te[BLOCK * D] = {}, tz[BLOCK * Z] = {}, th[BLOCK * H] = {}, ty[BLOCK * Y];
+            alignas(64) real dy[BLOCK * Y] = {}, dty[BLOCK * Y] = {}, dh[BLOCK * H], dth[BLOCK * H];
+            alignas(64) real dz[BLOCK * Z] = {}, dtz[BLOCK * Z] = {};
+            using Block::Block;
+        };
+        const Transposed t(x);
+        SharedRows db(d.b, edges.neighbours * Z, threads);
+        std::vector<Parameters> parameters(with_parameters ? threads : 0);
+        in_parallel(edges.count, edges.centre, edges.centre, threads, [&](int range, int64_t start, int64_t end) {
+            auto work = std::make_unique<Work>(edges);
+            Work &b = *work;
+            real *own_db = db.of(range);
+            for (; start < end; start += BLOCK) {
+                b.evaluate(x, start, end, t, kept);
+                for (real *rows : {b.dy, b.dty}) std::fill_n(rows + b.size * Y, (BLOCK - b.size) * Y, real(0));
+                for (real *rows : {b.dz, b.dtz}) std::fill_n(rows + b.size * Z, (BLOCK - b.size) * Z, real(0));
+                std::copy_n(tangents.e + start * D, b.size * D, b.te);
+                b.first_map(tangents.a, tangents.b, b.te, t, b.tz);
+                for (int r = 0; r < b.size; ++r)
+                    for (int n = 0; n < H; n += LANES) {
+                        const First first(Columns<First>(b.z + r * Z + n, H).x);
+                        vec th = {};
+                        for (int k = 0; k < First::IN; ++k) th += first.slope[k] * load(b.tz + r * Z + k * H + n);
+                        store(b.th + r * H + n, th);
+                    }
+                product<BLOCK, Y, H, false>(b.th, H, 1, t.w.data(), b.ty);
+                for (int r = 0; r < b.size; ++r)
+                    for (int n = 0; n < D; n += LANES) {
+                        const Second second(Columns<Second>(b.y + r * Y + n, D).x);
+                        const Columns<Second> ty(b.ty + r * Y + n, D);
+                        vec tout = {}, curve[Second::IN];
+                        for (int k = 0; k < Second::IN; ++k) tout += second.slope[k] * ty.x[k];
+                        second.curve(ty.x, curve);
+                        const int64_t at = (start + r) * D + n;
+                        const vec weight = load(x.weight + at), tweight = load(tangents.weight + at);
+                        const vec dm = load(dout + b.target(r) * D + n);
+                        add_to(ddout + b.target(r) * D + n, tout * weight + second.out * tweight);
+                        store(d.weight + at, dm * tout);
+                        for (int k = 0; k < Second::IN; ++k) {
+                            const int to = r * Y + k * D + n;
+                            store(b.dy + to, dm * (tweight * second.slope[k] + weight * curve[k]));
+                            store(b.dty + to, dm * weight * second.slope[k]);
+                        }
+                    }
+                product<BLOCK, H, Y, false>(b.dy, Y, 1, x.w, b.dh);
+                product<BLOCK, H, Y, false>(b.dty, Y, 1, x.w, b.dth);
+                for (int r = 0; r < b.size; ++r)
+                    for (int n = 0; n < H; n += LANES) {
+                        const First first(Columns<First>(b.z + r * Z + n, H).x);
+                        const Columns<First> tz(b.tz + r * Z + n, H);
+                        const vec dh = load(b.dh + r * H + n), dth = load(b.dth + r * H + n);
+                        vec curve[First::IN];
+                        first.curve(tz.x, curve);
+                        for (int k = 0; k < First::IN; ++k) {
+                            const int to = r * Z + k * H + n;
+                            store(b.dz + to, dh * first.slope[k] + dth * curve[k]);
+                            store(b.dtz + to, dth * first.slope[k]);
+                        }
+                    }
+                b.scatter(b.dz, d.a, own_db);
+                b.multiply_back(b.dz, x.w_edge, d.e);
+                if (with_parameters) {
+                    Parameters &own = parameters[range];
+                    b.add_bias(b.dy, own.bias);
+                    product<Y, H, BLOCK, true>(b.dy, 1, Y, b.h, own.w);
+                    product<Y, H, BLOCK, true>(b.dty, 1, Y, b.th, own.w);
+                    product<Z, D, BLOCK, true>(b.dz, 1, Z, b.e, own.w_edge);
+                    product<Z, D, BLOCK, true>(b.dtz, 1, Z, b.te, own.w_edge);
+                }
+            }
+        });
+        db.add_up();
+        for (const Parameters &own : parameters) own.add_into(d);
+    }
+};
+
+typedef Update<Swish, Gate, true> AtomUpdate;
+typedef Update<Gate, Swish, false> BondUpdate;
 
 }  // namespace
 
-extern "C" void atom_update_forward(
-    const Inputs *inputs, const real *w_edge, const real *w_gate, const real *b_gate, const Edges *edges, real *out,
-    int threads) {
-    const Inputs &x = *inputs;
-    const std::vector<real> edge_t = transpose(w_edge, 2 * D, D), gate_t = transpose(w_gate, 2 * D, 2 * D);
-    in_parallel(edges->count, edges->centre, edges->centre, threads, [&](int, int64_t start, int64_t end) {
-        Block block;
-        alignas(64) real y[BLOCK * 2 * D];
-        for (; start < end; start += BLOCK) {
-            block.evaluate(x, *edges, start, end, edge_t.data());
-            for (int n = 0; n < block.size * 2 * D; n += LANES) {
-                const vec z = load(block.z + n);
-                store(block.z + n, z * sigmoid(z));
-            }
-            product<BLOCK, 2 * D, 2 * D, false>(block.z, 2 * D, 1, gate_t.data(), y);
-            for (int r = 0; r < block.size; ++r)
-                for (int n = 0; n < D; n += LANES) {
-                    const vec v = load(y + r * 2 * D + n) + load(b_gate + n);
-                    const vec g = load(y + r * 2 * D + D + n) + load(b_gate + D + n);
-                    const vec both = v / ((real(1) + exponential(-v)) * (real(1) + exponential(-g)));
-                    add_to(out + edges->centre[start + r] * D + n, both * load(x.weight + (start + r) * D + n));
-                }
-        }
-    });
-}
+#define EXPORT(NAME, UPDATE)                                                                                           \
+    extern "C" void NAME##_forward(const Inputs *x, const Edges *edges, real *out, real *kept, int threads) {          \
+        UPDATE::forward(*x, *edges, out, kept, threads);                                                               \
+    }                                                                                                                  \
+    extern "C" void NAME##_backward(                                                                                   \
+        const real *dout, const Inputs *x, const Edges *edges, const real *kept, const Outputs *d,                     \
+        int with_parameters, int threads) {                                                                            \
+        UPDATE::backward(dout, *x, *edges, kept, *d, with_parameters, threads);                                        \
+    }                                                                                                                  \
+    extern "C" void NAME##_double_backward(                                                                            \
+        const Inputs *t, const real *dout, const Inputs *x, const Edges *edges, const real *kept, real *ddout,         \
+        const Outputs *d, int with_parameters, int threads) {                                                          \
+        UPDATE::double_backward(*t, dout, *x, *edges, kept, ddout, *d, with_parameters, threads);                      \
+    }
 
-extern "C" void atom_update_backward(
-    const real *dout, const Inputs *inputs, const real *w_edge, const real *w_gate, const real *b_gate,
-    const Edges *edges, const Outputs *gradients, int threads) {
-    const Inputs &x = *inputs;
-    const Outputs &d = *gradients;
-    const std::vector<real> edge_t = transpose(w_edge, 2 * D, D), gate_t = transpose(w_gate, 2 * D, 2 * D);
-    SharedRows db(d.b, edges->neighbours * 2 * D, threads);
-    in_parallel(edges->count, edges->centre, edges->centre, threads, [&](int range, int64_t start, int64_t end) {
-        Block block;
-        alignas(64) real sigma[BLOCK * 2 * D], y[BLOCK * 2 * D] = {}, dz[BLOCK * 2 * D];
-        real *own_db = db.of(range);
-        for (; start < end; start += BLOCK) {
-            block.evaluate(x, *edges, start, end, edge_t.data());
-            real *h = block.z;
-            for (int n = 0; n < block.size * 2 * D; n += LANES) {
-                const vec z = load(block.z + n), s = sigmoid(z);
-                store(sigma + n, s);
-                store(h + n, z * s);
-            }
-            product<BLOCK, 2 * D, 2 * D, false>(h, 2 * D, 1, gate_t.data(), y);
-            for (int r = 0; r < block.size; ++r)
-                for (int n = 0; n < D; n += LANES) {
-                    real *v = y + r * 2 * D + n, *g = v + D;
-                    const int64_t at = (start + r) * D + n;
-                    const Gate gate(load(v) + load(b_gate + n), load(g) + load(b_gate + D + n));
-                    const vec dm = load(dout + edges->centre[start + r] * D + n), dw = dm * load(x.weight + at);
-                    store(d.weight + at, dm * gate.both);
-                    store(v, dw * gate.slope_v());
-                    store(g, dw * gate.slope_g());
-                }
-            product<BLOCK, 2 * D, 2 * D, false>(y, 2 * D, 1, w_gate, dz);
-            for (int n = 0; n < block.size * 2 * D; n += LANES) {
-                const vec s = load(sigma + n);
-                store(dz + n, load(dz + n) * (s + load(h + n) * (real(1) - s)));
-            }
-            scatter(dz, *edges, start, block.size, d.a, own_db);
-            multiply_back(dz, w_edge, start, block.size, d.e);
-        }
-    });
-    db.add_up();
-}
-
-extern "C" void bond_update_forward(
-    const Inputs *inputs, const real *w_edge, const real *w_out, const real *b_out, const Edges *edges, real *out,
-    int threads) {
-    const Inputs &x = *inputs;
-    const std::vector<real> edge_t = transpose(w_edge, 2 * D, D), out_t = transpose(w_out, D, D);
-    in_parallel(edges->count, edges->centre, edges->centre, threads, [&](int, int64_t start, int64_t end) {
-        Block block;
-        alignas(64) real t[BLOCK * D] = {}, o[BLOCK * D];
-        for (; start < end; start += BLOCK) {
-            block.evaluate(x, *edges, start, end, edge_t.data());
-            for (int r = 0; r < block.size; ++r)
-                for (int n = 0; n < D; n += LANES) {
-                    const vec v = load(block.z + r * 2 * D + n), g = load(block.z + r * 2 * D + D + n);
-                    store(t + r * D + n, v / ((real(1) + exponential(-v)) * (real(1) + exponential(-g))));
-                }
-            product<BLOCK, D, D, false>(t, D, 1, out_t.data(), o);
-            for (int r = 0; r < block.size; ++r)
-                for (int n = 0; n < D; n += LANES) {
-                    const vec on = load(o + r * D + n) + load(b_out + n);
-                    const int64_t at = (start + r) * D + n;
-                    store(out + at, on * sigmoid(on) * load(x.weight + at));
-                }
-        }
-    });
-}
-
-extern "C" void bond_update_backward(
-    const real *dout, const Inputs *inputs, const real *w_edge, const real *w_out, const real *b_out,
-    const Edges *edges, const Outputs *gradients, int threads) {
-    const Inputs &x = *inputs;
-    const Outputs &d = *gradients;
-    const std::vector<real> edge_t = transpose(w_edge, 2 * D, D), out_t = transpose(w_out, D, D);
-    SharedRows db(d.b, edges->neighbours * 2 * D, threads);
-    in_parallel(edges->count, edges->centre, edges->centre, threads, [&](int range, int64_t start, int64_t end) {
-        Block block;
-        alignas(64) real t[BLOCK * D] = {}, o[BLOCK * D], dt[BLOCK * D], dz[BLOCK * 2 * D] = {};
-        real *own_db = db.of(range);
-        for (; start < end; start += BLOCK) {
-            block.evaluate(x, *edges, start, end, edge_t.data());
-            for (int r = 0; r < block.size; ++r)
-                for (int n = 0; n < D; n += LANES) {
-                    const vec v = load(block.z + r * 2 * D + n), g = load(block.z + r * 2 * D + D + n);
-                    store(t + r * D + n, v / ((real(1) + exponential(-v)) * (real(1) + exponential(-g))));
-                }
-            product<BLOCK, D, D, false>(t, D, 1, out_t.data(), o);
-            for (int r = 0; r < block.size; ++r)
-                for (int n = 0; n < D; n += LANES) {
-                    const vec on = load(o + r * D + n) + load(b_out + n), sigma = sigmoid(on), s = on * sigma;
-                    const int64_t at = (start + r) * D + n;
-                    const vec dm = load(dout + at);
-                    store(d.weight + at, dm * s);
-                    store(o + r * D + n, dm * load(x.weight + at) * (sigma + s * (real(1) - sigma)));
-                }
-            product<BLOCK, D, D, false>(o, D, 1, w_out, dt);
-            for (int r = 0; r < block.size; ++r)
-                for (int n = 0; n < D; n += LANES) {
-                    const int at = r * 2 * D + n;
-                    const Gate gate(load(block.z + at), load(block.z + at + D));
-                    const vec dtn = load(dt + r * D + n);
-                    store(dz + at, dtn * gate.slope_v());
-                    store(dz + at + D, dtn * gate.slope_g());
-                }
-            scatter(dz, *edges, start, block.size, d.a, own_db);
-            multiply_back(dz, w_edge, start, block.size, d.e);
-        }
-    });
-    db.add_up();
-}
+EXPORT(atom_update, AtomUpdate)
+EXPORT(bond_update, BondUpdate)

@@ -34,6 +34,10 @@ template <> struct Exponential<double> {
     static constexpr int bias = 1023, mantissa = 52, degree = 13;
 };
 
+constexpr double INVERSE_FACTORIAL[] = {
+    1., 1., 1. / 2, 1. / 6, 1. / 24, 1. / 120, 1. / 720, 1. / 5040, 1. / 40320, 1. / 362880, 1. / 3628800,
+    1. / 39916800, 1. / 479001600, 1. / 6227020800};
+
 // e^x = 2^n e^r with n = round(x / ln 2) and the Taylor series of e^r, |r| <= ln(2) / 2, to rounding.
 static inline vec exponential(vec x) {
     typedef Exponential<real> E;
@@ -44,40 +48,49 @@ static inline vec exponential(vec x) {
     const vec shifted = x * E::log2e + magic;
     const vec n = shifted - magic;
     const vec r = (x - n * E::ln2_high) - n * E::ln2_low;
-    vec series = vec{} + real(1);
-    for (int k = E::degree; k > 0; --k) series = series * r * real(1. / k) + real(1);
+    vec series = vec{} + real(INVERSE_FACTORIAL[E::degree]);
+#pragma GCC unroll 13
+    for (int k = E::degree - 1; k >= 0; --k) series = series * r + real(INVERSE_FACTORIAL[k]);
     const integer exponent = (integer)shifted - (integer)magic;
     return series * (vec)((exponent + E::bias) << E::mantissa);
 }
 
 static inline vec sigmoid(vec x) { return real(1) / (real(1) + exponential(-x)); }
 
-// C[m, n] (+)= sum over k of A(m, k) B[k, n], row-major; A(m, k) = A[m * row + k * column].
-// M is a multiple of ROWS, N of 2 LANES.
+// R rows of C and two vectors of its columns, held in registers: see product().
+template <int R, int N, int K, bool ACCUMULATE>
+static inline void tile(const real *A, int row, int column, const real *B, real *C) {
+    vec left[R], right[R];
+    for (int i = 0; i < R; ++i) {
+        left[i] = ACCUMULATE ? load(C + i * N) : vec{};
+        right[i] = ACCUMULATE ? load(C + i * N + LANES) : vec{};
+    }
+    for (int k = 0; k < K; ++k) {
+        const vec b0 = load(B + k * N), b1 = load(B + k * N + LANES);
+#pragma GCC unroll 12
+        for (int i = 0; i < R; ++i) {
+            const real a = A[i * row + k * column];
+            left[i] += a * b0;
+            right[i] += a * b1;
+        }
+    }
+    for (int i = 0; i < R; ++i) {
+        store(C + i * N, left[i]);
+        store(C + i * N + LANES, right[i]);
+    }
+}
+
+// C[m, n] (+)= sum over k of A(m, k) B[k, n], row-major; A(m, k) = A[m * row + k * column]. N is a multiple of 2 LANES.
 template <int M, int N, int K, bool ACCUMULATE>
 static inline void product(const real *A, int row, int column, const real *B, real *C) {
-    static_assert(M % ROWS == 0 && N % (2 * LANES) == 0, "");
-    for (int n = 0; n < N; n += 2 * LANES)
-        for (int m = 0; m < M; m += ROWS) {
-            vec left[ROWS], right[ROWS];
-            for (int i = 0; i < ROWS; ++i) {
-                left[i] = ACCUMULATE ? load(C + (m + i) * N + n) : vec{};
-                right[i] = ACCUMULATE ? load(C + (m + i) * N + n + LANES) : vec{};
-            }
-            for (int k = 0; k < K; ++k) {
-                const vec b0 = load(B + k * N + n), b1 = load(B + k * N + n + LANES);
-#pragma GCC unroll 12
-                for (int i = 0; i < ROWS; ++i) {
-                    const real a = A[(m + i) * row + k * column];
-                    left[i] += a * b0;
-                    right[i] += a * b1;
-                }
-            }
-            for (int i = 0; i < ROWS; ++i) {
-                store(C + (m + i) * N + n, left[i]);
-                store(C + (m + i) * N + n + LANES, right[i]);
-            }
-        }
+    static_assert(N % (2 * LANES) == 0, "");
+    constexpr int REST = M % ROWS;
+    for (int n = 0; n < N; n += 2 * LANES) {
+        for (int m = 0; m + ROWS <= M; m += ROWS)
+            tile<ROWS, N, K, ACCUMULATE>(A + m * row, row, column, B + n, C + m * N + n);
+        if constexpr (REST > 0)
+            tile<REST, N, K, ACCUMULATE>(A + (M - REST) * row, row, column, B + n, C + (M - REST) * N + n);
+    }
 }
 
 static inline std::vector<real> transpose(const real *matrix, int rows, int columns) {

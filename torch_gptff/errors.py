@@ -154,6 +154,10 @@ class TrainingError(GPTFFError):
     """A training run that cannot start, or whose loss is no longer a number."""
 
 
+class JournalError(GPTFFError):
+    """The file of an unfinished run that cannot be continued."""
+
+
 class TrajectoryError(GPTFFError):
     """A trajectory that cannot be read or continued."""
 

@@ -9,6 +9,7 @@ import typer
 from torch_gptff import __version__
 from torch_gptff.cli import dataset
 from torch_gptff.cli.convert import convert
+from torch_gptff.cli.elastic import elastic
 from torch_gptff.cli.errors import ReportingGroup
 from torch_gptff.cli.info import info
 from torch_gptff.cli.predict import predict
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 app.command()(predict)
 app.command()(relax)
+app.command()(elastic)
 app.command()(convert)
 app.command()(info)
 app.add_typer(dataset.app, name="dataset")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -48,6 +49,16 @@ Device = Annotated[
     typer.Option("--device", help="[bold]cpu[/bold], [bold]cuda[/bold], ... By default the GPU, where there is one."),
 ]
 Precision = Annotated[DType, typer.Option("--dtype", help="The precision of the model's arithmetic.")]
+JsonFile = Annotated[
+    Path | None,
+    typer.Option("--json", metavar="OUT", help="Write all values to a JSON file, anew after each structure."),
+]
+ReportFile = Annotated[
+    Path | None, typer.Option("--report", metavar="OUT", help="Write a report with pictures as one HTML file.")
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Keep the results that the file of --json holds, and go on with the rest.")
+]
 
 
 def chosen_device(name: str | None) -> torch.device:

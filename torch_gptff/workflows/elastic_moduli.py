@@ -74,7 +74,7 @@ class ElasticTensor(Record):
         """
         if np.abs(self.stability_eigenvalues).min() < 1e-9 * np.abs(self.stability_eigenvalues).max():
             raise ElasticityError("the stiffness is singular: a strain costs nothing, and there is no compliance")
-        return np.linalg.inv(self.stiffness)
+        return np.asarray(np.linalg.inv(self.stiffness), dtype=np.float64)
 
     @property
     def stability_eigenvalues(self) -> NDArray[np.floating]:

@@ -1,0 +1,89 @@
+"""Results of many structures in one JSON file, written anew after each: a kill loses only the one under way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from torch_gptff import __version__
+from torch_gptff.errors import RecordError
+from torch_gptff.io.files import written_atomically
+from torch_gptff.workflows.record import Record
+
+R = TypeVar("R", bound=Record)
+
+
+class Results(Generic[R]):
+    """Records by the label of the structure they belong to.
+
+    Args:
+        kind: of the records
+        path: of the JSON file; ``None`` to keep results in memory alone
+        settings: what results depend on, and by which those of another run are told apart
+        resume: keep the results that the file holds already
+
+    Raises:
+        RecordError: the file to go on with holds something else, or was made with other settings.
+    """
+
+    def __init__(self, kind: type[R], path: Path | None, settings: Mapping[str, Any], resume: bool = False) -> None:
+        self._path = path
+        self._settings = dict(settings)
+        self._records: dict[str, R] = {}
+        if resume and path is not None and path.exists():
+            self._read(kind, path)
+
+    def __contains__(self, label: str) -> bool:
+        return label in self._records
+
+    def __getitem__(self, label: str) -> R:
+        return self._records[label]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._records)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def items(self) -> list[tuple[str, R]]:
+        """Labels and records, in the order in which they came."""
+        return list(self._records.items())
+
+    def add(self, label: str, record: R) -> None:
+        """Take one in, and write the file."""
+        self._records[label] = record
+        self.write()
+
+    def write(self, failures: Sequence[dict[str, str]] = ()) -> None:
+        """Write the file.
+
+        Args:
+            failures: what failed, told in the file too
+        """
+        if self._path is None:
+            return
+        document = {
+            "torch_gptff": __version__,
+            "settings": self._settings,
+            "results": [{"file": label, **record.to_dict()} for label, record in self._records.items()],
+            "failures": list(failures),
+        }
+        with written_atomically(self._path) as temporary:
+            temporary.write_text(json.dumps(document, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    def _read(self, kind: type[R], path: Path) -> None:
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+            settings, results = document["settings"], document["results"]
+        except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+            raise RecordError(f"{path} holds no results to go on with: name another file, or do not resume") from error
+        for name in {**settings, **self._settings}:
+            ours, theirs = self._settings.get(name), settings.get(name)
+            if json.loads(json.dumps(ours)) != theirs:
+                raise RecordError(f"{path} was made with {name} {theirs}, and this is {ours}: name another file")
+        try:
+            self._records = {result["file"]: kind.from_dict(result) for result in results}
+        except RecordError as error:
+            raise RecordError(f"{path}: {error}") from error

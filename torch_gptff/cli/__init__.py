@@ -11,6 +11,7 @@ from torch_gptff.cli import dataset
 from torch_gptff.cli.convert import convert
 from torch_gptff.cli.elastic import elastic
 from torch_gptff.cli.errors import ReportingGroup
+from torch_gptff.cli.evaluate import evaluate
 from torch_gptff.cli.info import info
 from torch_gptff.cli.predict import predict
 from torch_gptff.cli.relax import relax
@@ -28,6 +29,7 @@ app.command()(relax)
 app.command()(elastic)
 app.command()(convert)
 app.command()(info)
+app.command()(evaluate)
 app.add_typer(dataset.app, name="dataset")
 
 

@@ -1,0 +1,156 @@
+"""Evaluations as ``torch-gptff evaluate`` makes and shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ase.data import chemical_symbols
+from rich.console import Console
+from torch_geometric.data import Data
+
+from torch_gptff.cli.dataset_sources import opened, watched
+from torch_gptff.cli.options import DType
+from torch_gptff.cli.output import NOTHING, Column, fixed, make_progress, print_line, print_table
+from torch_gptff.datasets import Split, read_sources
+from torch_gptff.errors import SplitError
+from torch_gptff.training.evaluation import Evaluation, GroupErrors, evaluate
+from torch_gptff.training.evaluation_files import summary
+from torch_gptff.training.evaluation_report import QUANTITIES, Quantity, add_evaluation
+
+if TYPE_CHECKING:
+    from torch_gptff.potential import Potential
+
+MOST_GROUPS = 20
+"""Sources that are listed on the terminal; the JSON has all."""
+
+DIGITS = {"meV/atom": 1, "meV/Å": 1, "GPa": 3}
+
+
+def evaluated(
+    potential: Potential,
+    data: Sequence[str],
+    format: str | None,
+    options: Sequence[str] | None,
+    source: str | None,
+    split: Path | None,
+    part: str | None,
+    align: bool,
+    console: Console,
+) -> Evaluation:
+    """The evaluation of what the options name. Without a split, frames are read as they are predicted.
+
+    Raises:
+        SplitError: no such part.
+        DatasetError, StructureError: see :func:`~torch_gptff.training.evaluation.evaluate`.
+    """
+    shift: Any = "elements" if align else None
+    if split is None:
+        with watched(data, format, options, source, console) as sources:
+            frames: Iterable[Data] = read_sources(sources)
+            return evaluate(potential, frames if part is None else _of_part(frames, part), energy_shift=shift)
+    parts = Split.load(split).of(opened(data, format, options, source, console))
+    name = part or "test"
+    if name not in parts:
+        raise SplitError(f"{split} has no part {name!r}; it has {', '.join(parts)}")
+    with make_progress(console) as progress:
+        total = len(parts[name])
+        task = progress.add_task(f"0/{total:,} frames")
+
+        def show(done: int) -> None:
+            progress.update(task, description=f"{done:,}/{total:,} frames")
+
+        return evaluate(potential, parts[name], energy_shift=shift, progress=show)
+
+
+def _of_part(frames: Iterable[Data], part: str) -> Iterator[Data]:
+    """The frames that their files put into a part."""
+    others: set[str] = set()
+    found = False
+    for frame in frames:
+        if frame.split == part:
+            found = True
+            yield frame
+        else:
+            others.add(frame.split or "no part")
+    if not found:
+        raise SplitError(
+            f"no frame is of the part {part!r}: the files name {', '.join(sorted(others))}; --split FILE takes a split"
+        )
+
+
+def to_document(
+    evaluation: Evaluation, model: str, dtype: DType, data: Sequence[str], part: str | None
+) -> dict[str, Any]:
+    """The summary, and what it is of."""
+    return {"model": model, "dtype": dtype.value, "data": list(data), "part": part, **summary(evaluation)}
+
+
+def print_evaluation(console: Console, evaluation: Evaluation, by_element: bool) -> None:
+    """Print the errors, by source where there are several, and by element if asked to."""
+    counts = evaluation.counts
+    print_line(console, f"{counts['frames']:,} frames of {counts['atoms']:,} atoms")
+    columns = (
+        Column("", number=False),
+        Column("known"),
+        Column("MAE"),
+        Column("± s.e."),
+        Column("RMSE"),
+        Column("± s.e."),
+    )
+    rows = []
+    for title, each, quantity in _shown(evaluation):
+        spread = each.standard_errors
+        errors = (each.mae, spread["mae"], each.rmse, spread["rmse"])
+        texts = [_text(quantity, quantity.error(scores)) for scores in errors]
+        number = each.counts[quantity.label]
+        rows.append(
+            [f"{title}, {quantity.error_unit}", f"{number:,}", *texts, fixed(getattr(each.r2, quantity.label), 4)]
+        )
+    print_table(console, (*columns, Column("R²")), rows)
+    sources = evaluation.by_source()
+    if len(sources) > 1:
+        _print_groups(console, "source", dict(list(sources.items())[:MOST_GROUPS]))
+        if len(sources) > MOST_GROUPS:
+            print_line(console, f"... and {len(sources) - MOST_GROUPS} more sources (--json lists them)")
+    if by_element:
+        elements = evaluation.by_element()
+        _print_groups(console, "element", {chemical_symbols[number]: group for number, group in elements.items()})
+
+
+def write_report(path: Path, evaluation: Evaluation, potential: Potential | None, document: dict[str, Any]) -> None:
+    """Write the page; with the model card where a potential is given."""
+    from torch_gptff.report import Report
+    from torch_gptff.training.model_card import add_model_card
+
+    part = "" if document["part"] is None else f" (part {document['part']})"
+    said = f"Predictions of {document['model']} in {document['dtype']} beside {', '.join(document['data'])}{part}."
+    name = Path(document["model"]).name
+    report = Report(f"Evaluation of {name}" if potential is None else f"Model card of {name}", said)
+    add_evaluation(report, evaluation)
+    if potential is not None:
+        add_model_card(report, potential)
+    report.save(path)
+
+
+def _shown(evaluation: Evaluation) -> list[tuple[str, Evaluation, Quantity]]:
+    rows = [(quantity.name, evaluation, quantity) for quantity in QUANTITIES]
+    if evaluation.aligned is not None:
+        rows.insert(1, ("energy, aligned", evaluation.aligned, QUANTITIES[0]))
+    return rows
+
+
+def _print_groups(console: Console, kind: str, groups: dict[str, GroupErrors]) -> None:
+    columns = (Column(kind, number=False), Column("frames"), Column("atoms"))
+    errors = tuple(Column(f"{quantity.name} MAE", quantity.error_unit) for quantity in QUANTITIES)
+    rows = [
+        [name, f"{group.n_frames:,}", f"{group.n_atoms:,}"]
+        + [_text(quantity, quantity.error(group.mae)) for quantity in QUANTITIES]
+        for name, group in groups.items()
+    ]
+    print_table(console, columns + errors, rows)
+
+
+def _text(quantity: Quantity, value: float | None) -> str:
+    return NOTHING if value is None else fixed(value, DIGITS[quantity.error_unit])

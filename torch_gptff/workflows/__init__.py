@@ -2,17 +2,23 @@
 
 from torch_gptff.workflows.elastic_moduli import ElasticTensor
 from torch_gptff.workflows.elasticity import elastic_tensor
+from torch_gptff.workflows.eos import EquationOfState, equation_of_state
+from torch_gptff.workflows.eos_fit import EquationOfStateFit, fit_equation_of_state
 from torch_gptff.workflows.relax import OPTIMIZERS, Relaxation, RelaxationStep, relax
 from torch_gptff.workflows.trajectory import TrajectoryFile, TrajectoryWriter, open_trajectory
 
 __all__ = [
     "OPTIMIZERS",
     "ElasticTensor",
+    "EquationOfState",
+    "EquationOfStateFit",
     "Relaxation",
     "RelaxationStep",
     "TrajectoryFile",
     "TrajectoryWriter",
     "elastic_tensor",
+    "equation_of_state",
+    "fit_equation_of_state",
     "open_trajectory",
     "relax",
 ]

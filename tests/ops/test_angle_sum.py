@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -173,6 +174,28 @@ def test_gradients_of_a_force_loss_reach_the_parameters(path: str, assert_agree:
     assert_agree(results[0], results[1], epsilons=100)
 
 
+@pytest.mark.parametrize("names", [Inputs._fields, Inputs._fields[:4]])
+def test_what_is_kept_for_the_derivatives_changes_nothing(
+    names: tuple[str, ...], assert_agree: Agree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use("native", monkeypatch)
+    n_bonds, angle_index = ANGLES["crystal"]
+    x = random_inputs(n_bonds, 32)
+    module = sys.modules[angle_sum.__module__]
+    results = []
+    for keeps in (True, False):
+        monkeypatch.setattr(module, "_is_worth_keeping", lambda x, angle_index, keeps=keeps: keeps)
+        results.append([*value_and_gradients(angle_sum, x, angle_index), *second_gradients(x, angle_index, names)])
+    assert_agree(results[0], results[1], epsilons=10)
+
+
+def second_gradients(x: Inputs, angle_index: Tensor, names: tuple[str, ...]) -> list[Tensor]:
+    """Of a loss on the gradients by the bonds' inputs, as in training, by the named inputs."""
+    x = leaves(x, names)
+    first = grad(angle_sum(x, angle_index).sin().sum(), x[:4], create_graph=True)
+    return list(grad(sum(g.square().sum() for g in first), [getattr(x, name) for name in names]))
+
+
 @pytest.mark.parametrize("with_parameters", [True, False])
 def test_derivative_of_the_gradient_operator(path: str, with_parameters: bool, assert_agree: Agree) -> None:
     """Where gradients by parameters were not asked for they are zero, and remain so when anything changes."""
@@ -180,8 +203,9 @@ def test_derivative_of_the_gradient_operator(path: str, with_parameters: bool, a
     x = leaves(random_inputs(n_bonds, 32))
     dout = torch.randn(n_bonds, 32, dtype=torch.float64)
     results = []
+    nothing = dout.new_empty(0, 64)
     for gradients in (
-        torch.ops.torch_gptff.angle_sum_backward(dout, list(x), angle_index, with_parameters),
+        torch.ops.torch_gptff.angle_sum_backward(dout, list(x), angle_index, nothing, with_parameters),
         grad((literal(x, angle_index) * dout).sum(), x, create_graph=True),
     ):
         seen = [
@@ -190,7 +214,7 @@ def test_derivative_of_the_gradient_operator(path: str, with_parameters: bool, a
         results.append([*gradients[: len(seen)], *grad(sum(g.square().sum() for g in gradients[: len(seen)]), x)])
     assert_agree(results[0], results[1], epsilons=1000)
     if not with_parameters:
-        gradients = torch.ops.torch_gptff.angle_sum_backward(dout, list(x), angle_index, False)
+        gradients = torch.ops.torch_gptff.angle_sum_backward(dout, list(x), angle_index, nothing, False)
         assert all(not g.any() for g in gradients[4:])
         assert all(g is None or not g.any() for g in grad(gradients[4].sum(), x, allow_unused=True))
 
@@ -277,12 +301,16 @@ def test_operators_keep_their_promises(channels: int, with_parameters: bool) -> 
     angle_index = pairs(3, 2)
     dout = torch.randn(5, channels, dtype=torch.float64, requires_grad=True)
     operators = torch.ops.torch_gptff
-    torch.library.opcheck(operators.angle_sum, (*x, angle_index))
-    torch.library.opcheck(operators.angle_sum_backward, (dout, list(x), angle_index, with_parameters))
     t = [torch.randn_like(value) for value in x]
     frozen = [value.detach() for value in x]
-    operator = operators.angle_sum_double_backward
-    torch.library.opcheck(operator, (t, dout.detach(), frozen, angle_index, with_parameters))
+    for keep in (False, True) if channels == 32 and native.is_available(torch.float64, 32) else (False,):
+        torch.library.opcheck(operators.angle_sum, (*x, angle_index, keep))
+        kept = operators.angle_sum(*frozen, angle_index, keep)[1]
+        torch.library.opcheck(operators.angle_sum_backward, (dout, list(x), angle_index, kept, with_parameters))
+        arguments = (t, dout.detach(), frozen, angle_index, kept, False, with_parameters)
+        torch.library.opcheck(operators.angle_sum_double_backward, arguments)
+    moved = (t, dout.detach(), frozen, angle_index, dout.new_empty(0, 2 * channels), True, True)
+    torch.library.opcheck(operators.angle_sum_double_backward, moved)
 
 
 @pytest.mark.parametrize("backend", ["eager", "aot_eager"])
@@ -345,4 +373,4 @@ def test_inputs_that_do_not_fit_together(path: str) -> None:
         angle_sum(x, pairs(8).int())
     operator = torch.ops.torch_gptff.angle_sum
     with pytest.raises(GraphError, match=r"bias is torch.float32 on cpu, but p is torch.float64 on cpu"):
-        operator(*x._replace(bias=x.bias.float()), pairs(8))
+        operator(*x._replace(bias=x.bias.float()), pairs(8), False)

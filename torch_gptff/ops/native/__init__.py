@@ -42,31 +42,42 @@ def is_available(dtype: torch.dtype, channels: int) -> bool:
     return library(dtype, channels) is not None
 
 
-def forward(x: Inputs, angle_index: Tensor) -> Tensor:
-    """See :func:`torch_gptff.ops.eager.forward`."""
+def forward(x: Inputs, angle_index: Tensor, keep: bool) -> tuple[Tensor, Tensor]:
+    """See :func:`torch_gptff.ops.eager.forward`; and ``W h`` of every angle, ``[A, 2 d]``, or of none."""
     index = angle_index.contiguous()
     out = torch.zeros_like(x.p)
-    _kernels(x.p).angle_sum_forward(_pointers(x), _angles(index), _pointer(out), _threads())
-    return out
+    kept = x.p.new_empty(index.size(1) if keep else 0, len(x.bias))
+    _kernels(x.p).angle_sum_forward(_pointers(x), _angles(index), _pointer(out), _pointer(kept), _threads())
+    return out, kept
 
 
-def backward(dout: Tensor, x: Inputs, angle_index: Tensor, with_parameters: bool) -> Inputs:
-    """See :func:`torch_gptff.ops.eager.backward`."""
+def backward(dout: Tensor, x: Inputs, angle_index: Tensor, kept: Tensor, with_parameters: bool) -> Inputs:
+    """See :func:`torch_gptff.ops.eager.backward`; with what :func:`forward` kept."""
     index = angle_index.contiguous()
     d = Inputs(*(torch.zeros_like(value) for value in x))
     _kernels(x.p).angle_sum_backward(
-        _pointer(dout), _pointers(x), _angles(index), _pointers(d), int(with_parameters), _threads()
+        _pointer(dout), _pointers(x), _angles(index), _pointer(kept), _pointers(d), int(with_parameters), _threads()
     )
     return d
 
 
-def double_backward(t: Inputs, dout: Tensor, x: Inputs, angle_index: Tensor) -> tuple[Tensor, Inputs]:
+def double_backward(
+    t: Inputs, dout: Tensor, x: Inputs, angle_index: Tensor, kept: Tensor, with_parameters: bool
+) -> tuple[Tensor, Inputs]:
     """See :func:`torch_gptff.ops.eager.double_backward`; the parameters' tangents are taken to be zero."""
     index = angle_index.contiguous()
     ddout = torch.zeros_like(dout)
     d = Inputs(*(torch.zeros_like(value) for value in x))
     _kernels(x.p).angle_sum_double_backward(
-        _pointers(t), _pointer(dout), _pointers(x), _angles(index), _pointer(ddout), _pointers(d), _threads()
+        _pointers(t),
+        _pointer(dout),
+        _pointers(x),
+        _angles(index),
+        _pointer(kept),
+        _pointer(ddout),
+        _pointers(d),
+        int(with_parameters),
+        _threads(),
     )
     return ddout, d
 

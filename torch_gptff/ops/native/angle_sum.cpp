@@ -30,14 +30,16 @@ struct Parameters {
     }
 };
 
-// The forward pass of up to BLOCK angles, up to y = [v | g] without bias. Rows beyond `size` are zero.
+// The forward pass of up to BLOCK angles, up to y = [v | g] without bias. Rows beyond `size` are zero. A forward pass
+// may keep y, [A, 2 D], for the derivatives.
 struct Block {
     alignas(64) real z[BLOCK * D], sigma_z[BLOCK * D], h[BLOCK * D], y[BLOCK * 2 * D];
     int64_t first[BLOCK], second[BLOCK];
     real cosine[BLOCK];
     int size;
 
-    void evaluate(const Inputs &x, const Angles &angles, int64_t start, int64_t end, const real *transposed) {
+    void evaluate(
+        const Inputs &x, const Angles &angles, int64_t start, int64_t end, const real *transposed, const real *kept) {
         size = int(std::min<int64_t>(BLOCK, end - start));
         for (int a = 0; a < BLOCK; ++a) {
             if (a >= size) {
@@ -54,7 +56,10 @@ struct Block {
             const real *u = x.direction + 3 * i, *w = x.direction + 3 * j;
             cosine[a] = (u[0] * w[0] + u[1] * w[1] + u[2] * w[2]) * SCALE;
         }
-        product<BLOCK, 2 * D, D, false>(h, D, 1, transposed, y);
+        if (kept)
+            std::copy_n(kept + start * 2 * D, size * 2 * D, y);
+        else
+            product<BLOCK, 2 * D, D, false>(h, D, 1, transposed, y);
     }
 };
 
@@ -69,13 +74,14 @@ void add_scaled(real *to, real scale, const real *from) {
 
 }  // namespace
 
-extern "C" void angle_sum_forward(const Inputs *inputs, const Angles *angles, real *out, int threads) {
+extern "C" void angle_sum_forward(const Inputs *inputs, const Angles *angles, real *out, real *kept, int threads) {
     const Inputs &x = *inputs;
     const std::vector<real> transposed = transpose(x.weight, 2 * D, D);
     in_parallel(angles->count, angles->first, angles->second, threads, [&](int, int64_t start, int64_t end) {
         Block b;
         for (; start < end; start += BLOCK) {
-            b.evaluate(x, *angles, start, end, transposed.data());
+            b.evaluate(x, *angles, start, end, transposed.data(), nullptr);
+            if (kept) std::copy_n(b.y, b.size * 2 * D, kept + start * 2 * D);
             for (int a = 0; a < b.size; ++a)
                 for (int n = 0; n < D; n += LANES) {
                     const vec v = load(b.y + a * 2 * D + n) + load(x.bias + n);
@@ -89,8 +95,8 @@ extern "C" void angle_sum_forward(const Inputs *inputs, const Angles *angles, re
 }
 
 extern "C" void angle_sum_backward(
-    const real *dout, const Inputs *inputs, const Angles *angles, const Outputs *gradients, int with_parameters,
-    int threads) {
+    const real *dout, const Inputs *inputs, const Angles *angles, const real *kept, const Outputs *gradients,
+    int with_parameters, int threads) {
     const Inputs &x = *inputs;
     const Outputs &d = *gradients;
     const std::vector<real> transposed = transpose(x.weight, 2 * D, D);
@@ -100,7 +106,7 @@ extern "C" void angle_sum_backward(
         alignas(64) real dy[BLOCK * 2 * D], dh[BLOCK * D];
         Parameters *own = with_parameters ? &parameters[range] : nullptr;
         for (; start < end; start += BLOCK) {
-            b.evaluate(x, *angles, start, end, transposed.data());
+            b.evaluate(x, *angles, start, end, transposed.data(), kept);
             std::fill_n(dy + b.size * 2 * D, (BLOCK - b.size) * 2 * D, real(0));
             for (int a = 0; a < b.size; ++a) {
                 const int64_t i = b.first[a], j = b.second[a];
@@ -146,19 +152,19 @@ extern "C" void angle_sum_backward(
 
 // See eager.double_backward. `t` are the tangents, of which those of the parameters are zero and not read.
 extern "C" void angle_sum_double_backward(
-    const Inputs *tangents, const real *dout, const Inputs *inputs, const Angles *angles, real *ddout,
-    const Outputs *gradients, int threads) {
+    const Inputs *tangents, const real *dout, const Inputs *inputs, const Angles *angles, const real *kept,
+    real *ddout, const Outputs *gradients, int with_parameters, int threads) {
     const Inputs &x = *inputs, &t = *tangents;
     const Outputs &d = *gradients;
     const std::vector<real> transposed = transpose(x.weight, 2 * D, D);
-    std::vector<Parameters> parameters(threads);
+    std::vector<Parameters> parameters(with_parameters ? threads : 0);
     in_parallel(angles->count, angles->first, angles->second, threads, [&](int range, int64_t start, int64_t end) {
         Block b;
         alignas(64) real th[BLOCK * D], ty[BLOCK * 2 * D], dy[BLOCK * 2 * D], dty[BLOCK * 2 * D];
         real *dh = ty, *dth = ty + BLOCK * D;  // ty has been used up by then
-        Parameters &own = parameters[range];
+        Parameters *own = with_parameters ? &parameters[range] : nullptr;
         for (; start < end; start += BLOCK) {
-            b.evaluate(x, *angles, start, end, transposed.data());
+            b.evaluate(x, *angles, start, end, transposed.data(), kept);
             std::fill_n(th + b.size * D, (BLOCK - b.size) * D, real(0));
             std::fill_n(dy + b.size * 2 * D, (BLOCK - b.size) * 2 * D, real(0));
             std::fill_n(dty + b.size * 2 * D, (BLOCK - b.size) * 2 * D, real(0));
@@ -196,8 +202,10 @@ extern "C" void angle_sum_double_backward(
                     const vec dc = dm * (tcore * k + core * tk), dtc = dm * core * k;
                     dcosine += dc * angle_weight;
                     dtcosine += dtc * angle_weight;
-                    add_to(own.angle_weight + n, dc * b.cosine[a] + dtc * tcosine);
-                    add_to(own.angle_bias + n, dc);
+                    if (with_parameters) {
+                        add_to(own->angle_weight + n, dc * b.cosine[a] + dtc * tcosine);
+                        add_to(own->angle_bias + n, dc);
+                    }
                     const vec dcore = dm * tkc, dtcore = dm * kc;
                     const vec ds = dcore * sigma_g + dtcore * tsigma, dts = dtcore * sigma_g;
                     const vec dsigma = dcore * s + dtcore * ts, dtsigma = dtcore * s;
@@ -226,10 +234,12 @@ extern "C" void angle_sum_double_backward(
                     add_to(d.p + b.first[a] * D + n, dz);
                     add_to(d.q + b.second[a] * D + n, dz);
                 }
-            for (int a = 0; a < b.size; ++a)
-                for (int n = 0; n < 2 * D; n += LANES) add_to(own.bias + n, load(dy + a * 2 * D + n));
-            outer_product(dy, b.h, own.weight);
-            outer_product(dty, th, own.weight);
+            if (with_parameters) {
+                for (int a = 0; a < b.size; ++a)
+                    for (int n = 0; n < 2 * D; n += LANES) add_to(own->bias + n, load(dy + a * 2 * D + n));
+                outer_product(dy, b.h, own->weight);
+                outer_product(dty, th, own->weight);
+            }
         }
     });
     for (const Parameters &own : parameters) own.add_into(d);

@@ -1,8 +1,23 @@
-"""Energy models: GPTFF, and what any other model must be to take its place."""
+"""Energy models: GPTFF, the baselines it is compared with, and what any other model must be to take its place."""
 
 from torch_gptff.models.base import EnergyModel
 from torch_gptff.models.config import GPTFFConfig
+from torch_gptff.models.dimenet import DimeNetConfig, DimeNetPlusPlus
 from torch_gptff.models.gptff import GPTFF
 from torch_gptff.models.registry import build_model, register_model
+from torch_gptff.models.schnet import SchNet, SchNetConfig
+from torch_gptff.models.visnet import ViSNet, ViSNetConfig
 
-__all__ = ["GPTFF", "EnergyModel", "GPTFFConfig", "build_model", "register_model"]
+__all__ = [
+    "GPTFF",
+    "DimeNetConfig",
+    "DimeNetPlusPlus",
+    "EnergyModel",
+    "GPTFFConfig",
+    "SchNet",
+    "SchNetConfig",
+    "ViSNet",
+    "ViSNetConfig",
+    "build_model",
+    "register_model",
+]

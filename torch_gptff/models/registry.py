@@ -8,9 +8,17 @@ from typing import Any
 from torch_gptff.errors import ConfigError
 from torch_gptff.models.base import EnergyModel
 from torch_gptff.models.config import GPTFFConfig
+from torch_gptff.models.dimenet import DimeNetConfig, DimeNetPlusPlus
 from torch_gptff.models.gptff import GPTFF
+from torch_gptff.models.schnet import SchNet, SchNetConfig
+from torch_gptff.models.visnet import ViSNet, ViSNetConfig
 
-_MODELS: dict[str, tuple[type[EnergyModel], type]] = {GPTFF.name: (GPTFF, GPTFFConfig)}
+_MODELS: dict[str, tuple[type[EnergyModel], type]] = {
+    GPTFF.name: (GPTFF, GPTFFConfig),
+    SchNet.name: (SchNet, SchNetConfig),
+    DimeNetPlusPlus.name: (DimeNetPlusPlus, DimeNetConfig),
+    ViSNet.name: (ViSNet, ViSNetConfig),
+}
 
 
 def register_model(model: type[EnergyModel], config: type) -> None:

@@ -99,14 +99,15 @@ def _birch_murnaghan(v: NDArray[np.float64], e: NDArray[np.float64]) -> NDArray[
     # Scaled, so that the equations are well conditioned.
     scale = float(x.mean())
     polynomial = np.polynomial.Polynomial.fit(x / scale, e, 3).convert()
-    slope, curvature = polynomial.deriv(), polynomial.deriv(2)
-    minima = [float(root.real) for root in slope.roots() if abs(root.imag) < 1e-12 and root.real > 0]
-    minima = [root for root in minima if curvature(root) > 0]
-    if not minima:
+    # Of the two places where the slope c + b u + a u² is zero, the one where the curvature is positive; written so that
+    # it is exact where a is zero, as for B0′ = 4.
+    c, b, a = polynomial.deriv().coef
+    root = np.sqrt(b * b - 4 * a * c) if b * b > 4 * a * c else 0.0
+    u = (root - b) / (2 * a) if b < 0 else -2 * c / (b + root) if root > 0 else 0.0
+    if root == 0 or u <= 0:
         raise EquationOfStateError("the energies have no minimum: no equation of state fits")
-    (u,) = minima  # a polynomial of third degree has one
     v0 = (u * scale) ** (-3 / 2)
-    second, third = float(curvature(u)) / scale**2, float(polynomial.deriv(3)(u)) / scale**3
+    second, third = float(root) / scale**2, float(polynomial.deriv(3)(u)) / scale**3
     b0 = 4 / 9 * v0 ** (-7 / 3) * second
     b0_prime = -1 + v0**2 * (20 / 9 * v0 ** (-13 / 3) * second + 8 / 27 * v0**-5 * third) / b0
     return np.array([float(polynomial(u)), b0, b0_prime, v0])

@@ -17,7 +17,7 @@ from torch_gptff.datasets import Split, read_sources
 from torch_gptff.errors import SplitError
 from torch_gptff.training.evaluation import Evaluation, GroupErrors, evaluate
 from torch_gptff.training.evaluation_files import summary
-from torch_gptff.training.evaluation_report import QUANTITIES, Quantity, add_evaluation
+from torch_gptff.training.evaluation_report import QUANTITIES, Quantity, add_evaluation, add_headline, compared
 
 if TYPE_CHECKING:
     from torch_gptff.potential import Potential
@@ -100,7 +100,7 @@ def print_evaluation(console: Console, evaluation: Evaluation, by_element: bool)
         Column("± s.e."),
     )
     rows = []
-    for title, each, quantity in _shown(evaluation):
+    for title, each, quantity in compared(evaluation, QUANTITIES):
         spread = each.standard_errors
         errors = (each.mae, spread["mae"], each.rmse, spread["rmse"])
         texts = [_text(quantity, quantity.error(scores)) for scores in errors]
@@ -128,17 +128,11 @@ def write_report(path: Path, evaluation: Evaluation, potential: Potential | None
     said = f"Predictions of {document['model']} in {document['dtype']} beside {', '.join(document['data'])}{part}."
     name = Path(document["model"]).name
     report = Report(f"Evaluation of {name}" if potential is None else f"Model card of {name}", said)
-    add_evaluation(report, evaluation)
+    add_headline(report, evaluation)
     if potential is not None:
         add_model_card(report, potential)
+    add_evaluation(report, evaluation)
     report.save(path)
-
-
-def _shown(evaluation: Evaluation) -> list[tuple[str, Evaluation, Quantity]]:
-    rows = [(quantity.name, evaluation, quantity) for quantity in QUANTITIES]
-    if evaluation.aligned is not None:
-        rows.insert(1, ("energy, aligned", evaluation.aligned, QUANTITIES[0]))
-    return rows
 
 
 def _print_groups(console: Console, kind: str, groups: dict[str, GroupErrors]) -> None:

@@ -89,7 +89,7 @@ class Report:
         """
         named = [Column(column) if isinstance(column, str) else column for column in columns]
         body = cells(named, rows)
-        right = [any(row[k].is_number for row in body) for k in range(len(named))]
+        right = [column.number or any(row[k].is_number for row in body) for k, column in enumerate(named)]
         return self._add("table", {"columns": list(zip(named, right, strict=True)), "rows": body, "caption": caption})
 
     def figure(self, figure: Figure, caption: str, alt: str = "") -> Report:

@@ -37,6 +37,9 @@ DENSE = 2000
 MANY = 300
 """... and more than this in dots rather than one by one."""
 
+MANY_TIMES = 100
+"""A histogram whose highest bar is above this has a logarithmic axis."""
+
 CENTRAL = (0.005, 0.995)
 """The quantiles that a histogram shows where the tails are long."""
 
@@ -183,7 +186,7 @@ def bars(
 
 
 def histogram(values: ArrayLike, label: str, unit: str = "", bins: int = 60) -> Figure:
-    """How often values occur, on a logarithmic axis. Long tails are cut off, and how much lies there is said.
+    """How often values occur. Long tails are cut off, and how much lies there is said.
 
     Args:
         values: any shape
@@ -203,7 +206,9 @@ def histogram(values: ArrayLike, label: str, unit: str = "", bins: int = 60) -> 
             text_in_corner(axes, f"{100 * beyond:.2g} % beyond", "upper right")
         if low == high:
             low, high = low - 0.5, high + 0.5
-        axes.hist(numbers, bins=bins, range=(low, high), color=SERIES[0], log=True)
+        counts, _, _ = axes.hist(numbers, bins=bins, range=(low, high), color=SERIES[0])
+        if np.max(counts) > MANY_TIMES:
+            axes.set_yscale("log")
     axes.set_xlabel(with_unit(label, unit))
     axes.set_ylabel("number")
     axes.locator_params(axis="x", nbins=5)

@@ -27,11 +27,13 @@ class Column:
         name: above it
         unit: of its values
         decimals: digits behind the point; ``None`` for what the values call for
+        number: align to the right what is given as text, too
     """
 
     name: str
     unit: str = ""
     decimals: int | None = None
+    number: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,9 @@ def cells(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> list[list
         decimals = common_decimals(values) if column.decimals is None else column.decimals
         numeric = any(_is_real(value) for value in values)
         for line, value in zip(body, values, strict=True):
-            line.append(Cell(written(value, decimals), numeric and (value is None or _is_real(value))))
+            line.append(
+                Cell(written(value, decimals), column.number or (numeric and (value is None or _is_real(value))))
+            )
     return body
 
 
@@ -93,7 +97,7 @@ def _written_number(value: float, decimals: int | None) -> str:
         return "0" if decimals is None else f"{0:.{decimals}f}"
     if not math.isfinite(value):
         return "-∞" if value < 0 else "∞"
-    if not _ordinary(value):
+    if abs(value) >= LARGEST or (decimals is None and abs(value) < SMALLEST):
         return f"{value:.{DIGITS - 2}e}"
     text = f"{value:,.{_decimals(abs(value)) if decimals is None else decimals}f}"
     return text.removeprefix("-") if not text.strip("-0.,") else text

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from torch_gptff.report import Column, Report, plots
+from torch_gptff.report import Column, Report, plots, written
 from torch_gptff.training.evaluation_record import Evaluation, FrameErrors, GroupErrors
 from torch_gptff.training.scores import Scores
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
@@ -22,7 +22,7 @@ FEW_ELEMENTS = 12
 MOST_SOURCES = 40
 """That are drawn; the table has all."""
 
-WORST = 10
+WORST = 6
 """Frames that are listed for each kind of error."""
 
 
@@ -58,20 +58,26 @@ QUANTITIES = (
     Quantity("stress", "stress", "GPa", GPA_PER_EV_PER_ANGSTROM3, "GPa", GPA_PER_EV_PER_ANGSTROM3),
 )
 
-ALIGNED = "energy, aligned"
+ALIGNED = "aligned energy"
+
+
+def add_headline(report: Report, evaluation: Evaluation) -> None:
+    """Add the mean absolute errors in large type."""
+    shown = compared(evaluation, _known(evaluation))
+    report.numbers({f"{name}, MAE": (quantity.error(each.mae), quantity.error_unit) for name, each, quantity in shown})
 
 
 def add_evaluation(report: Report, evaluation: Evaluation) -> None:
-    """Add the errors, parity plots, distributions, errors by element and by source, and the worst frames."""
-    known = [quantity for quantity in QUANTITIES if getattr(evaluation.mae, quantity.label) is not None]
+    """Add errors with their uncertainty, parity plots, distributions, errors by element and source, the worst frames."""
+    known = _known(evaluation)
     _add_errors(report, evaluation, known)
     report.heading("Predicted against known")
-    for title, values, quantity in _compared(evaluation, known):
+    for title, values, quantity in compared(evaluation, known):
         pair = getattr(values, quantity.label)
         figure = plots.parity(pair.known * quantity.factor, pair.predicted * quantity.factor, title, quantity.unit)
         report.figure(figure, f"{title[0].upper()}{title[1:]}.", f"predicted against known {title}")
     report.heading("Distribution of errors")
-    for title, values, quantity in _compared(evaluation, known):
+    for title, values, quantity in compared(evaluation, known):
         errors = getattr(values, quantity.label).errors * quantity.error_factor
         figure = plots.histogram(errors, f"error of {title}", quantity.error_unit)
         report.figure(figure, f"Predicted minus known {title}.", f"histogram of the errors of {title}")
@@ -80,7 +86,11 @@ def add_evaluation(report: Report, evaluation: Evaluation) -> None:
     _add_worst(report, evaluation, known)
 
 
-def _compared(evaluation: Evaluation, known: list[Quantity]) -> list[tuple[str, Evaluation, Quantity]]:
+def _known(evaluation: Evaluation) -> list[Quantity]:
+    return [quantity for quantity in QUANTITIES if getattr(evaluation.mae, quantity.label) is not None]
+
+
+def compared(evaluation: Evaluation, known: Sequence[Quantity]) -> list[tuple[str, Evaluation, Quantity]]:
     """What is shown side by side: each label, and the energies once more where they were aligned."""
     shown = [(quantity.name, evaluation, quantity) for quantity in known]
     if evaluation.aligned is not None:
@@ -89,10 +99,7 @@ def _compared(evaluation: Evaluation, known: list[Quantity]) -> list[tuple[str, 
 
 
 def _add_errors(report: Report, evaluation: Evaluation, known: list[Quantity]) -> None:
-    shown = _compared(evaluation, known)
-    report.numbers(
-        {f"{title}, MAE": (quantity.error(each.mae), quantity.error_unit) for title, each, quantity in shown}
-    )
+    shown = compared(evaluation, known)
     report.heading("Errors")
     rows = []
     for title, each, quantity in shown:
@@ -101,10 +108,7 @@ def _add_errors(report: Report, evaluation: Evaluation, known: list[Quantity]) -
             [
                 title,
                 each.counts[quantity.label],
-                quantity.error(each.mae),
-                quantity.error(spread["mae"]),
-                quantity.error(each.rmse),
-                quantity.error(spread["rmse"]),
+                *(written(quantity.error(scores)) for scores in (each.mae, spread["mae"], each.rmse, spread["rmse"])),
                 quantity.error_unit,
                 getattr(each.r2, quantity.label),
             ]
@@ -123,7 +127,7 @@ def _add_errors(report: Report, evaluation: Evaluation, known: list[Quantity]) -
     report.table(
         columns,
         rows,
-        f"{counts['frames']:,} frames of {counts['atoms']:,} atoms. Energy per atom, components of forces, and the nine "
+        f"{counts['frames']:,} frames of {counts['atoms']:,} atoms. Energy per atom, components of forces, nine "
         "components of the stress. s.e.: standard error, by drawing frames anew.",
     )
     if evaluation.aligned is not None:

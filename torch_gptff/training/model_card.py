@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from torch_gptff.potential import Potential
 
 
+LONG = 300
+"""Characters. A longer piece of the provenance is folded."""
+
+
 def add_model_card(report: Report, potential: Potential) -> None:
     """Add what the model is, its limits, where its weights come from, and its configuration."""
     model = potential.model
@@ -32,7 +36,7 @@ def add_model_card(report: Report, potential: Potential) -> None:
     report.heading("Limits")
     for limit in limits(potential):
         report.text(limit)
-    report.heading("Where the weights come from")
+    report.heading("Origin of the weights")
     _add_provenance(report, potential.provenance)
     report.code(json.dumps(model.config.to_dict(), indent=2, ensure_ascii=False), "Configuration of the model")
 
@@ -42,8 +46,8 @@ def limits(potential: Potential) -> list[str]:
     model = potential.model
     said = [
         f"Structures of elements other than {element_ranges(model.elements)} are refused.",
-        f"Atoms further apart than {model.cutoff:g} Å see each other only through atoms between them: electrostatics and "
-        "dispersion of longer range are left out."
+        f"Atoms further apart than {model.cutoff:g} Å see each other only through atoms between them: "
+        "electrostatics and dispersion of longer range are left out."
         if model.is_local
         else "Every atom of a structure sees every other one, so that a structure cannot be divided among processes.",
     ]
@@ -61,15 +65,18 @@ def limits(potential: Potential) -> list[str]:
 
 
 def _add_provenance(report: Report, provenance: Mapping[str, Any]) -> None:
-    """Lists of tables, such as the sources of the data, as tables; everything else as facts."""
+    """Lists of tables, such as the sources of the data, as tables; long tables folded; everything else as facts."""
     tables = {name: value for name, value in provenance.items() if _is_table(value)}
-    facts = {name: value for name, value in provenance.items() if name not in tables and name != "limits"}
+    folded = {name: value for name, value in provenance.items() if name not in tables and _is_long(value)}
+    facts = {name: value for name, value in provenance.items() if name not in {*tables, *folded, "limits"}}
     if facts:
-        report.facts({name: json.dumps(value) if _is_nested(value) else value for name, value in facts.items()})
+        report.facts(facts)
     for name, rows in tables.items():
         columns = list(dict.fromkeys(key for row in rows for key in row))
-        report.heading(name, level=3)
+        report.heading(_title(name), level=3)
         report.table(columns, [[_plain(row.get(column)) for column in columns] for row in rows])
+    for name, value in folded.items():
+        report.code(json.dumps(value, indent=2, ensure_ascii=False), _title(name))
     if not provenance:
         report.note("The checkpoint does not say where its weights come from.")
 
@@ -78,8 +85,12 @@ def _is_table(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(row, Mapping) for row in value)
 
 
-def _is_nested(value: Any) -> bool:
-    return isinstance(value, list) and any(isinstance(item, Mapping | list) for item in value)
+def _is_long(value: Any) -> bool:
+    return isinstance(value, Mapping | list) and len(json.dumps(value)) > LONG
+
+
+def _title(name: str) -> str:
+    return name.replace("_", " ").capitalize()
 
 
 def _plain(value: Any) -> Any:

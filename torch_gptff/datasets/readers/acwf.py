@@ -44,7 +44,7 @@ def read(path: Path, *, structures: Path | str | None = None) -> Iterator[Crysta
     folder = Path(structures) if structures is not None else path.parent / f"xsf_{_set_name(path)}"
     source = path.name.removeprefix("results-").removesuffix(".json")
     for key, points in energies.items():
-        atoms = _central_structure(folder, key)
+        atoms = central_structure(folder, key)
         n_cells, rest = divmod(len(atoms), n_calculated[key])
         if rest:
             raise UnreadableDataError(
@@ -73,7 +73,7 @@ def _set_name(path: Path) -> str:
     return "unaries" if "unaries" in path.name else "oxides"
 
 
-def _central_structure(folder: Path, key: str) -> Any:
+def central_structure(folder: Path, key: str) -> Any:
     """ASE ``Atoms`` of a crystal: ``Si-X/Diamond`` is ``Si-Diamond.xsf``, ``Si-X2O`` is ``Si-X2O.xsf``."""
     from ase.io import read as read_by_ase
 

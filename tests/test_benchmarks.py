@@ -10,11 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from torch_gptff import GPTFF, CrystalData, GPTFFConfig
-from torch_gptff.graph.geometry import bond_vectors
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the benchmarks are part of the repository only")
@@ -117,14 +115,6 @@ def test_measured_in_a_process_of_its_own(on_path: None) -> None:
     assert len(measured.seconds) == 2
     assert measured.peak > measured.idle > 0
     assert np.shape(measured.answer["forces"]) == (8, 3)
-
-
-def test_reversed_bonds_of_dimenet(on_path: None) -> None:
-    dimenet, structures = import_module("opponents.dimenet"), import_module("structures")
-    graph = GPTFF().build_graph(CrystalData.from_ase(structures.structure("Ti 2")))
-    other_end = dimenet.reversed_bonds(graph)
-    torch.testing.assert_close(bond_vectors(graph)[other_end], -bond_vectors(graph))
-    assert torch.equal(graph.edge_index[:, other_end], graph.edge_index.flip(0))
 
 
 @pytest.mark.parametrize("config", [GPTFFConfig.v1(), GPTFFConfig.v2(), GPTFFConfig()], ids=["v1", "v2", "recommended"])

@@ -79,6 +79,9 @@ class SchNet(EnergyModel):
         self.lin1 = nn.Linear(width, width // 2)
         self.act = ShiftedSoftplus()
         self.lin2 = nn.Linear(width // 2, 1)
+        for linear in (self.lin1, self.lin2):
+            nn.init.xavier_uniform_(linear.weight)
+            nn.init.zeros_(linear.bias)
 
     def interaction_energy(self, graph: Data, vectors: Tensor) -> Tensor:
         return sum_by_structure(self.atomic_energies(graph, vectors), *structure_index(graph))

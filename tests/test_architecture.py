@@ -20,7 +20,7 @@ LAYERS = (
     ("graph",),
     ("ops",),
     ("nn",),
-    ("models",),
+    ("models", "prediction"),
     ("potential",),
     ("io",),
     ("datasets", "report"),

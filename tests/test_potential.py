@@ -20,9 +20,12 @@ from torch_gptff.errors import (
     ConfigError,
     EmptyStructureError,
     GraphError,
+    UnfamiliarCompositionWarning,
+    UnknownReferenceError,
     UnsupportedElementError,
 )
 from torch_gptff.nn import ElementEnergies
+from torch_gptff.prediction import Calibration
 
 SMALL: dict[str, Any] = {
     "channels": 8,
@@ -403,3 +406,126 @@ def test_a_plain_record_of_pyg_without_a_cell(potential: Potential) -> None:
     data = Data(z=torch.tensor(atoms.numbers), pos=torch.tensor(atoms.positions))
     assert_equal(potential(data), potential(CrystalData.from_ase(atoms)))
     assert data.keys() == ["z", "pos"] or set(data.keys()) == {"z", "pos"}
+
+
+# -- references of several sources
+
+
+def with_references() -> Potential:
+    potential = Potential(GPTFF(GPTFFConfig(**SMALL))).double().eval()
+    potential.references = {"pbe": {11: -1.0, 17: -2.0, 29: -3.0}, "acwf": {11: -10.0, 17: -20.0}}
+    return potential.speak("pbe")
+
+
+def test_a_reference_moves_the_energy_and_nothing_else():
+    potential = with_references()
+    one = potential.predict([crystal()], energies=True)[0]
+    assert potential.reference == "pbe"
+    other = potential.speak("acwf").predict([crystal()], energies=True)[0]
+    assert potential.reference == "acwf"
+    assert (other.energy - one.energy).item() == pytest.approx(-4 * 27.0, abs=1e-10)
+    sodium = torch.tensor(crystal().numbers == 11)
+    torch.testing.assert_close(other.energies - one.energies, torch.where(sodium, -9.0, -18.0).double())
+    assert torch.equal(one.forces, other.forces)
+    assert torch.equal(one.stress, other.stress)
+
+
+def test_a_reference_is_exact_in_any_dtype():
+    potential = with_references().float().speak("acwf").float()
+    assert potential.element_energies.energies.dtype == torch.float64
+    assert potential.element_energies(torch.tensor([11, 17])).tolist() == [-10, -20]
+
+
+def test_a_reference_without_an_element_names_it():
+    potential = with_references().speak("acwf")
+    graph = potential.model.build_graph(CrystalData.from_ase(bulk("Cu")))
+    with pytest.raises(UnsupportedElementError, match="structure 1 of the list: the reference 'acwf' has no energy of"):
+        potential.predict([crystal(), bulk("Cu")])
+    for predict in (potential, potential.evaluate):
+        with pytest.raises(UnsupportedElementError, match="reference 'acwf' has no energy of Cu: take another"):
+            predict(graph)
+    potential.speak("pbe").evaluate(graph)
+
+
+def test_an_unknown_reference_names_those_there_are():
+    with pytest.raises(UnknownReferenceError, match="no reference 'lda'; there are: acwf, pbe"):
+        with_references().speak("lda")
+    with pytest.raises(UnknownReferenceError, match="none but the one it speaks"):
+        Potential(GPTFF(GPTFFConfig(**SMALL))).speak("pbe")
+
+
+# -- uncertainty
+
+
+def committee(**settings: Any) -> Potential:
+    return Potential(GPTFF(GPTFFConfig(**SMALL, num_readouts=3, **settings)), torch.randn(95)).double().eval()
+
+
+def alone(potential: Potential, member: int) -> Potential:
+    """The potential with one of its readouts only."""
+    model = potential.model
+    one = Potential(GPTFF(GPTFFConfig(**SMALL)), potential.element_energies).double().eval()
+    weights = {name: weight for name, weight in model.state_dict().items() if "readout.others" not in name}
+    if member:
+        for name in [name for name in weights if name.startswith("readout.")]:
+            weights[name] = model.state_dict()[name.replace("readout.", f"readout.others.{member - 1}.")]
+    one.model.load_state_dict(weights)
+    return one
+
+
+@pytest.mark.parametrize("calibration", [None, Calibration(energy=2.0, forces=5.0)])
+def test_the_uncertainty_is_the_spread_of_its_members(calibration):
+    potential = committee()
+    potential.calibration = calibration
+    structures = [crystal(), molecule("CH3OH")]
+    found = potential.predict(structures, energies=True, energy_std=True, forces_std=True)
+    members = [alone(potential, member).predict(structures) for member in range(3)]
+    for number, atoms in enumerate(structures):
+        energies = torch.stack([each[number].energy for each in members])
+        forces = torch.stack([each[number].forces for each in members])
+        by_energy, by_forces = (1, 1) if calibration is None else (2, 5)
+        torch.testing.assert_close(found[number].energy, energies.mean(0), atol=1e-11, rtol=0)
+        torch.testing.assert_close(found[number].energy_std, by_energy * energies.std(0), atol=1e-11, rtol=0)
+        torch.testing.assert_close(found[number].forces, forces.mean(0), atol=1e-11, rtol=0)
+        assert found[number].forces_std.shape == (len(atoms),)
+        spread = by_forces * forces.var(0).mean(1).sqrt()
+        torch.testing.assert_close(found[number].forces_std, spread, atol=1e-11, rtol=0)
+
+
+def test_the_uncertainty_changes_no_prediction():
+    potential = committee(repulsion=True)
+    plain = potential.predict([crystal()], energies=True)[0]
+    assert plain.energy_std is None
+    assert plain.forces_std is None
+    for options in ({"energy_std": True}, {"forces_std": True}, {"energy_std": True, "forces_std": True}):
+        assert_equal(potential.predict([crystal()], energies=True, **options)[0], plain)
+    alone = potential.predict([crystal()], forces=False, stress=False, forces_std=True)[0]
+    assert alone.forces is None
+    assert alone.forces_std is not None
+
+
+def test_an_uncertainty_can_be_differentiated():
+    """As active learning needs it: where is the model least sure?"""
+    potential = committee()
+    data = CrystalData.from_ase(crystal())
+    data.pos.requires_grad_()
+    found = potential(data, energy_std=True, forces_std=True, create_graph=True)
+    for values in (found.energy_std, found.forces_std):
+        (slope,) = torch.autograd.grad(values.sum(), data.pos, retain_graph=True)
+        assert slope.abs().max() > 0
+
+
+def test_one_readout_knows_no_uncertainty(potential):
+    for option in ("energy_std", "forces_std"):
+        with pytest.raises(NotImplementedError, match="only several can differ"):
+            potential.predict([crystal()], **{option: True})
+
+
+# -- elements never seen together
+
+
+def test_elements_never_seen_together_warn(potential):
+    potential.seen_pairs = frozenset({(11, 17), (1, 6)})
+    potential.predict([crystal(), bulk("Cu")])  # warnings are errors
+    with pytest.warns(UnfamiliarCompositionWarning, match=r"structure 1 .* \(H–O, C–O\): expect larger errors"):
+        potential.predict([crystal(), molecule("CH3OH")])

@@ -82,12 +82,24 @@ class CheckpointFingerprintError(CheckpointError):
     """Weights that give other energies now than when they were saved."""
 
 
+class CheckpointDigestError(CheckpointError):
+    """A checkpoint that is not, to the last bit, what was saved."""
+
+
 class UnsafeCheckpointError(CheckpointError):
     """A pickle that holds more than tensors, and could run code."""
 
 
 class DownloadError(GPTFFError):
     """A named checkpoint that could not be fetched, or is not the one that was published."""
+
+
+class UnknownReferenceError(GPTFFError):
+    """A reference of energies that the model does not have."""
+
+
+class UnfamiliarCompositionWarning(UserWarning):
+    """No error: elements that a model knows, but never saw together."""
 
 
 class RelaxationError(GPTFFError):

@@ -2,57 +2,23 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 
+from torch_gptff.errors import UnfamiliarCompositionWarning, UnknownReferenceError
 from torch_gptff.graph import CrystalData, structure_index
 from torch_gptff.graph.convert import from_structure
 from torch_gptff.graph.geometry import forces_from_bonds, stress_from_bonds
 from torch_gptff.models import EnergyModel
-from torch_gptff.nn import ElementEnergies, sum_by_structure
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What is known of ``B`` structures of ``N`` atoms together. What was not asked for is ``None``.
-
-    Attributes:
-        energy: eV, ``[B]``, float64
-        forces: eV/Å, ``[N, 3]``
-        stress: eV/Å³, positive = tensile, ``[B, 3, 3]``, float64; NaN where a structure has no volume
-        energies: the atoms' shares of ``energy`` in eV, ``[N]``, float64; ``None`` for a model without such shares
-    """
-
-    energy: Tensor
-    forces: Tensor | None = None
-    stress: Tensor | None = None
-    energies: Tensor | None = None
-
-    def split(self, n_atoms: Sequence[int]) -> list[Prediction]:
-        """One prediction (``B = 1``) for each structure, given their numbers of atoms."""
-
-        def pieces(values: Tensor | None, sizes: Sequence[int]) -> Sequence[Tensor | None]:
-            return [None] * len(sizes) if values is None else values.split(list(sizes))
-
-        one_each = [1] * len(n_atoms)
-        columns = (
-            pieces(self.energy, one_each),
-            pieces(self.forces, n_atoms),
-            pieces(self.stress, one_each),
-            pieces(self.energies, n_atoms),
-        )
-        return [Prediction(*row) for row in zip(*columns, strict=True)]  # type: ignore[arg-type]
-
-    def to(self, device: torch.device | str) -> Prediction:
-        """The same on another device, cut off from the autograd graph."""
-        values = (_detached(value) for value in (self.energy, self.forces, self.stress, self.energies))
-        return Prediction(*(None if value is None else value.to(device) for value in values))  # type: ignore[arg-type]
+from torch_gptff.nn import ElementEnergies, ReferenceEnergies, sum_by_structure
+from torch_gptff.prediction import Calibration, Prediction
 
 
 class Potential(nn.Module):
@@ -64,6 +30,14 @@ class Potential(nn.Module):
     Args:
         model: any energy model
         element_energies: reference energies in eV, by atomic number; zero by default
+
+    Attributes:
+        references: by name, the element energies of each source that the model was trained on, for :meth:`speak`
+        calibration: of the uncertainties of a committee; ``None`` for one that was not calibrated, whose spread is
+            given as it is
+        seen_pairs: pairs of atomic numbers, the lesser first, that occurred together in a structure of the training
+            data; ``None`` where that is not known
+        provenance: JSON values that say where the weights come from
     """
 
     def __init__(
@@ -76,7 +50,61 @@ class Potential(nn.Module):
         if not isinstance(element_energies, ElementEnergies):
             element_energies = ElementEnergies(element_energies)
         self.element_energies = element_energies
+        self.references: dict[str, dict[int, float]] = {}
+        self.calibration: Calibration | None = None
+        self.seen_pairs: frozenset[tuple[int, int]] | None = None
         self.provenance: dict[str, Any] = {}
+
+    @property
+    def reference(self) -> str | None:
+        """The name of the reference that energies are given in; ``None`` for one without a name."""
+        table = self.element_energies
+        return table.name if isinstance(table, ReferenceEnergies) else None
+
+    def speak(self, reference: str) -> Potential:
+        """Give energies in the reference of one of the sources from now on. Forces and stress stay the same.
+
+        Functionals, pseudopotentials and codes count energies from references of their own, which differ by an energy
+        for each element.
+
+        Args:
+            reference: one of :attr:`references`
+
+        Returns:
+            itself
+
+        Raises:
+            UnknownReferenceError: there is no such reference.
+        """
+        if reference not in self.references:
+            there_are = ", ".join(sorted(self.references)) or "none but the one it speaks"
+            raise UnknownReferenceError(f"the model has no reference {reference!r}; there are: {there_are}")
+        size = len(self.element_energies.energies)
+        table = ReferenceEnergies(reference, self.references[reference], size)
+        self.element_energies = table.to(self.element_energies.energies.device)
+        return self
+
+    def warn_of_unseen_pairs(self, z: Tensor, name: str = "the structure") -> None:
+        """Warn, as :class:`~torch_gptff.errors.UnfamiliarCompositionWarning`, of elements never seen together.
+
+        Args:
+            z: atomic numbers of one structure, ``[N]``
+            name: of the structure, for the message
+        """
+        if self.seen_pairs is None:
+            return
+        numbers = z.unique().tolist()
+        unseen = [pair for pair in combinations(numbers, 2) if pair not in self.seen_pairs]
+        if unseen:
+            from ase.data import chemical_symbols
+
+            pairs = ", ".join("–".join(chemical_symbols[number] for number in pair) for pair in unseen)
+            warnings.warn(
+                f"{name} has elements that no training structure of the model had together ({pairs}): expect larger "
+                "errors, and check them",
+                UnfamiliarCompositionWarning,
+                stacklevel=3,
+            )
 
     def forward(
         self,
@@ -85,6 +113,8 @@ class Potential(nn.Module):
         forces: bool = True,
         stress: bool = True,
         energies: bool = False,
+        energy_std: bool = False,
+        forces_std: bool = False,
         create_graph: bool = False,
     ) -> Prediction:
         """Predict one record, of one structure or a batch; bonds and angles are built where it has none.
@@ -94,16 +124,28 @@ class Potential(nn.Module):
             forces: whether to give forces
             stress: whether to give stress
             energies: whether to give atomic energies
+            energy_std: whether to give the uncertainty of the energy, at hardly any cost
+            forces_std: whether to give the uncertainty of forces, at the cost of a gradient for each member
             create_graph: keep everything differentiable, by parameters, ``pos`` and ``cell``: for training on forces
                 and stress, or for second derivatives. Without it, a prediction with forces or stress is cut off from
                 the autograd graph
 
         Raises:
             StructureError, GraphError: see :meth:`EnergyModel.build_graph`.
-            NotImplementedError: atomic energies of a model that has none.
+            UnsupportedElementError: the reference has no energy of an element.
+            NotImplementedError: atomic energies of a model that has none, or the uncertainty of one that is no
+                committee.
         """
         graph = self.model.build_graph(data)
-        return self.evaluate(graph, forces=forces, stress=stress, energies=energies, create_graph=create_graph)
+        return self.evaluate(
+            graph,
+            forces=forces,
+            stress=stress,
+            energies=energies,
+            energy_std=energy_std,
+            forces_std=forces_std,
+            create_graph=create_graph,
+        )
 
     def evaluate(
         self,
@@ -112,39 +154,76 @@ class Potential(nn.Module):
         forces: bool = True,
         stress: bool = True,
         energies: bool = False,
+        energy_std: bool = False,
+        forces_std: bool = False,
         create_graph: bool = False,
     ) -> Prediction:
         """As :meth:`forward`, of a record whose graph is complete and whose elements are known to the model."""
         batch, n_structures = structure_index(graph)
-        derivatives = forces or stress
+        reference = self.element_energies(graph.z)
+        derivatives = forces or stress or forces_std
         with torch.set_grad_enabled(derivatives or torch.is_grad_enabled()):
             vectors = self.model.bond_vectors(graph)
             if derivatives and not vectors.requires_grad:
                 vectors.requires_grad_()
-            atomic = self.model.atomic_energies(graph, vectors) if energies else None
-            interaction = (
-                self.model.interaction_energy(graph, vectors)
-                if atomic is None
-                else sum_by_structure(atomic, batch, n_structures)
-            )
-        reference = self.element_energies(graph.z)
-        gradient = self._gradient(interaction, vectors, create_graph) if derivatives else None
+            interaction, atomic, members = self._interaction(graph, vectors, energies, energy_std or forces_std)
+        by_member = gradient = None
+        if forces_std:
+            assert members is not None
+            by_member = self._gradients(members, vectors, create_graph)
+            gradient = by_member.mean(0)
+        elif derivatives:
+            gradient = self._gradient(interaction, vectors, create_graph)
         if derivatives and not create_graph:
-            vectors, interaction, atomic = vectors.detach(), interaction.detach(), _detached(atomic)
+            vectors, interaction = vectors.detach(), interaction.detach()
+            atomic, members = _detached(atomic), _detached(members)
+        calibration = self.calibration or Calibration()
         return Prediction(
             energy=interaction + sum_by_structure(reference, batch, n_structures),
-            forces=forces_from_bonds(gradient, graph.edge_index, len(batch))
-            if gradient is not None and forces
-            else None,
-            stress=stress_from_bonds(gradient, vectors, graph) if gradient is not None and stress else None,
-            energies=None if atomic is None else atomic + reference,
+            forces=None
+            if gradient is None or not forces
+            else forces_from_bonds(gradient, graph.edge_index, len(batch)),
+            stress=None if gradient is None or not stress else stress_from_bonds(gradient, vectors, graph),
+            energies=None if atomic is None or not energies else atomic + reference,
+            energy_std=None if members is None or not energy_std else calibration.energy * members.std(1),
+            forces_std=None
+            if by_member is None
+            else calibration.forces * _spread_of_forces(by_member, graph.edge_index, len(batch)),
         )
+
+    def _interaction(
+        self, graph: Data, vectors: Tensor, energies: bool, committee: bool
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Energies without references in eV: of structures ``[B]``, of atoms ``[N]``, by each member ``[B, K]``."""
+        structures = structure_index(graph)
+        if committee:
+            if self.model.num_readouts == 1:
+                raise NotImplementedError("the model has one readout: only several can differ and tell an uncertainty")
+            of_atoms = self.model.member_energies(graph, vectors)
+            members = sum_by_structure(of_atoms, *structures)
+            return members.mean(1), of_atoms.mean(1), members
+        if energies:
+            atomic = self.model.atomic_energies(graph, vectors)
+            return sum_by_structure(atomic, *structures), atomic, None
+        return self.model.interaction_energy(graph, vectors), None, None
 
     @staticmethod
     def _gradient(energy: Tensor, vectors: Tensor, create_graph: bool) -> Tensor:
         """``∂E/∂r`` of every bond in eV/Å, ``[E, 3]``."""
-        (gradient,) = torch.autograd.grad(energy.sum(), vectors, create_graph=create_graph, materialize_grads=True)
+        one = torch.ones_like(energy)
+        (gradient,) = torch.autograd.grad(energy, vectors, one, create_graph=create_graph, materialize_grads=True)
         return gradient
+
+    @staticmethod
+    def _gradients(members: Tensor, vectors: Tensor, create_graph: bool) -> Tensor:
+        """``∂E/∂r`` of every bond in eV/Å by each member, ``[K, E, 3]``."""
+        gradients: list[Tensor] = []
+        for member, energy in enumerate(members.sum(0).unbind()):
+            keep = create_graph or member < members.size(1) - 1
+            gradients += torch.autograd.grad(
+                energy, vectors, retain_graph=keep, create_graph=create_graph, materialize_grads=True
+            )
+        return torch.stack(gradients)
 
     def predict(
         self,
@@ -153,6 +232,8 @@ class Potential(nn.Module):
         forces: bool = True,
         stress: bool = True,
         energies: bool = False,
+        energy_std: bool = False,
+        forces_std: bool = False,
         max_bonds: int = 60_000,
         max_angles: int = 120_000,
     ) -> list[Prediction]:
@@ -166,18 +247,23 @@ class Potential(nn.Module):
             forces: whether to give forces
             stress: whether to give stress
             energies: whether to give atomic energies
+            energy_std: whether to give the uncertainty of the energy
+            forces_std: whether to give the uncertainty of forces, at the cost of a gradient for each member
             max_bonds: of one batch
             max_angles: of one batch
 
         Raises:
             StructureError: names what is wrong with a structure, and its place in the list.
+            NotImplementedError: see :meth:`forward`.
         """
         device = next(self.parameters()).device
         results: list[Prediction] = []
         with _for_inference(self):
             for graphs in self._batches(structures, device, max_bonds, max_angles):
                 batch = Batch.from_data_list(graphs)
-                prediction = self.evaluate(batch, forces=forces, stress=stress, energies=energies)
+                prediction = self.evaluate(
+                    batch, forces=forces, stress=stress, energies=energies, energy_std=energy_std, forces_std=forces_std
+                )
                 results += prediction.to("cpu").split([len(graph.z) for graph in graphs])
         return results
 
@@ -190,8 +276,10 @@ class Potential(nn.Module):
             try:
                 data = from_structure(structure)
                 graph = self.model.build_graph(_without_labels(data).to(device))
+                self.element_energies(graph.z)
             except ValueError as error:
                 raise type(error)(f"structure {number} of the list: {error}") from error
+            self.warn_of_unseen_pairs(data.z, f"structure {number} of the list")
             more_bonds = graph.edge_index.size(1)
             more_angles = 0 if graph.get("angle_index") is None else graph.angle_index.size(1)
             if group and (bonds + more_bonds > max_bonds or angles + more_angles > max_angles):
@@ -222,6 +310,15 @@ def _for_inference(module: nn.Module) -> Iterator[None]:
 
 def _detached(values: Tensor | None) -> Tensor | None:
     return None if values is None else values.detach()
+
+
+def _spread_of_forces(gradients: Tensor, edge_index: Tensor, n_atoms: int) -> Tensor:
+    """The standard deviation over the members of a component of each atom's force, in eV/Å, ``[N]``, float64.
+
+    The mean square over the three components: it does not turn with the structure.
+    """
+    forces = torch.stack([forces_from_bonds(gradient, edge_index, n_atoms) for gradient in gradients])
+    return forces.double().var(0).mean(-1).sqrt()
 
 
 def _without_labels(data: CrystalData) -> CrystalData:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,12 +14,19 @@ import torch
 from ase import Atoms, units
 from ase.build import bulk, fcc111, molecule
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError
+from ase.io import Trajectory, read, write
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from ase.md.verlet import VelocityVerlet
 from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
 
 from torch_gptff import GPTFF, GPTFFCalculator, GPTFFConfig, Potential, load_pretrained
-from torch_gptff.errors import CheckpointError, NonFiniteError, UnsupportedElementError
+from torch_gptff.errors import (
+    CheckpointError,
+    NonFiniteError,
+    UnfamiliarCompositionWarning,
+    UnknownReferenceError,
+    UnsupportedElementError,
+)
 from torch_gptff.io import save
 from torch_gptff.testing import CalculatorConformance
 
@@ -357,3 +365,47 @@ def test_a_backend_can_be_chosen(potential: Potential) -> None:
         for backend in (None, "vesin", "torch", "ase")
     }
     assert max(energies) - min(energies) < 1e-11
+
+
+# -- references and uncertainty
+
+
+def test_energies_in_the_reference_of_a_source(potential: Potential) -> None:
+    potential.references = {"acwf": {11: -10.0, 17: -20.0}}
+    atoms = calculated(GPTFFCalculator(potential, reference="acwf"), crystal())
+    before = potential.reference
+    assert before is None  # a copy is used
+    expected = deepcopy(potential).speak("acwf").predict([crystal()])[0]
+    assert atoms.get_potential_energy() == pytest.approx(expected.energy.item(), abs=1e-12)
+    with pytest.raises(UnknownReferenceError, match="there are: acwf"):
+        GPTFFCalculator(potential, reference="pbe")
+
+
+def test_the_uncertainty_of_a_committee(tmp_path: Path) -> None:
+    potential = make_potential(num_readouts=3)
+    atoms = calculated(GPTFFCalculator(potential), crystal())
+    expected = potential.predict([crystal()], energy_std=True, forces_std=True)[0]
+    energy = atoms.get_potential_energy()
+    assert atoms.calc.results["energy_std"] == pytest.approx(expected.energy_std.item(), abs=1e-12)
+    assert "forces_std" not in atoms.calc.results
+    np.testing.assert_allclose(atoms.calc.get_property("forces_std", atoms), expected.forces_std.numpy(), atol=1e-12)
+    assert atoms.get_potential_energy() == energy
+    write(tmp_path / "crystal.extxyz", atoms)
+    with Trajectory(tmp_path / "crystal.traj", "w", atoms) as trajectory:
+        trajectory.write()
+    assert read(tmp_path / "crystal.traj").get_potential_energy() == pytest.approx(energy)
+
+
+def test_one_readout_knows_no_uncertainty(potential: Potential) -> None:
+    atoms = calculated(GPTFFCalculator(potential), crystal())
+    with pytest.raises(PropertyNotImplementedError):
+        atoms.calc.get_property("forces_std", atoms)
+
+
+def test_elements_never_seen_together_warn_once(potential: Potential) -> None:
+    potential.seen_pairs = frozenset({(11, 29)})
+    atoms = calculated(GPTFFCalculator(potential), crystal())
+    with pytest.warns(UnfamiliarCompositionWarning, match="Na–Cl"):
+        atoms.get_potential_energy()
+    atoms.rattle(0.01)
+    atoms.get_potential_energy()  # warnings are errors

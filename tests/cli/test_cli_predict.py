@@ -12,6 +12,7 @@ import torch
 from ase import Atoms
 from ase.build import bulk, molecule
 
+from torch_gptff import GPTFF, GPTFFConfig, Potential, save
 from torch_gptff.calculators import GPTFFCalculator
 from torch_gptff.cli.output import fixed
 from torch_gptff.io.structures import write_structures
@@ -155,3 +156,24 @@ def test_published_checkpoint_gives_its_golden_energies(call, shared_data: Path,
     for system, prediction in zip(golden, found, strict=False):
         assert prediction["energy"] == pytest.approx(system["v1"]["energy"], abs=1e-8)
         np.testing.assert_allclose(prediction["forces"], system["v1"]["forces"], atol=1e-8)
+
+
+def test_energies_in_the_reference_of_a_source(call, tmp_path: Path, salt: Atoms) -> None:
+    potential = Potential(GPTFF(GPTFFConfig(channels=4, num_layers=1)))
+    potential.references = {"pbe": {11: -1.0, 17: -2.0}, "acwf": {11: -1.5, 17: -4.0}, "oxides": {11: -1.0}}
+    save(potential.speak("pbe"), tmp_path / "model.safetensors")
+    write_structures(tmp_path / "salt.extxyz", [salt])
+
+    def energy(*options: str) -> float:
+        result = call(
+            "predict", tmp_path / "salt.extxyz", "-m", tmp_path / "model.safetensors", "--json", "-", *options
+        )
+        return json.loads(result.stdout)["predictions"][0]["energy"]
+
+    assert energy("--reference", "acwf") - energy() == pytest.approx(-2.5, abs=1e-9)
+    result = call("predict", tmp_path / "salt.extxyz", "-m", tmp_path / "model.safetensors", "--reference", "lda")
+    assert result.exit_code == 1
+    assert "no reference 'lda'; there are: acwf, oxides, pbe" in result.stderr
+    result = call("predict", tmp_path / "salt.extxyz", "-m", tmp_path / "model.safetensors", "--reference", "oxides")
+    assert result.exit_code == 1
+    assert "the reference 'oxides' has no energy of Cl" in result.stderr

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from torch_gptff import __version__
 from torch_gptff.errors import (
+    CheckpointDigestError,
     CheckpointError,
     CheckpointFingerprintError,
     CheckpointFormatError,
@@ -30,6 +31,7 @@ from torch_gptff.io.fingerprint import TOLERANCE
 from torch_gptff.models import GPTFF, GPTFFConfig, gptff
 from torch_gptff.nn import BesselBasis, PolynomialEnvelope
 from torch_gptff.potential import Potential
+from torch_gptff.prediction import Calibration
 
 DATA = Path(__file__).parent / "data"
 TINY = {"channels": 4, "num_layers": 1, "num_radial": 3, "feedforward_channels": 8}
@@ -64,6 +66,7 @@ def rewrite(
     path: Path,
     header: Callable[[dict[str, Any]], Any] = lambda header: None,
     weights: Callable[[dict[str, Tensor]], Any] = lambda weights: None,
+    with_digest: bool = False,
 ) -> None:
     """Change a checkpoint as another program would: both functions change what they are given."""
     with safe_open(path, framework="pt") as file:
@@ -71,6 +74,8 @@ def rewrite(
     tensors = load_file(path)
     header(entries)
     weights(tensors)
+    if with_digest:
+        entries["digest"] = checkpoint.digest(entries, tensors)
     save_file(tensors, path, metadata={"torch_gptff": json.dumps(entries)})
 
 
@@ -143,6 +148,28 @@ def test_the_header_says_what_the_numbers_mean(saved: Path) -> None:
     assert header["model"] == "gptff"
     assert header["config"] == GPTFFConfig(**TINY).to_dict()
     assert header["provenance"]["data"] == "made up"
+
+
+def test_references_calibration_and_pairs_are_kept(tmp_path: Path) -> None:
+    before = make_potential()
+    before.references = {"pbe": {11: -1.5, 17: -2.25}, "acwf": {11: -3.0}}
+    before.calibration = Calibration(energy=2.5, forces=0.75)
+    before.seen_pairs = frozenset({(8, 14), (11, 17), (11, 29)})
+    save(before.speak("pbe"), tmp_path / "model.safetensors")
+    after = load(tmp_path / "model.safetensors")
+    assert after.reference == "pbe"
+    assert after.references == before.references
+    assert after.calibration == before.calibration
+    assert after.seen_pairs == before.seen_pairs
+    assert torch.equal(after.predict(STRUCTURES[:1])[0].energy, before.predict(STRUCTURES[:1])[0].energy)
+
+
+def test_what_is_not_known_is_kept_so(saved: Path) -> None:
+    potential = load(saved)
+    assert potential.reference is None
+    assert potential.references == {}
+    assert potential.calibration is None
+    assert potential.seen_pairs is None
 
 
 # -- what is written is whole
@@ -228,7 +255,21 @@ def test_a_version_that_is_not_known(version: int, saved: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "field", ["model", "config", "element_energies", "elements", "units", "provenance", "fingerprint"]
+    "field",
+    [
+        "model",
+        "config",
+        "element_energies",
+        "reference",
+        "references",
+        "calibration",
+        "seen_pairs",
+        "elements",
+        "units",
+        "provenance",
+        "fingerprint",
+        "digest",
+    ],
 )
 def test_a_field_that_is_missing_or_of_another_kind(field: str, saved: Path) -> None:
     rewrite(saved, header=lambda header: header.update({field: 3.5}))
@@ -260,6 +301,12 @@ def test_other_units(saved: Path) -> None:
         ({"model": "gptff-next"}, "no model 'gptff-next'; there are .*gptff"),
         ({"element_energies": [0.0, None]}, "float"),
         ({"element_energies": [0.0] * 500}, "no atomic number 119"),
+        ({"reference": "acwf"}, "no reference 'acwf'; there are: none"),
+        ({"references": {"acwf": {"Cu": 1.0}}}, "invalid literal"),
+        ({"references": {"acwf": [1.0]}}, "items"),
+        ({"calibration": {"energy": -1.0}}, "a calibration factor must be positive"),
+        ({"calibration": {"dipole": 1.0}}, "unexpected keyword"),
+        ({"seen_pairs": {"11": 17}}, "not iterable"),
     ],
 )
 def test_a_model_that_is_not_known(change: dict[str, Any], message: str, saved: Path) -> None:
@@ -303,7 +350,13 @@ def test_every_weight_has_a_part_in_the_fingerprint(settings: dict[str, Any]) ->
 
 
 def test_an_altered_weight(saved: Path) -> None:
-    rewrite(saved, weights=lambda weights: weights["layers.0.atom.lin_radial.weight"].mul_(1.001))
+    def alter(weights: dict[str, Tensor]) -> None:
+        weights["layers.0.atom.lin_radial.weight"].mul_(1.001)
+
+    rewrite(saved, weights=alter)
+    with pytest.raises(CheckpointDigestError, match=r"model\.safetensors is not what was saved"):
+        load(saved)
+    rewrite(saved, with_digest=True)
     with pytest.raises(CheckpointFingerprintError, match=r"gave .* eV for NaCl when it was saved, and gives"):
         load(saved)
 
@@ -313,13 +366,35 @@ def test_an_altered_element_energy(saved: Path) -> None:
         header["element_energies"][40] += 0.01
 
     rewrite(saved, header=alter)
+    with pytest.raises(CheckpointDigestError):
+        load(saved)
+    rewrite(saved, with_digest=True)
     with pytest.raises(CheckpointFingerprintError, match="eV for CuZr"):
+        load(saved)
+
+
+def test_one_bit_of_an_element_that_the_fingerprint_does_not_have(saved: Path) -> None:
+    def flip(weights: dict[str, Tensor]) -> None:
+        row = weights["embedding.weight"][92].view(torch.int32)
+        row[0] ^= 1
+
+    rewrite(saved, weights=flip)
+    with pytest.raises(CheckpointDigestError, match="a weight or an entry of its header was altered"):
+        load(saved)
+    rewrite(saved, with_digest=True)
+    load(saved)
+
+
+@pytest.mark.parametrize("name", ["provenance", "seen_pairs"])
+def test_an_altered_entry_of_the_header(name: str, saved: Path) -> None:
+    rewrite(saved, header=lambda header: header.update({name: {"1": [2]}}))
+    with pytest.raises(CheckpointDigestError):
         load(saved)
 
 
 @pytest.mark.parametrize("entries", [{}, {"NaCl": 1.0}, {"NaCl": 1.0, "SiO2": None, "CuZr": "1"}])
 def test_a_fingerprint_that_cannot_be_compared(entries: dict[str, Any], saved: Path) -> None:
-    rewrite(saved, header=lambda header: header.update(fingerprint=entries))
+    rewrite(saved, header=lambda header: header.update(fingerprint=entries), with_digest=True)
     with pytest.raises(CheckpointFingerprintError, match="fingerprint"):
         load(saved)
 

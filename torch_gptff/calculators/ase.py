@@ -23,7 +23,9 @@ class GPTFFCalculator(Calculator):
 
     Gives ``energy`` and ``free_energy`` in eV, ``forces`` in eV/Å, ``stress`` in eV/Å³ (Voigt order, positive =
     tensile) where the cell has a volume, and ``energies`` of the atoms in eV where the model has them. Periodic
-    directions are those of ``atoms.pbc``.
+    directions are those of ``atoms.pbc``. A model that is a committee also gives ``energy_std`` in eV, the uncertainty
+    of ``energy``, and, where it is asked for with :meth:`get_property`, ``forces_std`` in eV/Å, that of each atom's
+    force components, at the cost of a gradient for each member.
 
     Bonds and angles are kept from step to step and give the same results as if they were not: see
     :class:`~torch_gptff.graph.VerletGraph`.
@@ -35,10 +37,12 @@ class GPTFFCalculator(Calculator):
         dtype: of the model's arithmetic; by default that of its weights
         skin: Å by which neighbours are searched farther than needed, so that not every step searches
         backend: of the neighbour search, see :func:`~torch_gptff.graph.neighbor_list`
+        reference: of which source energies are given, see :meth:`~torch_gptff.Potential.speak`
         **kwargs: for :class:`ase.calculators.calculator.Calculator`
 
     Raises:
         CheckpointError, DownloadError: the model cannot be loaded.
+        UnknownReferenceError: the model has no such reference.
     """
 
     def __init__(
@@ -48,16 +52,22 @@ class GPTFFCalculator(Calculator):
         dtype: torch.dtype | None = None,
         skin: float = 0.5,
         backend: str | None = None,
+        reference: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         potential = deepcopy(model) if isinstance(model, Potential) else load_pretrained(model)
+        if reference is not None:
+            potential.speak(reference)
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.potential = potential.to(self.device, dtype or potential.model.dtype).eval().requires_grad_(False)
         self.graph = VerletGraph(potential.model.cutoff, potential.model.angle_cutoff, skin, backend)
         self.implemented_properties = ["energy", "free_energy", "forces", "stress"]
         if potential.model.is_atomwise:
             self.implemented_properties.append("energies")
+        self._is_committee = potential.model.num_readouts > 1
+        if self._is_committee:
+            self.implemented_properties += ["energy_std", "forces_std"]
 
     def calculate(
         self,
@@ -77,8 +87,14 @@ class GPTFFCalculator(Calculator):
             raise PropertyNotImplementedError("stress is force per area: give the atoms a cell with a volume")
         data = from_ase(self.atoms).to(self.device)
         check_elements(data, self.potential.model.elements)
+        if "numbers" in system_changes:
+            self.potential.warn_of_unseen_pairs(data.z)
         prediction = self.potential.evaluate(
-            self.graph.update(data), stress=has_volume, energies=self.potential.model.is_atomwise
+            self.graph.update(data),
+            stress=has_volume,
+            energies=self.potential.model.is_atomwise,
+            energy_std=self._is_committee,
+            forces_std="forces_std" in properties,
         ).to("cpu")
         self.results = _results(prediction)
 
@@ -90,6 +106,10 @@ def _results(prediction: Prediction) -> dict[str, Any]:
         results["forces"] = prediction.forces.double().numpy()
     if prediction.energies is not None:
         results["energies"] = prediction.energies.numpy()
+    if prediction.energy_std is not None:
+        results["energy_std"] = prediction.energy_std.item()
+    if prediction.forces_std is not None:
+        results["forces_std"] = prediction.forces_std.numpy()
     if prediction.stress is not None:
         results["stress"] = full_3x3_to_voigt_6_stress(prediction.stress[0].numpy())
     return results

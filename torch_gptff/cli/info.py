@@ -51,11 +51,34 @@ def describe(potential: Potential) -> dict[str, dict[str, object]]:
             "parameters": f"{sum(parameter.numel() for parameter in model.parameters()):,}",
             "dtype": str(model.dtype).removeprefix("torch."),
             "elements": f"{element_ranges(model.elements)} ({len(model.elements)})",
+            "readouts": f"{model.num_readouts}{_calibrated(potential)}",
+            "seen together": "not known" if potential.seen_pairs is None else f"{len(potential.seen_pairs):,} pairs",
             "cutoff of bonds": f"{model.cutoff} Å",
             "cutoff of angles": "no angles" if model.angle_cutoff is None else f"{model.angle_cutoff} Å",
         },
+        "references": _references(potential),
         "properties": {name: "yes" if value else "no" for name, value in declared.items()},
         "configuration": dict(model.config.to_dict()),
         "provenance": dict(potential.provenance) or {"unknown": ""},
         "fingerprint": {name: f"{energy:.6f} eV" for name, energy in fingerprint(potential).items()},
     }
+
+
+def _references(potential: Potential) -> dict[str, object]:
+    """Each reference with the elements that it has energies of; the one that is spoken is named."""
+    from torch_gptff.graph.checks import element_ranges
+
+    rows: dict[str, object] = {
+        name: f"{element_ranges(frozenset(table))} ({len(table)}){', spoken' if name == potential.reference else ''}"
+        for name, table in sorted(potential.references.items())
+    }
+    return rows if potential.reference is not None else {"without a name": "spoken", **rows}
+
+
+def _calibrated(potential: Potential) -> str:
+    factors = potential.calibration
+    if potential.model.num_readouts == 1:
+        return ""
+    if factors is None:
+        return ", not calibrated"
+    return f", spread × {factors.energy:.3g} (energy), × {factors.forces:.3g} (forces)"

@@ -44,6 +44,13 @@ Model = Annotated[
         show_default=False,
     ),
 ]
+Reference = Annotated[
+    str | None,
+    typer.Option(
+        "--reference",
+        help="Give energies in the reference of this source, one of those that [bold]torch-gptff info[/bold] shows.",
+    ),
+]
 Device = Annotated[
     str | None,
     typer.Option("--device", help="[bold]cpu[/bold], [bold]cuda[/bold], ... By default the GPU, where there is one."),

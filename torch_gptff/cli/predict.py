@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from torch_gptff.cli.errors import Failures
-from torch_gptff.cli.options import Device, DType, Files, Model, Precision
+from torch_gptff.cli.options import Device, DType, Files, Model, Precision, Reference
 
 
 def predict(
@@ -23,6 +23,7 @@ def predict(
         Path | None,
         typer.Option("--extxyz", metavar="OUT", help="Write structures with energy, forces and stress as extxyz."),
     ] = None,
+    reference: Reference = None,
     device: Device = None,
     dtype: Precision = DType.float32,
 ) -> None:
@@ -38,7 +39,7 @@ def predict(
         from torch_gptff.io.files import written_atomically
         from torch_gptff.io.structures import write_structures
 
-        potential = load_potential(model, device, dtype)
+        potential = load_potential(model, device, dtype, reference)
 
     short = short_labels(console, files)
     failures = Failures(context)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from torch_gptff.cli.errors import Failures
-from torch_gptff.cli.options import Device, DType, Files, Model, Precision
+from torch_gptff.cli.options import Device, DType, Files, Model, Precision, Reference
 
 
 class Optimizer(str, Enum):
@@ -34,6 +34,7 @@ def relax(
     fix_cell: Annotated[bool, typer.Option("--fix-cell", help="Relax the positions alone.")] = False,
     optimizer: Annotated[Optimizer, typer.Option(help="ASE's optimiser.", case_sensitive=False)] = Optimizer.FIRE,
     max_steps: Annotated[int, typer.Option(help="Give up after so many steps.", min=0)] = 500,
+    reference: Reference = None,
     device: Device = None,
     dtype: Precision = DType.float32,
 ) -> None:
@@ -48,7 +49,7 @@ def relax(
         from torch_gptff.cli.model import load_potential
         from torch_gptff.cli.relaxations import Settings, relax_all
 
-        potential = load_potential(model, device, dtype)
+        potential = load_potential(model, device, dtype, reference)
 
     settings = Settings(
         out=out, fmax=fmax, smax_gpa=smax, fix_cell=fix_cell, optimizer=optimizer.value, max_steps=max_steps

@@ -5,27 +5,39 @@ The header is one JSON document in the safetensors metadata, under the key ``tor
 ======================  ================================================================================
 ``version``             of this format; a reader knows every version up to its own
 ``model``, ``config``   what :func:`torch_gptff.models.build_model` takes
-``element_energies``    eV, by atomic number
+``element_energies``    eV, by atomic number: what the energies are counted from
+``reference``           their name among ``references``, or null
+``references``          element energies of every source by name: eV, by atomic number
+``calibration``         factors of the uncertainties of a committee, or null
+``seen_pairs``          for each element, those of higher number that it was trained together with; or null
 ``elements``            atomic numbers that the weights have seen
 ``units``               of what the model gives: energy eV, length angstrom, stress positive = tensile
 ``provenance``          where the weights come from
 ``fingerprint``         energies of three compounds, see :mod:`torch_gptff.io.fingerprint`
+``digest``              SHA-256 of the weights and of everything else in the header
 ======================  ================================================================================
+
+Version 1 had none of ``reference``, ``references``, ``calibration``, ``seen_pairs`` and ``digest``.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+from collections.abc import Collection, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from torch_gptff import __version__
 from torch_gptff.errors import (
+    CheckpointDigestError,
     CheckpointError,
     CheckpointFormatError,
     CheckpointShapeError,
@@ -35,20 +47,25 @@ from torch_gptff.errors import (
 from torch_gptff.io.files import written_atomically
 from torch_gptff.io.fingerprint import check_fingerprint, fingerprint
 from torch_gptff.models import build_model
-from torch_gptff.nn import ElementEnergies
 from torch_gptff.potential import Potential
+from torch_gptff.prediction import Calibration
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 UNITS = {"energy": "eV", "length": "angstrom", "stress": "eV/angstrom^3, positive = tensile"}
 _KEY = "torch_gptff"
-_FIELDS: dict[str, type] = {
+_FIELDS: dict[str, type | tuple[type, ...]] = {
     "model": str,
     "config": dict,
     "element_energies": list,
+    "reference": (str, type(None)),
+    "references": dict,
+    "calibration": (dict, type(None)),
+    "seen_pairs": (dict, type(None)),
     "elements": list,
     "units": dict,
     "provenance": dict,
     "fingerprint": dict,
+    "digest": (str, type(None)),
 }
 
 
@@ -73,13 +90,17 @@ def save(potential: Potential, path: str | Path, provenance: dict[str, Any] | No
         "model": model.name,
         "config": model.config.to_dict(),
         "element_energies": potential.element_energies.energies.tolist(),
+        "reference": potential.reference,
+        "references": {name: _by_text(table) for name, table in potential.references.items()},
+        "calibration": None if potential.calibration is None else asdict(potential.calibration),
+        "seen_pairs": None if potential.seen_pairs is None else _partners(potential.seen_pairs),
         "elements": sorted(model.elements),
         "units": UNITS,
         "provenance": {**potential.provenance, **(provenance or {}), "torch_gptff": __version__},
         "fingerprint": energies,
     }
-    text = json.dumps(header, allow_nan=False)
     weights = {name: weight.detach().cpu().contiguous() for name, weight in model.state_dict().items()}
+    text = json.dumps({**header, "digest": digest(header, weights)}, allow_nan=False)
     with written_atomically(path) as temporary:
         save_file(weights, temporary, metadata={_KEY: text})
 
@@ -93,13 +114,24 @@ def load(path: str | Path) -> Potential:
         CheckpointVersionError: of a newer version of the format.
         ConfigError: of a model or with a configuration that this version does not know.
         CheckpointShapeError: the weights do not fit the configuration.
+        CheckpointDigestError: weights or header were altered, be it by one bit.
         CheckpointFingerprintError: the weights give other energies than when they were saved.
     """
     header, weights = _read(Path(path))
     try:
         model = build_model(header["model"], header["config"])
-        element_energies = ElementEnergies(header["element_energies"])
-    except (ConfigError, TypeError) as error:
+        potential = Potential(model, header["element_energies"])
+        potential.references = {
+            name: {int(number): float(energy) for number, energy in table.items()}
+            for name, table in header["references"].items()
+        }
+        if header["reference"] is not None:
+            potential.speak(header["reference"])
+        if header["calibration"] is not None:
+            potential.calibration = Calibration(**header["calibration"])
+        if header["seen_pairs"] is not None:
+            potential.seen_pairs = _pairs(header["seen_pairs"])
+    except (ValueError, TypeError, AttributeError) as error:
         raise ConfigError(f"{path}: {error}") from error
     model.elements = frozenset(header["elements"])
     expected = model.state_dict()
@@ -109,14 +141,29 @@ def load(path: str | Path) -> Potential:
             raise CheckpointShapeError(
                 f"{path}: weight {name} is {_shape(theirs)} in the file, and {_shape(ours)} in the model of its header"
             )
+    if header["digest"] is not None and header["digest"] != digest(header, weights):
+        raise CheckpointDigestError(
+            f"{path} is not what was saved: a weight or an entry of its header was altered or damaged; fetch it again, "
+            "or save it anew with torch_gptff.save"
+        )
     dtypes = {weight.dtype for weight in weights.values() if weight.is_floating_point()}
     if len(dtypes) == 1:
         model = model.to(dtypes.pop())
     model.load_state_dict(weights)
-    potential = Potential(model, element_energies).eval()
     potential.provenance = header["provenance"]
     check_fingerprint(potential, header["fingerprint"], str(path))
-    return potential
+    return potential.eval()
+
+
+def digest(header: Mapping[str, Any], weights: Mapping[str, Tensor]) -> str:
+    """The SHA-256 of all weights, with their names, dtypes and shapes, and of a header without its ``digest``."""
+    entries = {name: value for name, value in header.items() if name != "digest"}
+    total = hashlib.sha256(json.dumps(entries, sort_keys=True, allow_nan=False).encode())
+    for name in sorted(weights):
+        weight = weights[name].contiguous()
+        total.update(f"{name} {weight.dtype} {list(weight.shape)}".encode())
+        total.update(weight.flatten().view(torch.uint8).numpy().tobytes())
+    return total.hexdigest()
 
 
 def read_header(path: str | Path) -> dict[str, Any]:
@@ -153,17 +200,46 @@ def _checked_header(text: str, path: Path) -> dict[str, Any]:
             f"{path} is of format version {version}; this torch_gptff ({__version__}) reads up to {FORMAT_VERSION}: "
             "install a newer one"
         )
+    for since, upgrade in enumerate(_UPGRADES, start=1):
+        if version <= since:
+            header = upgrade(header)
     missing = [field for field in _FIELDS if field not in header]
     if missing:
         raise CheckpointFormatError(f"{path} has a header without {', '.join(missing)}")
     for field, kind in _FIELDS.items():
         if not isinstance(header[field], kind):
-            raise CheckpointFormatError(f"{path} has a header whose {field} is no {kind.__name__}: {header[field]!r}")
+            name = (kind if isinstance(kind, type) else kind[0]).__name__
+            raise CheckpointFormatError(f"{path} has a header whose {field} is no {name}: {header[field]!r}")
     if not all(isinstance(number, int) for number in header["elements"]):
         raise CheckpointFormatError(f"{path} has elements that are no atomic numbers: {header['elements']!r}")
     if header["units"] != UNITS:
         raise CheckpointFormatError(f"{path} is in the units {header['units']}; expected {UNITS}")
     return header
+
+
+def _from_version_1(header: dict[str, Any]) -> dict[str, Any]:
+    """One reference without a name, no calibration, and nothing known of pairs; the fingerprint alone guards it."""
+    return {**header, "reference": None, "references": {}, "calibration": None, "seen_pairs": None, "digest": None}
+
+
+_UPGRADES = (_from_version_1,)
+"""From each version to the next."""
+
+
+def _by_text(table: Mapping[int, float]) -> dict[str, float]:
+    return {str(number): float(energy) for number, energy in sorted(table.items())}
+
+
+def _partners(pairs: Collection[tuple[int, int]]) -> dict[str, list[int]]:
+    """Pairs of elements, by the one of lower number."""
+    partners: dict[str, list[int]] = {}
+    for lower, higher in sorted(pairs):
+        partners.setdefault(str(lower), []).append(higher)
+    return partners
+
+
+def _pairs(partners: Mapping[str, list[int]]) -> frozenset[tuple[int, int]]:
+    return frozenset((int(lower), higher) for lower, those in partners.items() for higher in those)
 
 
 def _shape(shape: list[int] | None) -> str:

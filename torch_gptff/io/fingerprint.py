@@ -15,6 +15,7 @@ from torch_geometric.data import Batch
 
 from torch_gptff.errors import CheckpointFingerprintError
 from torch_gptff.graph import CrystalData
+from torch_gptff.nn import ElementEnergies
 from torch_gptff.potential import Potential
 
 TOLERANCE = 1e-9
@@ -49,6 +50,7 @@ def fingerprint(potential: Potential) -> dict[str, float]:
     An element that the model does not know gives its place to one that it knows.
     """
     exact = deepcopy(potential).to("cpu", torch.float64).eval()
+    exact.element_energies = ElementEnergies(exact.element_energies.energies)  # 0 of elements that a reference lacks
     batch = Batch.from_data_list([_compound(name, exact.model.elements) for name in _COMPOUNDS])
     with torch.no_grad():
         energies = exact(batch, forces=False, stress=False).energy

@@ -44,17 +44,25 @@ PRETRAINED = {
 """The published checkpoints by name."""
 
 
-def load_pretrained(name_or_path: str | Path) -> Potential:
+def load_pretrained(name_or_path: str | Path, reference: str | None = None) -> Potential:
     """A potential by name, or from a file: a checkpoint of this package, or a published ``.pth``.
 
     Args:
         name_or_path: ``"gptff-v1"``, ``"gptff-v2"``, or a path. A named checkpoint is fetched once and kept in the
             user's cache folder, or in ``$TORCH_GPTFF_CACHE``; a path never needs a network.
+        reference: of which source energies are given, see :meth:`~torch_gptff.Potential.speak`; by default the one that
+            was saved
 
     Raises:
         CheckpointError: neither a known name nor a file, or see :func:`load` and :func:`load_published`.
         DownloadError: the checkpoint could not be fetched, or is not the one that was published.
+        UnknownReferenceError: the model has no such reference.
     """
+    potential = _load(name_or_path)
+    return potential if reference is None else potential.speak(reference)
+
+
+def _load(name_or_path: str | Path) -> Potential:
     if str(name_or_path) in PRETRAINED:
         return load_published(fetch(str(name_or_path)))
     path = Path(name_or_path).expanduser()

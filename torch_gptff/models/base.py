@@ -27,6 +27,7 @@ class EnergyModel(nn.Module, ABC):
         cutoff: of bonds, Å
         angle_cutoff: of bonds that form angles, Å; ``None`` for a model without angles
         elements: atomic numbers that it has parameters for
+        num_readouts: members of the committee that :meth:`member_energies` gives, ``K``
         is_atomwise: the energy is a sum over atoms, and :meth:`atomic_energies` gives its terms
         is_local: an atom's energy depends on a finite neighbourhood only
         is_extensive: the energy of fragments out of each other's reach is the sum of their energies, and ``n`` cells
@@ -39,6 +40,7 @@ class EnergyModel(nn.Module, ABC):
     cutoff: float
     angle_cutoff: float | None = None
     elements: frozenset[int]
+    num_readouts: int = 1
     is_atomwise: bool
     is_local: bool
     is_extensive: bool
@@ -62,11 +64,12 @@ class EnergyModel(nn.Module, ABC):
         raise NotImplementedError(f"the energy of this {type(self).__name__} is not a sum over atoms")
 
     def member_energies(self, graph: Data, vectors: Tensor) -> Tensor:
-        """Energies by every member of a committee whose mean is :meth:`interaction_energy`, in eV, ``[B, K]``, float64.
+        """:meth:`atomic_energies` by every member of a committee whose mean they are, in eV, ``[N, K]``, float64.
 
-        A model that is no committee is one of a single member.
+        Raises:
+            NotImplementedError: the model's energy is not a sum over atoms.
         """
-        return self.interaction_energy(graph, vectors).unsqueeze(-1)
+        return self.atomic_energies(graph, vectors).unsqueeze(-1)
 
     @property
     def dtype(self) -> torch.dtype:

@@ -144,6 +144,7 @@ class GPTFF(EnergyModel):
         self.cutoff = config.cutoff
         self.angle_cutoff = config.angle_cutoff if config.angle_update == "explicit" else None
         self.elements = frozenset(range(1, config.max_z + 1))
+        self.num_readouts = config.num_readouts
         self.is_atomwise = config.readout == "atomwise"
         self.is_local = self.is_atomwise and config.transformer != "global"
         self.is_extensive = self.is_local
@@ -186,7 +187,7 @@ class GPTFF(EnergyModel):
         energies = self.readout.members(self._atom_features(graph, vectors))
         if self.repulsion is not None:
             energies = energies + self.repulsion(graph.z, graph.edge_index, vectors).unsqueeze(-1)
-        return sum_by_structure(energies, *structure_index(graph))
+        return energies
 
     def _atom_features(self, graph: Data, vectors: Tensor) -> Tensor:
         batch, n_structures = structure_index(graph)

@@ -3,7 +3,7 @@
 from torch_gptff.nn.angle_conv import AngleConv
 from torch_gptff.nn.atom_conv import AtomConv
 from torch_gptff.nn.bond_conv import BondConv
-from torch_gptff.nn.element_energies import ElementEnergies
+from torch_gptff.nn.element_energies import ElementEnergies, ReferenceEnergies
 from torch_gptff.nn.envelope import NoEnvelope, PolynomialEnvelope, make_envelope
 from torch_gptff.nn.harmonic_angle_conv import HarmonicAngleConv, legendre_sums
 from torch_gptff.nn.harmonics import spherical_harmonics
@@ -31,6 +31,7 @@ __all__ = [
     "PooledReadout",
     "RadialFeatures",
     "Readout",
+    "ReferenceEnergies",
     "ZBLRepulsion",
     "legendre_sums",
     "make_envelope",

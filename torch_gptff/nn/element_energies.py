@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from torch_gptff.errors import ConfigError
+from torch_gptff.errors import ConfigError, UnsupportedElementError
+from torch_gptff.graph.checks import element_ranges
 
 
 class ElementEnergies(nn.Module):
@@ -49,3 +50,39 @@ class ElementEnergies(nn.Module):
         super()._apply(fn, recurse)
         self.energies = exact.to(self.energies.device)  # follows to another device, never to another dtype
         return self
+
+
+class ReferenceEnergies(ElementEnergies):
+    """The element energies of a named source. An element that it has none of is an error.
+
+    Args:
+        name: of the source
+        energies: eV, by atomic number
+        size: highest atomic number + 1
+
+    Raises:
+        ConfigError: see :class:`ElementEnergies`.
+    """
+
+    known: Tensor
+
+    def __init__(self, name: str, energies: Mapping[int, float], size: int = 119) -> None:
+        super().__init__(energies, size)
+        self.name = name
+        known = torch.zeros(size, dtype=torch.bool)
+        known[list(energies)] = True
+        self.register_buffer("known", known, persistent=False)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """As :meth:`ElementEnergies.forward`.
+
+        Raises:
+            UnsupportedElementError: names the elements that have no energy.
+        """
+        known = self.known[z]
+        if not bool(known.all()):
+            lacking = element_ranges(frozenset(z[~known].tolist()))
+            raise UnsupportedElementError(
+                f"the reference {self.name!r} has no energy of {lacking}: take another reference of the model"
+            )
+        return super().forward(z)

@@ -51,13 +51,13 @@ class AtomwiseReadout(Readout):
 
     def members(self, x: Tensor) -> Tensor:
         """Atom features ``[N, d]`` to atomic energies of every member in eV, ``[N, K]``, float64."""
-        return torch.stack([self.mlp(x), *(readout.mlp(x) for readout in self.others)], dim=-1).to(torch.float64)
+        return torch.stack([self.mlp(x), *(readout.mlp(x) for readout in self.others)], dim=-1).double()  # type: ignore[operator]
 
     def atomic_energies(self, x: Tensor, batch: Tensor, n_structures: int) -> Tensor:
         """Atom features ``[N, d]`` to atomic energies in eV, ``[N]``, float64."""
         energies = self.members(x)
         if self.training and self.others:
-            drawn = torch.randint(energies.size(1), (n_structures,), device=x.device)
+            drawn = torch.randint(energies.size(1), (n_structures,)).to(x.device)  # resumed runs keep the CPU's state
             return energies.gather(1, drawn[batch].unsqueeze(1)).squeeze(1)
         return energies.mean(1)
 

@@ -1,0 +1,63 @@
+"""What a potential knows of a structure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What is known of ``B`` structures of ``N`` atoms together. What was not asked for is ``None``.
+
+    Attributes:
+        energy: eV, ``[B]``, float64
+        forces: eV/Å, ``[N, 3]``
+        stress: eV/Å³, positive = tensile, ``[B, 3, 3]``, float64; NaN where a structure has no volume
+        energies: the atoms' shares of ``energy`` in eV, ``[N]``, float64; ``None`` for a model without such shares
+        energy_std: expected error (one standard deviation) of ``energy`` in eV, ``[B]``, float64
+        forces_std: expected error of each component of an atom's force in eV/Å, ``[N]``, float64
+    """
+
+    energy: Tensor
+    forces: Tensor | None = None
+    stress: Tensor | None = None
+    energies: Tensor | None = None
+    energy_std: Tensor | None = None
+    forces_std: Tensor | None = None
+
+    def split(self, n_atoms: Sequence[int]) -> list[Prediction]:
+        """One prediction (``B = 1``) for each structure, given their numbers of atoms."""
+        one_each, by_atom = [1] * len(n_atoms), list(n_atoms)
+        columns = []
+        for field in fields(self):
+            values = getattr(self, field.name)
+            sizes = by_atom if field.name in ("forces", "energies", "forces_std") else one_each
+            columns.append([None] * len(sizes) if values is None else values.split(sizes))
+        return [Prediction(*row) for row in zip(*columns, strict=True)]
+
+    def to(self, device: torch.device | str) -> Prediction:
+        """The same on another device, cut off from the autograd graph."""
+        values = (getattr(self, field.name) for field in fields(self))
+        return Prediction(*(None if value is None else value.detach().to(device) for value in values))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """By how much the errors on data held out exceed the spread of a committee.
+
+    Attributes:
+        energy: errors of energies over the standard deviations of the members'
+        forces: errors of force components over the standard deviations of the members'
+    """
+
+    energy: float = 1.0
+    forces: float = 1.0
+
+    def __post_init__(self) -> None:
+        for value in astuple(self):
+            if not 0 < value < float("inf"):
+                raise ValueError(f"a calibration factor must be positive and finite; got {value!r}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from torch_gptff.errors import ConfigError
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def from_table(settings: type[T], table: Mapping[str, Any], where: str = "") -> T:
-    """An instance of a dataclass from a table, nested dataclasses from nested tables, tuples from lists.
+    """An instance of a dataclass from a table, nested dataclasses from nested tables, tuples from lists of tables or values.
 
     Args:
         settings: the dataclass
@@ -34,15 +34,23 @@ def from_table(settings: type[T], table: Mapping[str, Any], where: str = "") -> 
     hints = get_type_hints(settings)
     values = {}
     for key, value in table.items():
-        if is_dataclass(hints[key]):
-            value = from_table(hints[key], value, _path(where, key))
-        elif isinstance(value, list):
-            value = tuple(value)
-        values[key] = value
+        values[key] = _of_type(hints[key], value, _path(where, key))
     try:
         return settings(**values)
     except TypeError as error:
         raise ConfigError(f"{where or settings.__name__}: {error}") from error
+
+
+def _of_type(hint: Any, value: Any, where: str) -> Any:
+    if is_dataclass(hint):
+        return from_table(hint, value, where)  # type: ignore[arg-type]
+    if not isinstance(value, list):
+        return value
+    (of, *_) = get_args(hint) or (None,)
+    tables = (
+        _of_type(of, each, f"{where}[{n}]") if isinstance(each, Mapping) else each for n, each in enumerate(value)
+    )
+    return tuple(tables)
 
 
 def _path(where: str, key: object) -> str:

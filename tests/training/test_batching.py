@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
+
 import pytest
 import torch
 
-from torch_gptff.training.batching import BudgetSampler, Costs
+from torch_gptff.training.batching import BudgetSampler, Costs, Share
 from torch_gptff.training.config import BatchSettings
 
 LIMITS = BatchSettings(max_frames=8, max_bonds=1000, max_angles=5000)
@@ -64,7 +67,7 @@ def test_processes_share_evenly(costs, world_size):
 
 
 def test_draws_are_fresh_and_without_replacement(costs):
-    sampler = BudgetSampler(costs, LIMITS, frames_per_epoch=40)
+    sampler = BudgetSampler(costs, LIMITS, shares=[Share(torch.arange(300), 40)])
     drawn = []
     for epoch in range(2):
         sampler.set_epoch(epoch)
@@ -74,13 +77,22 @@ def test_draws_are_fresh_and_without_replacement(costs):
     assert drawn[0] != drawn[1]
 
 
-def test_weights_set_the_shares(costs):
-    weights = torch.ones(300)
-    weights[:30] = 20.0
-    sampler = BudgetSampler(costs, LIMITS, frames_per_epoch=10, weights=weights)
-    heavy = 0
-    for epoch in range(100):
-        sampler.set_epoch(epoch)
-        heavy += sum(frame < 30 for batch in sampler for frame in batch)
-    # 30 frames of weight 20 against 270 of weight 1; a little less than 600/870 for want of replacement.
-    assert heavy / 1000 == pytest.approx(0.67, abs=0.05)
+def test_every_source_has_its_share(costs):
+    """A source at 2.5 times its size gives each frame twice and half of them a third time."""
+    shares = [Share(torch.arange(20), 50), Share(torch.arange(20, 300), 28)]
+    counts = Counter(frame for batch in BudgetSampler(costs, LIMITS, shares=shares) for frame in batch)
+    few = [counts[frame] for frame in range(20)]
+    assert (min(few), max(few), sum(few)) == (2, 3, 50)
+    assert sum(counts[frame] for frame in range(20, 300)) == 28
+
+
+def test_two_processes_take_the_steps_of_one_that_accumulates(costs):
+    shared = [list(BudgetSampler(costs, LIMITS, rank=rank, world_size=2)) for rank in range(2)]
+    alone = list(BudgetSampler(costs, replace(LIMITS, accumulate=2)))
+    assert [list(step) for step in zip(*shared, strict=True)] == [alone[n : n + 2] for n in range(0, len(alone), 2)]
+
+
+def test_unshuffled_frames_are_dealt_out_once(costs):
+    samplers = [BudgetSampler(costs, LIMITS, shuffle=False, rank=rank, world_size=3) for rank in range(3)]
+    frames = [frame for sampler in samplers for batch in sampler for frame in batch]
+    assert sorted(frames) == list(range(300))

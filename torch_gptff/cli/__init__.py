@@ -10,11 +10,15 @@ from torch_gptff import __version__
 from torch_gptff.cli import dataset
 from torch_gptff.cli.convert import convert
 from torch_gptff.cli.elastic import elastic
+from torch_gptff.cli.eos import eos
+from torch_gptff.cli.eos_benchmark import eos_benchmark
 from torch_gptff.cli.errors import ReportingGroup
 from torch_gptff.cli.evaluate import evaluate
 from torch_gptff.cli.info import info
+from torch_gptff.cli.phonons import phonons
 from torch_gptff.cli.predict import predict
 from torch_gptff.cli.relax import relax
+from torch_gptff.cli.train import finetune, train
 
 app = typer.Typer(
     name="torch-gptff",
@@ -26,10 +30,15 @@ app = typer.Typer(
 )
 app.command()(predict)
 app.command()(relax)
+app.command()(eos)
+app.command()(eos_benchmark)
 app.command()(elastic)
 app.command()(convert)
 app.command()(info)
+app.command()(train)
+app.command()(finetune)
 app.command()(evaluate)
+app.command()(phonons)
 app.add_typer(dataset.app, name="dataset")
 
 

@@ -92,5 +92,13 @@ class FrameTable:
             np.array(structures, dtype=np.int64),
         )
 
+    def taken(self, frames: NDArray[np.int64]) -> FrameTable:
+        """The table of some of the frames, by their numbers."""
+        digest = hashlib.sha256(self.fingerprint.encode() + frames.astype("<i8").tobytes())
+        material, formula, split = (
+            Column(column.codes[frames], column.names) for column in (self.material, self.formula, self.split)
+        )
+        return FrameTable(digest.hexdigest(), material, formula, self.elements, split, self.structure[frames])
+
     def __len__(self) -> int:
         return len(self.structure)

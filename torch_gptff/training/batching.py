@@ -25,19 +25,38 @@ class Costs:
     angles: Tensor
 
 
+@dataclass(frozen=True)
+class Share:
+    """Frames of one source, and how many of them an epoch holds.
+
+    Attributes:
+        frames: as places in the costs, ``[S]``
+        number: each frame ``number // S`` times, and a random part of them once more
+    """
+
+    frames: Tensor
+    number: int
+
+    def drawn(self, generator: torch.Generator) -> Tensor:
+        """The frames of one epoch, ``[number]``."""
+        size = len(self.frames)
+        more = torch.randperm(size, generator=generator)[: self.number % size]
+        return torch.cat([*[self.frames] * (self.number // size), self.frames[more]])
+
+
 class BudgetSampler(Sampler[list[int]]):
     """Batches of frames, each within a budget of bonds, angles and frames; one process of several takes its share.
 
-    The order depends on the seed and the epoch alone. Batches are dealt out to the processes in rounds of neighbours
-    in cost, so that none waits long for another; where the number of batches is not a multiple of the processes, the
-    last round is filled up with batches of the same epoch. A frame above the budget makes a batch of its own.
+    The order depends on the seed and the epoch alone. The batches of one optimisation step, of all processes together,
+    are neighbours in cost, so that no process waits long for another; where the number of batches does not suffice for
+    whole steps, the last is filled up with batches of the same epoch. A frame above the budget makes a batch of its
+    own.
 
     Args:
         costs: of the frames
-        limits: of a batch
-        shuffle: frames in random order, other ones each epoch; otherwise in order
-        frames_per_epoch: drawn without replacement, each epoch anew; ``None`` for all
-        weights: relative frequency of the frames when they are drawn, ``[F]``; ``None`` for equal ones
+        limits: of a batch, and the batches that one process takes for a step
+        shuffle: frames in random order, other ones each epoch; otherwise in order, each once, and no step filled up
+        shares: of the sources in an epoch; by default every frame once
         seed: of the order
         rank: this process
         world_size: processes
@@ -53,17 +72,16 @@ class BudgetSampler(Sampler[list[int]]):
         limits: BatchSettings,
         *,
         shuffle: bool = True,
-        frames_per_epoch: int | None = None,
-        weights: Tensor | None = None,
+        shares: Sequence[Share] | None = None,
         seed: int = 0,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
+        n_frames = len(costs.bonds)
         self.costs = costs
         self.limits = limits
         self.shuffle = shuffle
-        self.frames_per_epoch = frames_per_epoch
-        self.weights = weights
+        self.shares = [Share(torch.arange(n_frames), n_frames)] if shares is None else list(shares)
         self.seed = seed
         self.rank = rank
         self.world_size = world_size
@@ -80,30 +98,27 @@ class BudgetSampler(Sampler[list[int]]):
         yield from mine[start:]
 
     def __len__(self) -> int:
-        return len(self.batches(self.epoch)) // self.world_size
+        return self.batches_in(self.epoch)
+
+    def batches_in(self, epoch: int) -> int:
+        """How many batches this process takes in an epoch."""
+        return len(self.batches(epoch)[self.rank :: self.world_size])
 
     def batches(self, epoch: int) -> list[list[int]]:
         """Every batch of an epoch, of all processes: batch ``n`` is that of process ``n % world_size``."""
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
-        packed = self._pack(self._frames(generator).tolist())
-        if self.world_size == 1:
-            return packed
-        packed += [packed[n % len(packed)] for n in range(-len(packed) % self.world_size)]
-        packed.sort(key=self._cost)
-        rounds = [packed[n : n + self.world_size] for n in range(0, len(packed), self.world_size)]
-        order = torch.randperm(len(rounds), generator=generator).tolist() if self.shuffle else range(len(rounds))
-        return [batch for n in order for batch in rounds[n]]
-
-    def _frames(self, generator: torch.Generator) -> Tensor:
-        n_frames = len(self.costs.bonds)
         if not self.shuffle:
-            return torch.arange(n_frames)
-        wanted = min(self.frames_per_epoch or n_frames, n_frames)
-        if self.weights is None:
-            return torch.randperm(n_frames, generator=generator)[:wanted]
-        # The largest u^(1/w) are a weighted draw without replacement: Efraimidis and Spirakis (2006).
-        keys = torch.rand(n_frames, generator=generator, dtype=torch.float64).log() / self.weights.double()
-        return keys.topk(wanted).indices[torch.randperm(wanted, generator=generator)]
+            return self._pack(range(len(self.costs.bonds)))
+        frames = torch.cat([share.drawn(generator) for share in self.shares])
+        packed = self._pack(frames[torch.randperm(len(frames), generator=generator)].tolist())
+        per_step = self.world_size * self.limits.accumulate
+        if per_step == 1:
+            return packed
+        packed += [packed[n % len(packed)] for n in range(-len(packed) % per_step)]
+        packed.sort(key=self._cost)
+        steps = [packed[n : n + per_step] for n in range(0, len(packed), per_step)]
+        order = torch.randperm(len(steps), generator=generator).tolist()
+        return [batch for n in order for batch in steps[n]]
 
     def _pack(self, frames: Sequence[int]) -> list[list[int]]:
         bonds, angles = self.costs.bonds.tolist(), self.costs.angles.tolist()

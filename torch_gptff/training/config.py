@@ -10,6 +10,8 @@ from typing import Any
 from torch_gptff.errors import ConfigError
 from torch_gptff.settings import from_table
 
+CHOSEN_BY = ("loss", "energy", "forces", "stress")
+
 
 def _check(ok: bool, name: str, value: object, must: str) -> None:
     if not ok:
@@ -38,14 +40,48 @@ class ModelSettings:
 
 
 @dataclass(frozen=True)
+class SourceSettings:
+    """Frames whose energies share one reference. In YAML, a path alone will do where the rest are defaults.
+
+    Attributes:
+        path: a file or folder, of any format that :mod:`torch_gptff.datasets` reads
+        name: what the source is called; by default the name of the file or folder
+        format: by default told by name and content
+        options: of the reader
+        frequency: how often each frame is seen in an epoch: 2 for twice, 0.1 for a tenth of the frames each time
+        weight: of its frames in the loss
+    """
+
+    path: str
+    name: str | None = None
+    format: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    frequency: float = 1.0
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("frequency", "weight"):
+            _check(getattr(self, name) > 0, f"{name} of {self.path}", getattr(self, name), "positive")
+
+    @property
+    def title(self) -> str:
+        """What the source is called."""
+        return self.name or Path(self.path).name.split(".")[0]
+
+
+@dataclass(frozen=True)
 class DataSettings:
     """What it is trained on.
 
+    Energies of all sources are counted from the reference of the first one in ``train``: element energies are fitted to
+    each source, and the differences taken off.
+
     Attributes:
-        train: files or folders, of any format that :mod:`torch_gptff.datasets` reads
+        train: the sources
         validation: likewise; where there are none, a part of ``train`` is held out
         test: likewise
-        split: how a part is held out: ``"material"``, no material on both sides, or ``"random"``
+        split: how a part is held out: ``"material"``, no material on both sides; ``"random"``; or ``"given"``, as the
+            files themselves say, and what they do not say by material (at random where all is one material)
         validation_fraction: of ``train``, where ``validation`` is empty
         test_fraction: of ``train``, where ``test`` is empty
         replay: older data mixed in, against forgetting
@@ -53,21 +89,28 @@ class DataSettings:
         workers: processes that load data and build graphs; 0 for none
     """
 
-    train: tuple[str, ...] = ()
-    validation: tuple[str, ...] = ()
-    test: tuple[str, ...] = ()
+    train: tuple[SourceSettings, ...] = ()
+    validation: tuple[SourceSettings, ...] = ()
+    test: tuple[SourceSettings, ...] = ()
     split: str = "material"
     validation_fraction: float = 0.05
     test_fraction: float = 0.0
-    replay: tuple[str, ...] = ()
+    replay: tuple[SourceSettings, ...] = ()
     replay_fraction: float = 0.2
     workers: int = 0
 
     def __post_init__(self) -> None:
-        _check(self.split in ("material", "random"), "data.split", self.split, "'material' or 'random'")
+        for name in ("train", "validation", "test", "replay"):
+            sources = (
+                each if isinstance(each, SourceSettings) else SourceSettings(each) for each in getattr(self, name)
+            )
+            object.__setattr__(self, name, tuple(sources))
+        choices = ("material", "random", "given")
+        _check(self.split in choices, "data.split", self.split, f"one of {', '.join(choices)}")
         for name in ("validation_fraction", "test_fraction", "replay_fraction"):
             value = getattr(self, name)
             _check(0 <= value < 1, f"data.{name}", value, "in [0, 1)")
+        _check(self.workers >= 0, "data.workers", self.workers, "at least 0")
 
 
 @dataclass(frozen=True)
@@ -163,6 +206,7 @@ class TrainingConfig:
         monitor: what the best checkpoint is best in: ``"loss"``, ``"energy"``, ``"forces"`` or ``"stress"`` (mean
             absolute errors) of the validation frames
         precision: ``"float32"``, ``"float64"``, or ``"bfloat16"`` for the matrix products of a float32 model
+        checkpoint_steps: steps between two states that a run can be resumed from; the end of an epoch is one too
         seed: of weights, splits and the order of frames
     """
 
@@ -176,14 +220,15 @@ class TrainingConfig:
     patience: int = 0
     monitor: str = "loss"
     precision: str = "float32"
+    checkpoint_steps: int = 500
     seed: int = 0
 
     def __post_init__(self) -> None:
         _check(self.epochs >= 1, "epochs", self.epochs, "at least 1")
         _check(self.frames_per_epoch is None or self.frames_per_epoch >= 1, "frames_per_epoch",
                self.frames_per_epoch, "at least 1")  # fmt: skip
-        choices = ("loss", "energy", "forces", "stress")
-        _check(self.monitor in choices, "monitor", self.monitor, f"one of {', '.join(choices)}")
+        _check(self.monitor in CHOSEN_BY, "monitor", self.monitor, f"one of {', '.join(CHOSEN_BY)}")
+        _check(self.checkpoint_steps >= 1, "checkpoint_steps", self.checkpoint_steps, "at least 1")
         _check(self.precision in ("float32", "float64", "bfloat16"), "precision", self.precision,
                "'float32', 'float64' or 'bfloat16'")  # fmt: skip
 
@@ -207,7 +252,7 @@ class TrainingConfig:
         """
         base = cls.preset(table["preset"]).to_dict() if "preset" in table else {}
         changes = {key: value for key, value in table.items() if key != "preset"}
-        return from_table(cls, _merged(base, changes))
+        return from_table(cls, merged(base, changes))
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> TrainingConfig:
@@ -263,12 +308,12 @@ PRESETS = {
 """``paper``: as SPEC and paper give it; the others are starting points for thousands of frames rather than millions."""
 
 
-def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """``base`` with ``changes``, part by part."""
     result = dict(base)
     for key, value in changes.items():
         both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
-        result[key] = _merged(result[key], value) if both else value
+        result[key] = merged(result[key], value) if both else value
     return result
 
 

@@ -17,54 +17,67 @@ from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
 
 @dataclass(frozen=True)
 class Errors:
-    """Predicted minus known, of what is known.
+    """Predicted minus known, of what is known, and the weights of the frames that they are of.
 
     Attributes:
         energy: per atom in eV, ``[B']``
         forces: eV/Å, ``[N', 3]``
         stress: eV/Å³, ``[B'', 3, 3]``
+        energy_weight: ``[B']``
+        forces_weight: ``[N']``
+        stress_weight: ``[B'']``
     """
 
     energy: Tensor
     forces: Tensor
     stress: Tensor
+    energy_weight: Tensor
+    forces_weight: Tensor
+    stress_weight: Tensor
 
 
 def errors(prediction: Prediction, data: Data) -> Errors:
-    """The errors of a prediction; a label that is NaN is not known, and what was not predicted has no error."""
+    """The errors of a prediction; a label that is NaN is not known, and what was not predicted has no error.
+
+    Frames weigh what their ``weight [B]`` says, and 1 where there is none.
+    """
     batch, n_structures = structure_index(data)
     n_atoms = torch.bincount(batch, minlength=n_structures)
-    energy = (prediction.energy - data.energy.to(prediction.energy.dtype)) / n_atoms
-    none = energy.new_zeros(0)
-    forces = none if prediction.forces is None else prediction.forces - data.forces.to(prediction.forces.dtype)
-    stress = none if prediction.stress is None else prediction.stress - data.stress.to(prediction.stress.dtype)
-    return Errors(_known(energy, data.energy), _known(forces, data.forces), _known(stress, data.stress))
+    weight = prediction.energy.new_ones(n_structures) if data.get("weight") is None else data.weight
+    energy, energy_weight = _known(prediction.energy, data.energy, weight)
+    forces, forces_weight = _known(prediction.forces, data.forces, weight[batch])
+    stress, stress_weight = _known(prediction.stress, data.stress, weight)
+    atoms_of_known = n_atoms[~data.energy.isnan()]
+    return Errors(energy / atoms_of_known, forces, stress, energy_weight, forces_weight, stress_weight)
 
 
 def loss(error: Errors, settings: LossSettings) -> Tensor:
     """The weighted sum of the mean losses of what is known, see :class:`LossSettings`."""
     forces = error.forces.norm(dim=-1) if settings.force_norm and len(error.forces) else error.forces
     terms = (
-        (settings.energy, error.energy),
-        (settings.forces, forces),
-        (settings.stress, error.stress * GPA_PER_EV_PER_ANGSTROM3),
+        (settings.energy, error.energy, error.energy_weight),
+        (settings.forces, forces, error.forces_weight),
+        (settings.stress, error.stress * GPA_PER_EV_PER_ANGSTROM3, error.stress_weight),
     )
     total = error.energy.new_zeros(())
-    for weight, values in terms:
-        if weight > 0 and values.numel() > 0:
-            total = total + weight * _mean(values, settings).to(total.dtype)
+    for factor, values, weight in terms:
+        if factor > 0 and values.numel() > 0:
+            of_each = _pointwise(values, settings).to(total.dtype)
+            weight = weight.to(total.dtype).reshape(-1, *[1] * (values.dim() - 1))
+            total = total + factor * (weight * of_each).mean()
     return total
 
 
-def _mean(values: Tensor, settings: LossSettings) -> Tensor:
+def _pointwise(values: Tensor, settings: LossSettings) -> Tensor:
     zero = torch.zeros_like(values)
     if settings.function == "huber":
-        return F.huber_loss(values, zero, delta=settings.delta)
-    return F.l1_loss(values, zero) if settings.function == "l1" else F.mse_loss(values, zero)
+        return F.huber_loss(values, zero, reduction="none", delta=settings.delta)
+    return values.abs() if settings.function == "l1" else values.square()
 
 
-def _known(values: Tensor, label: Tensor) -> Tensor:
-    if len(values) == 0:
-        return values
-    unknown = label.isnan()
-    return values[~(unknown.flatten(1).any(dim=1) if unknown.dim() > 1 else unknown)]
+def _known(predicted: Tensor | None, label: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Predicted minus known, and the weights, where the label is known."""
+    if predicted is None:
+        return label.new_zeros(0), weight.new_zeros(0)
+    known = ~label.isnan().flatten(1).any(dim=1) if label.dim() > 1 else ~label.isnan()
+    return predicted[known] - label[known].to(predicted.dtype), weight[known]

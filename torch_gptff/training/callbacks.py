@@ -1,0 +1,172 @@
+"""What a run leaves on disk as it goes: the state to resume from, the best model, and the figures of every epoch."""
+
+from __future__ import annotations
+
+import csv
+import math
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from torch_gptff.io import save
+from torch_gptff.io.files import written_atomically
+from torch_gptff.training.module import EnergyModelModule
+from torch_gptff.training.references import References
+
+STATE = "last.ckpt"
+BEST = "best.safetensors"
+METRICS = "metrics.csv"
+COLUMNS = (
+    *("epoch", "step", "lr", "train_loss"),
+    *("val_loss", "val_energy_mae", "val_forces_mae", "val_stress_mae", "seconds"),
+)
+"""Of :data:`METRICS`: energies per atom in eV, forces in eV/Å, stresses in eV/Å³."""
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """States that are written whole or not at all."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        with written_atomically(path) as temporary:
+            torch.save(checkpoint, temporary)
+
+
+class SaveState(Checkpoint):
+    """The state of a run, every so many steps and at the end of each epoch.
+
+    Args:
+        folder: of the run
+        steps: between two states
+    """
+
+    def __init__(self, folder: Path, steps: int) -> None:
+        self._path = folder / STATE
+        self._steps = steps
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        stepped = not trainer.fit_loop._should_accumulate()
+        is_last = trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
+        if stepped and not is_last and trainer.global_step % self._steps == 0:
+            self._save(trainer, (trainer.current_epoch, batch_idx + 1))
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._save(trainer, (trainer.current_epoch + 1, 0))
+
+    def _save(self, trainer: Trainer, position: tuple[int, int]) -> None:
+        assert trainer.train_dataloader is not None
+        trainer.train_dataloader.position = position
+        trainer.save_checkpoint(self._path)
+
+
+class SaveBest(Callback):
+    """The model that was best on the validation frames; without such frames, the latest.
+
+    Args:
+        folder: of the run
+        monitor: the figure it is best in
+        provenance: where its weights come from
+        references: the element energies that the labels were aligned by
+        sources: in the order of the module's shifts
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        monitor: str,
+        provenance: Mapping[str, Any],
+        references: References,
+        sources: Sequence[str],
+    ) -> None:
+        self._path = folder / BEST
+        self._monitor = monitor
+        self._provenance = provenance
+        self._references = references
+        self._sources = sources
+        self._least = math.inf
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, EnergyModelModule)
+        value = float(trainer.callback_metrics.get(self._monitor, -trainer.current_epoch))
+        if value < self._least:
+            self._least = value
+            if trainer.is_global_zero:
+                self._save(trainer, pl_module)
+
+    def _save(self, trainer: Trainer, module: EnergyModelModule) -> None:
+        references = self._references.moved(self._sources, module.shifts.detach().double())
+        potential = module.result
+        for number, energy in references.common.items():
+            potential.element_energies.energies[number] = energy
+        reached = {"epoch": trainer.current_epoch, "step": trainer.global_step}
+        save(potential, self._path, {**self._provenance, "reached": reached, "references": references.to_dict()})
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"least": self._least}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._least = state_dict["least"]
+
+
+class WriteMetrics(Callback):
+    """A line of a CSV file for every epoch.
+
+    Args:
+        folder: of the run
+
+    Attributes:
+        rows: of the epochs so far
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / METRICS
+        self.rows: list[dict[str, float]] = []
+        self._loss = 0.0
+        self._batches = 0
+        self._seconds = 0.0
+        self._began = time.perf_counter()
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._began = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._loss += float(outputs["loss"])
+        self._batches += 1
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        values = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        row = {
+            "epoch": trainer.current_epoch,
+            "step": trainer.global_step,
+            "lr": max(group["lr"] for group in trainer.optimizers[0].param_groups),
+            "train_loss": self._loss / max(self._batches, 1),
+            "seconds": self._elapsed(),
+            **{name: values.get(name, math.nan) for name in COLUMNS if name.startswith("val_")},
+        }
+        self.rows.append(row)
+        self._loss, self._batches, self._seconds, self._began = 0.0, 0, 0.0, time.perf_counter()
+        if trainer.is_global_zero:
+            with written_atomically(self._path) as temporary, temporary.open("w", newline="") as file:
+                writer = csv.DictWriter(file, COLUMNS)
+                writer.writeheader()
+                writer.writerows(self.rows)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": self.rows, "loss": self._loss, "batches": self._batches, "seconds": self._elapsed()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.rows = list(state_dict["rows"])
+        self._loss, self._batches = state_dict["loss"], state_dict["batches"]
+        self._seconds = state_dict["seconds"]
+
+    def _elapsed(self) -> float:
+        return self._seconds + time.perf_counter() - self._began

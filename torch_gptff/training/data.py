@@ -1,0 +1,171 @@
+"""From the settings of the data to what a run draws its batches from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from torch_gptff.datasets import Split
+from torch_gptff.errors import TrainingError
+from torch_gptff.graph import CrystalData
+from torch_gptff.potential import Potential, Prediction
+from torch_gptff.training.batching import BudgetSampler, Share
+from torch_gptff.training.config import DataSettings, SourceSettings, TrainingConfig
+from torch_gptff.training.graphs import GraphFrames
+from torch_gptff.training.loader import BudgetLoader
+from torch_gptff.training.parts import divide
+from torch_gptff.training.references import References, fitted, refitted, sample
+from torch_gptff.training.sources import JoinedFrames
+
+LOOKED_AT = 1000
+"""Frames on which a checkpoint is tried before it is trained further."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Frames for one purpose.
+
+    Attributes:
+        frames: of all sources
+        numbers: which of them, ascending
+    """
+
+    frames: JoinedFrames
+    numbers: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @property
+    def titles(self) -> list[str]:
+        """The names of the sources."""
+        return [source.title for source in self.frames.sources]
+
+    def taken(self, numbers: NDArray[np.int64]) -> list[CrystalData]:
+        """Frames by their numbers."""
+        return [self.frames[int(number)] for number in numbers]
+
+    def __iter__(self) -> Iterator[CrystalData]:
+        return (self.frames[int(number)] for number in self.numbers)
+
+    def counted_from(self, references: References) -> Iterator[CrystalData]:
+        """The frames, with the energies of all sources counted from one reference."""
+        shifts = references.shifts(self.titles)
+        for number in self.numbers.tolist():
+            frame = self.frames[number]
+            frame.energy = frame.energy - shifts[self.frames.source_of(number)][frame.z].sum()
+            yield frame
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The frames of a run.
+
+    Attributes:
+        train: with those that are replayed
+        validation: empty where nothing is held out
+        test: empty where nothing is held out
+        split: how ``train`` was divided
+    """
+
+    train: Part
+    validation: Part
+    test: Part
+    split: Split
+
+    @classmethod
+    def of(cls, settings: DataSettings, seed: int) -> TrainingData:
+        """Open the sources and divide them.
+
+        Raises:
+            TrainingError: there is nothing to train on, or two sources have one name.
+            FileNotFoundError, DatasetError, StructureError, SplitError: of the files and of the split.
+        """
+        if not settings.train:
+            raise TrainingError("there is nothing to train on: name files or folders in data.train")
+        sources = (*settings.train, *settings.replay)
+        titles = [source.title for source in sources]
+        if len(set(titles)) < len(titles):
+            raise TrainingError(f"two sources have one name among {', '.join(titles)}: give them names of their own")
+        frames = JoinedFrames(sources)
+        n_new = frames.ends[len(settings.train) - 1]
+        split = divide((frames[number] for number in range(n_new)), settings, seed)
+        nothing = np.zeros(0, dtype=np.int64)
+        parts = {name: Part(frames, split.parts.get(name, nothing)) for name in ("train", "validation", "test")}
+        parts["train"] = Part(frames, np.concatenate([parts["train"].numbers, np.arange(n_new, len(frames))]))
+        for name, own in (("validation", settings.validation), ("test", settings.test)):
+            if own:
+                held_out = JoinedFrames(own)
+                parts[name] = Part(held_out, np.arange(len(held_out)))
+        return cls(parts["train"], parts["validation"], parts["test"], split)
+
+    @property
+    def sources(self) -> list[str]:
+        """The names of the training sources, the first of which has the reference."""
+        return self.train.titles
+
+
+def train_loader(data: Part, frames: GraphFrames, config: TrainingConfig, rank: int, world_size: int) -> BudgetLoader:
+    """The training batches of one process."""
+    sampler = BudgetSampler(
+        frames.costs(),
+        config.batch,
+        shares=shares(data, config),
+        seed=config.seed,
+        rank=rank,
+        world_size=world_size,
+    )
+    return BudgetLoader(frames, sampler, config.data.workers)
+
+
+def held_out_loader(frames: GraphFrames, config: TrainingConfig, rank: int, world_size: int) -> BudgetLoader:
+    """The validation batches of one process: every frame once, in order."""
+    sampler = BudgetSampler(frames.costs(), config.batch, shuffle=False, rank=rank, world_size=world_size)
+    return BudgetLoader(frames, sampler, config.data.workers)
+
+
+def shares(part: Part, config: TrainingConfig) -> list[Share]:
+    """How many frames of each source an epoch holds; places are those in ``part.numbers``."""
+    source_of = np.searchsorted(np.array(part.frames.ends), part.numbers, side="right")
+    places = [np.flatnonzero(source_of == source) for source in range(len(part.frames.sources))]
+    wanted = [len(each) * source.frequency for each, source in zip(places, part.frames.sources, strict=True)]
+    new = len(config.data.train)
+    if config.data.replay:
+        fraction = config.data.replay_fraction
+        replayed = sum(wanted[:new]) * fraction / (1 - fraction)
+        wanted[new:] = [number * replayed / sum(wanted[new:]) for number in wanted[new:]]
+    total = sum(wanted)
+    scale = min(1.0, (config.frames_per_epoch or total) / total)
+    drawn = [max(1, round(number * scale)) for number in wanted]
+    return [Share(torch.from_numpy(each), n) for each, n in zip(places, drawn, strict=True) if len(each)]
+
+
+def references_for(
+    data: TrainingData, potential: Potential, seed: int, trained: bool
+) -> tuple[References, list[CrystalData], list[Prediction]]:
+    """The element energies to train with; for a potential that is trained already, with what it says of a sample.
+
+    Raises:
+        NoLabelsError: no energy is known.
+    """
+    first = data.sources[0]
+    if not trained:
+        return fitted(iter(data.train), first), [], []
+    frames: list[CrystalData] = []
+    start = 0
+    for end in data.train.frames.ends:
+        of_source = data.train.numbers[(data.train.numbers >= start) & (data.train.numbers < end)]
+        frames += data.train.taken(sample(of_source, LOOKED_AT // len(data.sources), seed))
+        start = end
+    predictions = potential.predict(frames)
+    return refitted(potential, frames, predictions, first), frames, predictions
+
+
+def source_settings(paths: Sequence[str | Path]) -> tuple[SourceSettings, ...]:
+    """Paths as sources."""
+    return tuple(SourceSettings(str(path)) for path in paths)

@@ -1,0 +1,93 @@
+"""Frames as a model is trained on them: with a graph, energies of one reference, and the weight of their source."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from torch_gptff.datasets import LABELS
+from torch_gptff.errors import GraphError
+from torch_gptff.graph import CrystalData
+from torch_gptff.models import EnergyModel
+from torch_gptff.training.batching import Costs
+from torch_gptff.training.sources import JoinedFrames
+
+ATOMS = ("z", "pos", "cell", "pbc")
+GRAPH = ("edge_index", "edge_shift", "angle_index")
+
+COMPARED = 16
+"""Stored graphs that are made anew, to see whether they are the ones which the model needs."""
+
+
+class GraphFrames(Dataset):
+    """Some frames of several sources, with what a model is trained on.
+
+    Args:
+        frames: of all sources
+        numbers: which of them
+        model: makes the graphs that are not stored
+        shifts: what is taken off the energy for every atom of an element, eV, ``[S, 119]`` by source
+
+    A frame has, beside atoms, graph and labels, ``frame_id``, the number ``source_index [1]`` of its source, and
+    ``weight [1]``, that of its source in the loss.
+    """
+
+    def __init__(
+        self, frames: JoinedFrames, numbers: NDArray[np.int64], model: EnergyModel, shifts: Tensor | None = None
+    ) -> None:
+        self.frames = frames
+        self.numbers = numbers
+        self.model = model
+        self.shifts = shifts
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, place: int) -> CrystalData:
+        number = int(self.numbers[place])
+        frame, source = self.frames[number], self.frames.source_of(number)
+        data = CrystalData(**{key: frame[key] for key in (*ATOMS, *LABELS)})
+        if self.shifts is not None:
+            data.energy = data.energy - self.shifts[source][data.z].sum()
+        data.frame_id = frame.frame_id
+        data.source_index = torch.tensor([source])
+        data.weight = torch.tensor([self.frames.sources[source].weight], dtype=torch.float64)
+        if "edge_index" in frame and "edge_shift" in frame:
+            for key in GRAPH:
+                if key in frame and (key != "angle_index" or self.model.angle_cutoff is not None):
+                    data[key] = frame[key]
+        return self.model.build_graph(data)  # type: ignore[return-value]
+
+    def check_stored_graphs(self) -> None:
+        """Hold graphs that are stored with the frames to the cutoffs of the model, by making some anew.
+
+        Raises:
+            GraphError: they are of other cutoffs.
+        """
+        for place in np.linspace(0, len(self) - 1, COMPARED).astype(int) if len(self) else ():
+            stored = self[int(place)]
+            frame = self.frames[int(self.numbers[place])]
+            if "edge_index" not in frame:
+                continue
+            made = self.model.build_graph(CrystalData(**{key: frame[key] for key in ATOMS}))
+            counts = [(_count(graph, "edge_index"), _count(graph, "angle_index")) for graph in (stored, made)]
+            if counts[0] != counts[1]:
+                raise GraphError(
+                    f"{frame.frame_id}: the stored graph has {counts[0][0]} bonds and {counts[0][1]} angles, and the "
+                    f"cutoffs of the model ({self.model.cutoff} Å, {self.model.angle_cutoff} Å) give {counts[1][0]} "
+                    f"and {counts[1][1]}: store the frames again with these cutoffs, or without a graph"
+                )
+
+    def costs(self) -> Costs:
+        """The bonds and angles of every frame: all graphs are made once."""
+        graphs = (self[place] for place in range(len(self)))
+        counts = [(_count(graph, "edge_index"), _count(graph, "angle_index")) for graph in graphs]
+        bonds, angles = torch.tensor(counts, dtype=torch.int64).reshape(-1, 2).unbind(dim=1)
+        return Costs(bonds, angles)
+
+
+def _count(graph: CrystalData, key: str) -> int:
+    return graph[key].size(1) if key in graph else 0

@@ -1,0 +1,238 @@
+"""A training run, from its configuration to the best model and a report."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+from torch_gptff.errors import ConfigError, TrainingError, UnsupportedElementError
+from torch_gptff.graph.checks import element_ranges
+from torch_gptff.io import load
+from torch_gptff.io.files import written_atomically
+from torch_gptff.nn import ElementEnergies
+from torch_gptff.potential import Potential
+from torch_gptff.training.callbacks import BEST, STATE, AtomicCheckpointIO, SaveBest, SaveState, WriteMetrics
+from torch_gptff.training.config import TrainingConfig
+from torch_gptff.training.data import TrainingData, held_out_loader, references_for, train_loader
+from torch_gptff.training.evaluation import Evaluation, evaluate
+from torch_gptff.training.graphs import GraphFrames
+from torch_gptff.training.loader import BudgetLoader
+from torch_gptff.training.module import QUANTITIES, EnergyModelModule
+from torch_gptff.training.references import References
+from torch_gptff.training.start import starting_potential
+from torch_gptff.training.suspicions import disagreements, suspicions
+
+CONFIG = "config.yaml"
+SPLIT = "split.json"
+EVALUATION = "evaluation.json"
+MONITORS = {"loss": "val_loss", **{name: f"val_{name}_mae" for name in QUANTITIES}}
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """A run that has ended.
+
+    Attributes:
+        folder: with everything that it wrote
+        best: the checkpoint of the best model
+        epochs: that were run
+        seconds: that they took, those before a resume included
+        evaluation: of the best model, on the frames held out for the test, or else for validation; ``None`` where
+            nothing was held out
+        part: ``"test"`` or ``"validation"``, whichever it was
+    """
+
+    folder: Path
+    best: Path
+    epochs: int
+    seconds: float
+    evaluation: Evaluation | None
+    part: str | None
+
+
+def train(
+    config: TrainingConfig,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    devices: int = 1,
+    accelerator: str = "auto",
+    callbacks: Sequence[Callback] = (),
+    report: bool = True,
+) -> TrainingRun:
+    """Train a potential.
+
+    The folder receives the configuration, the split, the state to resume from, the best model, a line of figures for
+    every epoch, logs for TensorBoard where it is installed, and at the end an evaluation and a report.
+
+    Args:
+        config: everything that the result depends on
+        out: the folder
+        resume: go on with the run in ``out``, as if it had never stopped
+        devices: processes that share the work
+        accelerator: ``"cpu"``, ``"gpu"`` or ``"auto"``, as Lightning has it
+        callbacks: of Lightning, beside those of the run
+        report: whether to evaluate the best model and write a report
+
+    Raises:
+        TrainingError: the folder has a run already, or none to resume; or the loss is no longer a number.
+        ConfigError: the run in ``out`` is of another configuration.
+        DatasetError, StructureError, SplitError, CheckpointError: see the modules of the data and the checkpoint.
+    """
+    folder = Path(out)
+    _claim(folder, config, resume)
+    potential = starting_potential(config.model, config.seed)
+    trained = config.model.checkpoint is not None
+    data = TrainingData.of(config.data, config.seed)
+    references, frames, predictions = references_for(data, potential, config.seed, trained)
+    _warn([*suspicions(data.train), *disagreements(frames, predictions, potential, references)])
+    potential = _prepared(potential, references, config.precision, trained)
+    if rank_zero_only.rank == 0:
+        data.split.save(folder / SPLIT)
+
+    module = EnergyModelModule(potential, config, len(data.sources))
+    metrics = WriteMetrics(folder)
+    best = SaveBest(folder, MONITORS[config.monitor], provenance(config, data), references, data.sources)
+    with quiet_lightning():
+        trainer = _trainer(config, folder, devices, accelerator, [metrics, best, *callbacks])
+        loaders = _loaders(data, potential, references, config, trainer)
+        trainer.fit(module, *loaders, ckpt_path=folder / STATE if resume else None, weights_only=False)
+    evaluation, part = (None, None) if not report or rank_zero_only.rank else _evaluated(folder, data)
+    seconds = sum(row["seconds"] for row in metrics.rows)
+    return TrainingRun(folder, folder / BEST, len(metrics.rows), seconds, evaluation, part)
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Without the lines that Lightning writes about devices, tips and the end of a run."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*LeafSpec.*")  # of Lightning to torch
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def provenance(config: TrainingConfig, data: TrainingData) -> dict[str, Any]:
+    """Where the weights of a run come from, for their checkpoint."""
+    sources = data.train.frames.sources
+    return {
+        "trained_on": [{"source": source.title, "path": Path(source.path).name} for source in sources],
+        "frames": {"train": len(data.train), "validation": len(data.validation), "test": len(data.test)},
+        "split": {"fingerprint": data.split.fingerprint, **data.split.made_by},
+        "training": config.to_dict(),
+    }
+
+
+def _claim(folder: Path, config: TrainingConfig, resume: bool) -> None:
+    """Make the folder this run's, or see that it is."""
+    path = folder / CONFIG
+    if resume:
+        if not (folder / STATE).is_file():
+            raise TrainingError(f"{folder}: there is no {STATE} to resume from; start the run without resuming")
+        if TrainingConfig.from_yaml(path) != config:
+            raise ConfigError(f"{path} is of another run than the one to be resumed: give the same configuration")
+    elif rank_zero_only.rank == 0:
+        if path.exists():
+            raise TrainingError(f"{folder}: there is a run in this folder already; resume it, or choose another folder")
+        with written_atomically(path) as temporary:
+            temporary.write_text(config.to_yaml(), encoding="utf-8")
+
+
+def _warn(sentences: Sequence[str]) -> None:
+    if rank_zero_only.rank == 0:
+        for sentence in sentences:
+            warnings.warn(sentence, stacklevel=3)
+
+
+def _prepared(potential: Potential, references: References, precision: str, trained: bool) -> Potential:
+    """The potential with the element energies of the data, in the precision it is trained in."""
+    model, energies = potential.model, references.common
+    if trained:
+        old = {number: float(potential.element_energies.energies[number]) for number in model.elements}
+        energies = {**old, **energies}
+    model.elements = frozenset(energies) if trained else model.elements & frozenset(energies)
+    missing = frozenset(energies) - model.elements
+    if missing:
+        raise UnsupportedElementError(f"the model has no parameters for {element_ranges(missing)}, which the data hold")
+    prepared = Potential(model.double() if precision == "float64" else model.float(), ElementEnergies(energies))
+    prepared.provenance = potential.provenance
+    return prepared.requires_grad_()
+
+
+def _trainer(
+    config: TrainingConfig, folder: Path, devices: int, accelerator: str, callbacks: list[Callback]
+) -> Trainer:
+    if config.patience:
+        callbacks.append(EarlyStopping(MONITORS[config.monitor], patience=config.patience, check_finite=False))
+    backend = None if accelerator == "auto" else {"cpu": "gloo"}.get(accelerator)
+    return Trainer(
+        accelerator=accelerator,
+        devices=devices,
+        strategy=DDPStrategy(process_group_backend=backend) if devices > 1 else "auto",
+        precision="bf16-mixed" if config.precision == "bfloat16" else "32-true",
+        max_epochs=config.epochs,
+        accumulate_grad_batches=config.batch.accumulate,
+        callbacks=[*callbacks, SaveState(folder, config.checkpoint_steps)],
+        plugins=[AtomicCheckpointIO()],
+        logger=_logger(folder),
+        log_every_n_steps=10,
+        num_sanity_val_steps=0,
+        inference_mode=False,  # forces are a gradient
+        use_distributed_sampler=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=folder,
+    )
+
+
+def _logger(folder: Path) -> TensorBoardLogger | bool:
+    if find_spec("tensorboard") is None:
+        return False
+    return TensorBoardLogger(folder, name="", version="tensorboard")
+
+
+def _loaders(
+    data: TrainingData, potential: Potential, references: References, config: TrainingConfig, trainer: Trainer
+) -> tuple[BudgetLoader, BudgetLoader | None]:
+    """The batches of this process, for training and for validation."""
+    train, validation = (
+        GraphFrames(part.frames, part.numbers, potential.model, references.shifts(part.titles))
+        for part in (data.train, data.validation)
+    )
+    train.check_stored_graphs()
+    rank, world_size = trainer.global_rank, trainer.world_size
+    return (
+        train_loader(data.train, train, config, rank, world_size),
+        held_out_loader(validation, config, rank, world_size) if len(validation) else None,
+    )
+
+
+def _evaluated(folder: Path, data: TrainingData) -> tuple[Evaluation | None, str | None]:
+    """What the best model is worth on frames held out, written down."""
+    from torch_gptff.training.report import write_training_report
+
+    potential = load(folder / BEST)
+    references = References.from_dict(potential.provenance["references"])
+    for name, part in (("test", data.test), ("validation", data.validation)):
+        if len(part):
+            evaluation = evaluate(potential, part.counted_from(references))
+            evaluation.save(folder / EVALUATION)
+            write_training_report(folder, evaluation, name)
+            return evaluation, name
+    return None, None

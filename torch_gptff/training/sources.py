@@ -1,0 +1,59 @@
+"""The frames of several sources as one sequence."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from typing import Any
+
+from torch.utils.data import Dataset
+
+from torch_gptff.datasets import NAMED, Source, named_sources, open_dataset
+from torch_gptff.graph import CrystalData
+from torch_gptff.training.config import SourceSettings
+
+
+class JoinedFrames(Dataset):
+    """The frames of several sources, one source after another, each frame with the name of its source.
+
+    Args:
+        sources: where they are; a stored dataset is read where it lies, anything else into memory
+
+    Attributes:
+        sources: as given
+        ends: the number of frames up to the end of each source
+
+    Raises:
+        FileNotFoundError, DatasetError, StructureError: see :func:`~torch_gptff.datasets.open_dataset`.
+    """
+
+    def __init__(self, sources: Sequence[SourceSettings]) -> None:
+        self.sources = tuple(sources)
+        self._datasets = [opened(source) for source in sources]
+        self.ends = list(accumulate(len(dataset) for dataset in self._datasets))
+
+    def __len__(self) -> int:
+        return self.ends[-1] if self.ends else 0
+
+    def __getitem__(self, number: int) -> CrystalData:
+        place = self.source_of(number)
+        frame = self._datasets[place][number - (self.ends[place - 1] if place else 0)]
+        frame.source = self.sources[place].title
+        return frame
+
+    def __iter__(self) -> Iterator[CrystalData]:
+        return (self[number] for number in range(len(self)))
+
+    def source_of(self, number: int) -> int:
+        """Which of the sources a frame is of."""
+        return bisect_right(self.ends, number)
+
+
+def opened(source: SourceSettings) -> Any:
+    """The dataset of a source: one that is stored, a file or folder, or a published one by name."""
+    if source.path in NAMED and source.format is None:
+        return open_dataset(named_sources(source.path))
+    if source.format is None and not source.options:
+        return open_dataset(source.path)
+    return open_dataset(Source(source.path, source.format, options=source.options))

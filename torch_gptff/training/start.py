@@ -1,0 +1,52 @@
+"""What a run starts from: random weights, or a checkpoint, as it is or repaired."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from torch_gptff.errors import ConfigError
+from torch_gptff.io import load_pretrained
+from torch_gptff.models import GPTFF, GPTFFConfig, build_model
+from torch_gptff.potential import Potential
+from torch_gptff.training.config import ModelSettings
+
+
+def starting_potential(settings: ModelSettings, seed: int) -> Potential:
+    """The potential that is to be trained.
+
+    Raises:
+        ConfigError: no such model, a configuration that it does not know, or nothing to repair.
+        CheckpointError, DownloadError: see :func:`~torch_gptff.io.load_pretrained`.
+    """
+    if settings.checkpoint is None:
+        if settings.repair:
+            raise ConfigError("model.repair is for a checkpoint: name one in model.checkpoint")
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            return Potential(build_model(settings.name, settings.config))
+    potential = load_pretrained(settings.checkpoint)
+    return repaired(potential) if settings.repair else potential
+
+
+def repaired(potential: Potential) -> Potential:
+    """A GPTFF with the same weights, and the readout and envelope of the recommended one.
+
+    It is extensive and smooth, and gives other energies until it is trained again: its readout meets atoms one by one,
+    where it knew sums of them, and everything fades at the cutoffs.
+
+    Raises:
+        ConfigError: it is no GPTFF.
+    """
+    model = potential.model
+    if not isinstance(model, GPTFF):
+        raise ConfigError(f"only a GPTFF can be repaired, and this is {type(model).__name__}")
+    recommended = GPTFFConfig()
+    config = replace(model.config, readout=recommended.readout, envelope_exponent=recommended.envelope_exponent)
+    mended = GPTFF(config).to(model.dtype)
+    mended.load_state_dict(model.state_dict())
+    mended.elements = model.elements
+    result = Potential(mended, potential.element_energies)
+    result.provenance = {**potential.provenance, "repaired": True}
+    return result

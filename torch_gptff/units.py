@@ -17,6 +17,9 @@ GPA_PER_EV_PER_ANGSTROM3 = 160.21766208
 KBAR_PER_EV_PER_ANGSTROM3 = 10 * GPA_PER_EV_PER_ANGSTROM3
 """1 eV/Å³ in kbar."""
 
+EV_PER_KJ_PER_MOL = 1 / 96.48533212
+"""1 kJ/mol in eV (CODATA 2018)."""
+
 VOIGT_ORDER = ("xx", "yy", "zz", "yz", "xz", "xy")
 """The six components as ASE and most textbooks write them."""
 

@@ -69,8 +69,11 @@ def test_the_file_states_derived_values_and_units(record: Outer, tmp_path: Path)
 
 def test_structures_come_back(tmp_path: Path) -> None:
     salt = bulk("NaCl", "rocksalt", a=5.5)
+    salt.set_masses([22.0, 37.0])
     Holder(salt).save(tmp_path / "salt.json")
-    assert Holder.load(tmp_path / "salt.json").atoms == salt
+    found = Holder.load(tmp_path / "salt.json").atoms
+    assert found == salt
+    assert found.get_masses().tolist() == [22.0, 37.0]
 
 
 def test_other_files_are_refused(record: Outer, tmp_path: Path) -> None:

@@ -13,11 +13,11 @@ from torch_gptff.calculators import GPTFFCalculator
 from torch_gptff.cli.each import Tell, check_resume, compute_each
 from torch_gptff.cli.errors import Failures
 from torch_gptff.cli.output import Column, fixed, formula_of, print_table, short_labels
+from torch_gptff.cli.relaxed import relaxed
 from torch_gptff.cli.results import Results
 from torch_gptff.errors import ElasticityError
 from torch_gptff.potential import Potential
-from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
-from torch_gptff.workflows import ElasticTensor, elastic_tensor, relax
+from torch_gptff.workflows import ElasticTensor, elastic_tensor
 from torch_gptff.workflows.reports.elasticity import elasticity_report
 
 COLUMNS = (
@@ -76,21 +76,7 @@ def measure_all(
 
 def _measure(atoms: Atoms, calculator: GPTFFCalculator, settings: Settings, tell: Tell) -> ElasticTensor:
     if settings.relax_first:
-        tell("relaxing")
-        relaxation = relax(
-            atoms,
-            calculator,
-            fmax=settings.fmax,
-            smax=0.01 / GPA_PER_EV_PER_ANGSTROM3,
-            max_steps=settings.max_steps,
-            on_step=lambda step: tell(f"relaxing, step {step.number}: {step.fmax:.4f} eV/Å"),
-        )
-        if not relaxation.converged:
-            raise ElasticityError(
-                f"the structure has not relaxed in {relaxation.n_steps} steps ({relaxation.fmax:.2g} eV/Å left): allow "
-                "more with --max-steps, a larger force with --fmax, or take it as it is with --as-given"
-            )
-        atoms = relaxation.final
+        atoms = relaxed(atoms, calculator, settings.fmax, settings.max_steps, tell)
     return elastic_tensor(
         atoms,
         calculator,

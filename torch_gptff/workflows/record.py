@@ -21,9 +21,9 @@ Self = TypeVar("Self", bound="Record")
 class Record:
     """Base of frozen dataclasses that hold results.
 
-    Fields may be numbers, strings, ``None``, numpy arrays of finite numbers, ASE ``Atoms``, other records, and tuples
-    and dictionaries of these. The JSON document states the fields, the derived values that a reader of the file may
-    want, and the units; only fields are read back.
+    Fields may be numbers, strings, ``None``, numpy arrays of finite numbers, ASE ``Atoms`` (elements, positions, cell,
+    periodic directions and masses), other records, and tuples and dictionaries of these. The JSON document states the
+    fields, the derived values that a reader of the file may want, and the units; only fields are read back.
 
     Attributes:
         derived: names of properties that are written beside the fields
@@ -109,11 +109,13 @@ def _plain(value: Any, name: str) -> Any:
 
 
 def _plain_atoms(atoms: Atoms) -> dict[str, Any]:
+    masses = {"masses": atoms.get_masses().tolist()} if atoms.has("masses") else {}
     return {
         "numbers": atoms.numbers.tolist(),
         "positions": atoms.positions.tolist(),
         "cell": atoms.cell.array.tolist(),
         "pbc": atoms.pbc.tolist(),
+        **masses,
     }
 
 

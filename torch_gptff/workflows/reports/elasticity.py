@@ -111,8 +111,8 @@ def _directions(tensor: ElasticTensor) -> Figure:
     curves = {name: tensor.directional_young_modulus(plane) for name, plane in planes.items()}
     figure = lines(np.degrees(angles), curves, "angle", "Young's modulus", x_unit="°", y_unit="GPa", height=2.9)
     axes = figure.axes[0]
-    for line, style in zip(axes.lines, ("-", "--", ":"), strict=True):  # one on another in a cubic crystal
-        line.set_linestyle(style)
+    axes.lines[1].set_linestyle("--")  # in a cubic crystal they lie on one another
+    axes.lines[2].set_linestyle(":")
     axes.legend(frameon=False)
     axes.set_xticks(range(0, 181, 30))
     axes.set_ylim(0, 1.25 * max(values.max() for values in curves.values()))

@@ -1,0 +1,38 @@
+"""The relaxation that comes before what asks for a minimum of the energy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ase import Atoms
+
+from torch_gptff.cli.each import Tell
+from torch_gptff.errors import RelaxationError
+from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
+from torch_gptff.workflows import relax
+
+SMAX_GPA = 0.01
+"""The stress that is left."""
+
+
+def relaxed(atoms: Atoms, calculator: Any, fmax: float, max_steps: int, tell: Tell) -> Atoms:
+    """The structure with positions and cell relaxed.
+
+    Raises:
+        RelaxationError: it did not converge.
+    """
+    tell("relaxing")
+    relaxation = relax(
+        atoms,
+        calculator,
+        fmax=fmax,
+        smax=SMAX_GPA / GPA_PER_EV_PER_ANGSTROM3,
+        max_steps=max_steps,
+        on_step=lambda step: tell(f"relaxing, step {step.number}: {step.fmax:.4f} eV/Å"),
+    )
+    if not relaxation.converged:
+        raise RelaxationError(
+            f"the structure has not relaxed in {relaxation.n_steps} steps ({relaxation.fmax:.2g} eV/Å left): allow "
+            "more with --max-steps, a larger force with --fmax, or take it as it is with --as-given"
+        )
+    return relaxation.final

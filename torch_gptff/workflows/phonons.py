@@ -1,0 +1,192 @@
+"""Phonons: the harmonic vibrations of a crystal, from the forces on it when one atom is displaced at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import ArrayLike, NDArray
+
+from torch_gptff.errors import EmptyStructureError, PhononError
+from torch_gptff.units import EV_PER_KJ_PER_MOL
+from torch_gptff.workflows.phonon_spectrum import NUMERICAL_ZERO, PhononSpectrum, phonopy_of
+
+if TYPE_CHECKING:
+    from phonopy import Phonopy
+
+BATCH = 32
+"""Displaced supercells that are given to a model together, which makes batches of them as memory allows."""
+
+
+def phonon_spectrum(
+    atoms: Atoms,
+    calculator: Any = None,
+    *,
+    supercell: Sequence[int] | None = None,
+    min_length: float = 12.0,
+    displacement: float = 0.01,
+    temperatures: ArrayLike | None = None,
+    mesh_density: float = 100.0,
+    band_density: float = 80.0,
+    symprec: float = 1e-4,
+    on_force: Callable[[int, int], None] | None = None,
+) -> PhononSpectrum:
+    """The phonons of a crystal by finite displacements, with phonopy.
+
+    Bands follow the path of `Setyawan and Curtarolo, Comput. Mater. Sci. 49, 299 (2010)
+    <https://doi.org/10.1016/j.commatsci.2010.05.010>`_ through the Brillouin zone of the primitive cell. There is no
+    splitting of longitudinal and transverse optical modes at Γ by long-range electric fields (no Born charges).
+
+    Args:
+        atoms: the crystal, which should be relaxed; forces that it is under are reported and subtracted
+        calculator: any ASE calculator; by default that of ``atoms``. With a
+            :class:`~torch_gptff.calculators.GPTFFCalculator`, supercells are computed in batches
+        supercell: how often to repeat the cell along its vectors; by default as often as ``min_length`` asks for
+        min_length: between opposite faces of the supercell, Å
+        displacement: Å
+        temperatures: K, for thermal properties; by default 0, 10, …, 1000
+        mesh_density: Å; the wave vectors of the mesh are about 2π/``mesh_density`` apart
+        band_density: wave vectors per 1/Å along the path, without 2π
+        symprec: Å, to which symmetry is looked for
+        on_force: called with the number of supercells computed and their total
+
+    Raises:
+        PhononError: the structure is no crystal, a setting makes no sense, forces are not finite, or phonopy is not
+            installed.
+        StructureError: the calculator refuses the structure.
+    """
+    calculator = calculator if calculator is not None else atoms.calc
+    _check(atoms, calculator, displacement)
+    if supercell is None:
+        heights = 1 / np.linalg.norm(atoms.cell.reciprocal().array, axis=1)
+        supercell = tuple(int(n) for n in np.ceil(min_length / heights - 1e-6))
+    repeats = tuple(int(n) for n in supercell)
+    if len(repeats) != 3 or min(repeats) < 1:
+        raise PhononError(f"a supercell is given by three numbers of 1 or more, not {list(supercell)}")
+    kelvins = np.sort(np.asarray(np.arange(0, 1001, 10) if temperatures is None else temperatures, dtype=np.float64))
+    if kelvins.ndim != 1 or len(kelvins) == 0 or kelvins[0] < 0:
+        raise PhononError("temperatures are one or more numbers of at least 0 K")
+
+    phonon = phonopy_of(atoms, repeats, symprec)
+    phonon.generate_displacements(distance=displacement)
+    supercells = [_atoms_of(cell) for cell in (phonon.supercell, *_computed(phonon.supercells_with_displacements))]
+    forces = _forces(supercells, calculator, on_force)
+    residual = forces[0]
+    phonon.forces = forces[1:] - residual
+    phonon.produce_force_constants(calculate_full_force_constants=False, show_drift=False)
+    violation = float(np.abs(_computed(phonon.force_constants).sum(axis=1)).max())
+    phonon.symmetrize_force_constants(show_drift=False)
+
+    primitive = _atoms_of(phonon.primitive)
+    bands = _bands(phonon, primitive, band_density)
+    mesh = _mesh(phonon, mesh_density, kelvins, len(primitive))
+    lowest, where = min(bands.pop("lowest"), mesh.pop("lowest"), key=lambda pair: pair[0])
+    return PhononSpectrum(
+        atoms=atoms.copy(),
+        primitive=primitive,
+        supercell=repeats,
+        displacement=displacement,
+        symprec=symprec,
+        n_displaced=len(supercells) - 1,
+        force_constants=np.array(_computed(phonon.force_constants)),
+        sum_rule_violation=violation,
+        residual_force=float(np.linalg.norm(residual, axis=1).max()),
+        lowest_frequency=float(lowest),
+        lowest_wave_vector=where,
+        **bands,
+        **mesh,
+    )
+
+
+def _forces(
+    supercells: Sequence[Atoms], calculator: Any, on_force: Callable[[int, int], None] | None
+) -> NDArray[np.float64]:
+    """eV/Å, ``[S, N, 3]``."""
+    from torch_gptff.calculators import GPTFFCalculator
+
+    found: list[NDArray[np.float64]] = []
+    size = BATCH if isinstance(calculator, GPTFFCalculator) else 1
+    for start in range(0, len(supercells), size):
+        group = supercells[start : start + size]
+        if isinstance(calculator, GPTFFCalculator):
+            predictions = calculator.potential.predict(group, stress=False)
+            found += [prediction.forces.double().numpy() for prediction in predictions if prediction.forces is not None]
+        else:
+            for atoms in group:
+                atoms.calc = calculator
+                found.append(np.array(atoms.get_forces()))
+        if on_force is not None:
+            on_force(len(found), len(supercells))
+    forces = np.array(found)
+    if not np.isfinite(forces).all():
+        raise PhononError("forces are not finite: look at the structure")
+    return forces
+
+
+def _bands(phonon: Phonopy, primitive: Atoms, density: float) -> dict[str, Any]:
+    path = primitive.cell.bandpath(density=density)
+    distances, ticks, names = path.get_linear_kpoint_axis()
+    phonon.run_qpoints(path.kpts)
+    frequencies = np.array(_computed(phonon.qpoints).frequencies)
+    places: dict[float, str] = {}
+    for tick, name in zip(ticks, names, strict=True):
+        name = name.replace("G", "Γ")
+        places[float(tick)] = f"{places[float(tick)]}|{name}" if float(tick) in places else name
+    row = frequencies.min(axis=1).argmin()
+    return {
+        "band_points": tuple(places.values()),
+        "band_ticks": np.array(list(places)),
+        "band_distances": np.array(distances),
+        "band_wave_vectors": np.array(path.kpts),
+        "band_frequencies": frequencies,
+        "lowest": (frequencies[row].min(), np.array(path.kpts[row])),
+    }
+
+
+def _mesh(phonon: Phonopy, density: float, kelvins: NDArray[np.float64], n_atoms: int) -> dict[str, Any]:
+    phonon.run_mesh(density)
+    points = _computed(phonon.mesh)
+    frequencies, weights = np.array(points.frequencies), np.array(points.weights)
+    phonon.run_total_dos()
+    dos = _computed(phonon.total_dos)
+    # acoustic modes at Γ are zeros with noise, and imaginary ones have no thermal properties
+    phonon.run_thermal_properties(temperatures=kelvins, cutoff_frequency=1e-3)
+    thermal = _computed(phonon.thermal_properties)
+    row = frequencies.min(axis=1).argmin()
+    imaginary = (frequencies < -NUMERICAL_ZERO).mean(axis=1)
+    return {
+        "mesh": tuple(int(n) for n in _computed(phonon.mesh_numbers)),
+        "dos_frequencies": np.array(dos.frequency_points),
+        "dos": np.array(dos.dos),
+        "temperatures": np.array(thermal.temperatures),
+        "free_energy": np.array(thermal.free_energy) * EV_PER_KJ_PER_MOL / n_atoms,
+        "entropy": np.array(thermal.entropy) / n_atoms,
+        "heat_capacity": np.array(thermal.heat_capacity) / n_atoms,
+        "imaginary_fraction": float(np.average(imaginary, weights=weights)),
+        "lowest": (frequencies[row].min(), np.array(points.qpoints[row])),
+    }
+
+
+def _computed(result: Any) -> Any:
+    """What phonopy has computed, which it types as perhaps nothing."""
+    assert result is not None
+    return result
+
+
+def _atoms_of(cell: Any) -> Atoms:
+    atoms = Atoms(cell.symbols, cell=cell.cell, scaled_positions=cell.scaled_positions, pbc=True)
+    atoms.set_masses(cell.masses)
+    return atoms
+
+
+def _check(atoms: Atoms, calculator: Any, displacement: float) -> None:
+    if len(atoms) == 0:
+        raise EmptyStructureError("the structure has no atoms")
+    if calculator is None:
+        raise PhononError("nothing gives forces: pass a calculator, or set atoms.calc")
+    if not atoms.pbc.all() or atoms.cell.rank < 3:
+        raise PhononError("phonons are those of a crystal, periodic in three directions")
+    if not 0 < displacement <= 0.5:
+        raise PhononError(f"a displacement of {displacement} Å is not small: take some 0.01 Å")

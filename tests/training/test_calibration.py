@@ -1,0 +1,108 @@
+"""Uncertainties beside errors: of a model whose errors are drawn from its own uncertainties, and of ones that fail."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from ase.build import bulk
+
+from torch_gptff import GPTFF, GPTFFConfig, Potential
+from torch_gptff.errors import TrainingError
+from torch_gptff.graph import CrystalData
+from torch_gptff.prediction import Calibration
+from torch_gptff.training.calibration import calibrate
+
+SMALL = {"channels": 8, "num_layers": 1, "num_radial": 4, "feedforward_channels": 16, "cutoff": 3.2, "angle_cutoff": 3.0}
+
+
+def committee(num_readouts: int = 4) -> Potential:
+    return Potential(GPTFF(GPTFFConfig(**SMALL, num_readouts=num_readouts)))
+
+
+def frames_of(potential: Potential, energy: float, forces: float, tails: bool = False) -> list[CrystalData]:
+    """Crystals whose labels are off by so many times the uncertainty, drawn at random."""
+    generator = torch.Generator().manual_seed(0)
+    frames = []
+    for seed in range(60):
+        atoms = bulk(("Cu", "Al", "Si")[seed % 3]) * (2, 1, 1)
+        atoms.rattle(0.02 + 0.003 * seed, seed=seed)
+        data = CrystalData.from_ase(atoms)
+        found = potential.predict([data], energy_std=True, forces_std=True)[0]
+        draws = torch.randn(3 * len(atoms) + 1, generator=generator, dtype=torch.float64)
+        if tails:
+            draws = torch.where(draws.abs() < 1.5, 0.2 * draws, 2.5 * draws)
+        data.energy = found.energy + energy * draws[0] * found.energy_std
+        data.forces = found.forces + forces * draws[1:].reshape(-1, 3) * found.forces_std.unsqueeze(1)
+        frames.append(data)
+    return frames
+
+
+def test_factors_by_which_errors_exceed_the_spread():
+    potential = committee()
+    frames = frames_of(potential, energy=3.0, forces=0.5)
+    potential.calibration = Calibration(energy=100.0, forces=100.0)  # replaced
+    report = calibrate(potential, frames)
+    assert report.energy.factor == pytest.approx(3.0, rel=0.25)
+    assert report.forces.factor == pytest.approx(0.5, rel=0.1)
+    assert potential.calibration == Calibration(report.energy.factor, report.forces.factor)
+    assert report.forces.within_one == pytest.approx(0.683, abs=0.05)
+    assert report.forces.within_two == pytest.approx(0.95, abs=0.03)
+    assert report.energy.number == 60
+    assert report.forces.number == 20 * (6 + 6 + 12)
+    assert report.forces.rank_correlation > 0.2
+    assert "forces" in str(report)
+
+
+def test_the_calibrated_errors_have_unit_variance():
+    potential = committee()
+    frames = frames_of(potential, energy=3.0, forces=0.5)
+    calibrate(potential, frames)
+    found = potential.predict(frames, energy_std=True, forces_std=True)
+    energy = torch.cat([(p.energy - f.energy) / p.energy_std for p, f in zip(found, frames, strict=True)])
+    forces = torch.cat([(p.forces - f.forces) / p.forces_std[:, None] for p, f in zip(found, frames, strict=True)])
+    assert energy.square().mean().item() == pytest.approx(1, abs=1e-5)
+    assert forces.square().mean().item() == pytest.approx(1, abs=1e-5)
+
+
+def test_tails_show_in_the_coverage():
+    potential = committee()
+    report = calibrate(potential, frames_of(potential, 1.0, 1.0, tails=True))
+    assert report.forces.within_one > 0.8
+    assert report.forces.within_two < 0.93
+
+
+def test_what_is_not_known_is_left_out():
+    potential = committee()
+    frames = frames_of(potential, 3.0, 0.5)
+    for frame in frames[::2]:
+        frame.energy = torch.full((1,), math.nan)
+    for frame in frames[::3]:
+        frame.forces = torch.full_like(frame.forces, math.nan)
+    report = calibrate(potential, frames)
+    assert report.energy.number == 30
+    assert report.forces.number == 20 * (6 + 12)
+
+
+def test_forces_that_symmetry_forbids_tell_nothing():
+    potential = committee()
+    frames = frames_of(potential, 3.0, 0.5)
+    still = CrystalData.from_ase(bulk("Cu"))
+    still.energy, still.forces = torch.tensor([1.0]), torch.zeros(1, 3)
+    assert calibrate(potential, [*frames, still]).forces.number == 20 * (6 + 6 + 12)
+
+
+def test_what_cannot_be_calibrated():
+    potential = committee()
+    frames = frames_of(potential, 3.0, 0.5)[:3]
+    with pytest.raises(TrainingError, match="one readout"):
+        calibrate(Potential(GPTFF(GPTFFConfig(**SMALL))), frames)
+    with pytest.raises(TrainingError, match="no frame to calibrate on has known energies"):
+        calibrate(potential, [])
+    same = committee(2)
+    same.model.readout.others[0].load_state_dict(
+        {name: weight for name, weight in same.model.readout.state_dict().items() if "others" not in name}
+    )
+    with pytest.raises(TrainingError, match="the members agree on energies to the last digit"):
+        calibrate(same, frames)

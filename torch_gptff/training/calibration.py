@@ -1,0 +1,140 @@
+"""How far a committee's spread is from its errors, measured on data held out of training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from torch_gptff.errors import TrainingError
+from torch_gptff.graph import CrystalData
+from torch_gptff.potential import Potential
+from torch_gptff.prediction import Calibration
+
+CHUNK = 256
+"""Frames that are predicted together."""
+
+SILENT = 1e-5
+"""eV/Å: a force that symmetry forbids is below it in reference and model, and its rounding tells nothing."""
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Errors of one quantity beside the calibrated uncertainties.
+
+    Attributes:
+        factor: root mean square of errors over the members' standard deviations
+        number: of errors: energies, or components of forces
+        within_one: the part within one calibrated standard deviation; 0.683 of normal errors
+        within_two: the part within 1.96; 0.95 of normal errors
+        rank_correlation: Spearman's, of uncertainties and sizes of errors (of a force: the length of its error)
+    """
+
+    factor: float
+    number: int
+    within_one: float
+    within_two: float
+    rank_correlation: float
+
+
+@dataclass(frozen=True)
+class CalibrationReport:
+    """What :func:`calibrate` found.
+
+    Attributes:
+        energy: of energies
+        forces: of the components of forces
+    """
+
+    energy: Reliability
+    forces: Reliability
+
+    def __str__(self) -> str:
+        """A table, one line for each quantity."""
+        lines = [f"{'':8}{'number':>10}{'factor':>10}{'in 68 %':>10}{'in 95 %':>10}{'rank corr.':>12}"]
+        for name, found in (("energy", self.energy), ("forces", self.forces)):
+            parts = f"{found.within_one:>10.1%}{found.within_two:>10.1%}{found.rank_correlation:>12.2f}"
+            lines.append(f"{name:8}{found.number:>10,}{found.factor:>10.3g}{parts}")
+        return "\n".join(lines)
+
+
+def calibrate(potential: Potential, frames: Iterable[CrystalData]) -> CalibrationReport:
+    """Set ``potential.calibration`` such that errors over uncertainties have a mean square of one, and say how it fits.
+
+    Args:
+        potential: whose model is a committee; ``calibration`` is replaced
+        frames: labelled, in the reference that the potential speaks, and not among those it was trained on
+
+    Raises:
+        TrainingError: the model is no committee, no frame has a known energy or none has known forces, or the members
+            agree to the last digit.
+    """
+    if potential.model.num_readouts == 1:
+        raise TrainingError("the model has one readout: train one with num_readouts of at least 2 to calibrate it")
+    potential.calibration = None
+    energies, forces = _Pairs(), _Pairs(SILENT)
+    for chunk in _chunks(frames):
+        found = potential.predict(chunk, stress=False, energy_std=True, forces_std=True)
+        for frame, prediction in zip(chunk, found, strict=True):
+            assert prediction.energy_std is not None
+            assert prediction.forces is not None
+            assert prediction.forces_std is not None
+            energies.add((prediction.energy - frame.energy).unsqueeze(1), prediction.energy_std)
+            forces.add(prediction.forces - frame.forces, prediction.forces_std)
+    report = CalibrationReport(energies.reliability("energies"), forces.reliability("forces"))
+    potential.calibration = Calibration(energy=report.energy.factor, forces=report.forces.factor)
+    return report
+
+
+class _Pairs:
+    """Errors ``[M, components]`` beside standard deviations ``[M]``; what is not known is left out.
+
+    Args:
+        silent: an error and a deviation that are both smaller are left out
+    """
+
+    def __init__(self, silent: float = 0.0) -> None:
+        self._silent = silent
+        self._errors: list[Values] = []
+        self._stds: list[Values] = []
+
+    def add(self, error: torch.Tensor, std: torch.Tensor) -> None:
+        known = ~error.isnan().any(dim=1) & ~((error.norm(dim=1) < self._silent) & (std < self._silent))
+        self._errors.append(error[known].double().numpy())
+        self._stds.append(std[known].double().numpy())
+
+    def reliability(self, what: str) -> Reliability:
+        from scipy.stats import spearmanr
+
+        errors = np.concatenate(self._errors) if self._errors else np.zeros((0, 1))
+        stds = np.concatenate(self._stds) if self._stds else np.zeros(0)
+        if not len(errors):
+            raise TrainingError(f"no frame to calibrate on has known {what}")
+        if not (stds > 0).all():
+            raise TrainingError(f"the members agree on {what} to the last digit: was each of them trained?")
+        ratios = np.abs(errors) / stds[:, None]
+        factor = float(np.sqrt(np.mean(ratios**2)))
+        if not 0 < factor < np.inf:
+            raise TrainingError(
+                f"{what} are known to the last digit: calibrate on data that the model was not made from"
+            )
+        sizes = np.linalg.norm(errors, axis=1)
+        return Reliability(
+            factor=factor,
+            number=errors.size,
+            within_one=float(np.mean(ratios <= factor)),
+            within_two=float(np.mean(ratios <= 1.96 * factor)),
+            rank_correlation=float(spearmanr(stds, sizes).statistic) if len(stds) > 1 else float("nan"),
+        )
+
+
+def _chunks(frames: Iterable[CrystalData]) -> Iterator[list[CrystalData]]:
+    remaining = iter(frames)
+    while chunk := list(islice(remaining, CHUNK)):
+        yield chunk

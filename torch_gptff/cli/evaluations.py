@@ -14,6 +14,7 @@ from torch_gptff.cli.dataset_sources import opened, watched
 from torch_gptff.cli.options import DType
 from torch_gptff.cli.output import NOTHING, Column, fixed, make_progress, print_line, print_table
 from torch_gptff.datasets import Split, read_sources
+from torch_gptff.datasets.statistics import MOST_SOURCES
 from torch_gptff.errors import SplitError
 from torch_gptff.training.evaluation import Evaluation, GroupErrors, evaluate
 from torch_gptff.training.evaluation_files import summary
@@ -21,9 +22,6 @@ from torch_gptff.training.evaluation_report import QUANTITIES, Quantity, add_eva
 
 if TYPE_CHECKING:
     from torch_gptff.potential import Potential
-
-MOST_GROUPS = 20
-"""Sources that are listed on the terminal; the JSON has all."""
 
 DIGITS = {"meV/atom": 1, "meV/Å": 1, "GPa": 3}
 
@@ -110,10 +108,10 @@ def print_evaluation(console: Console, evaluation: Evaluation, by_element: bool)
         )
     print_table(console, (*columns, Column("R²")), rows)
     sources = evaluation.by_source()
-    if len(sources) > 1:
-        _print_groups(console, "source", dict(list(sources.items())[:MOST_GROUPS]))
-        if len(sources) > MOST_GROUPS:
-            print_line(console, f"... and {len(sources) - MOST_GROUPS} more sources (--json lists them)")
+    if len(sources) > MOST_SOURCES:
+        print_line(console, f"{len(sources):,} sources (--json lists them)")
+    elif len(sources) > 1:
+        _print_groups(console, "source", sources)
     if by_element:
         elements = evaluation.by_element()
         _print_groups(console, "element", {chemical_symbols[number]: group for number, group in elements.items()})

@@ -34,7 +34,7 @@ def place(number: int) -> tuple[float, int]:
 
 
 def periodic_table(values: Mapping[int, float | None], label: str, unit: str = "") -> Figure:
-    """Every element in its place, those with a value coloured by it and with two digits of it in small type.
+    """Every element in its place, those with a value coloured by it and with three digits of it in small type.
 
     Args:
         values: by atomic number
@@ -71,7 +71,7 @@ def periodic_table(values: Mapping[int, float | None], label: str, unit: str = "
             column, row - (0.08 if value is not None else 0), chemical_symbols[number], va="center", fontsize=9, **ink
         )
         if value is not None:
-            axes.text(column, row + 0.28, f"{value:.2g}", va="center", fontsize=5.5, **ink)
+            axes.text(column, row + 0.28, _short(value), va="center", fontsize=5.5, **ink)
     if known:
         bar: Any = figure.colorbar(
             colors, cax=axes.inset_axes((0.2, 0.83, 0.36, 0.03)), orientation="horizontal", label=with_unit(label, unit)
@@ -88,3 +88,8 @@ def _norm(values: list[float]) -> Any:
     if low > 0 and high / low > SPREAD:
         return LogNorm(low, high)
     return Normalize(low, high if high > low else low + (abs(low) or 1.0))
+
+
+def _short(value: float) -> str:
+    """Three digits without a power of ten, if that is not longer than a tile is wide."""
+    return f"{float(f'{value:.3g}'):g}"

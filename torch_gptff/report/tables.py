@@ -44,9 +44,13 @@ class Cell:
     is_number: bool
 
 
-def written(value: Any, decimals: int | None = None) -> str:
-    """A value as text: integers with separators of thousands, other numbers with :data:`DIGITS` significant digits or
-    so many decimals, ``None`` and NaN as :data:`NOTHING`, lists with commas.
+def written(value: Any, decimals: int | None = None, digits: int = DIGITS) -> str:
+    """A value as text: integers with separators of thousands, ``None`` and NaN as :data:`NOTHING`, lists with commas.
+
+    Args:
+        value: anything
+        decimals: of a number that is no integer
+        digits: significant ones, where no ``decimals`` are given
     """
     if value is None or (_is_real(value) and math.isnan(value)):
         return NOTHING
@@ -55,7 +59,7 @@ def written(value: Any, decimals: int | None = None) -> str:
     if isinstance(value, Integral):
         return f"{int(value):,}"
     if _is_real(value):
-        return _written_number(float(value), decimals)
+        return _written_number(float(value), decimals, digits)
     if isinstance(value, list | tuple | set | frozenset):
         return ", ".join(written(item) for item in value) or NOTHING
     return str(value)
@@ -89,22 +93,22 @@ def common_decimals(values: Sequence[Any]) -> int | None:
         for value in values
         if _is_real(value) and not isinstance(value, Integral) and _ordinary(value)
     )
-    return None if not sizes else _decimals(sizes[len(sizes) // 2])
+    return None if not sizes else _decimals(sizes[len(sizes) // 2], DIGITS)
 
 
-def _written_number(value: float, decimals: int | None) -> str:
+def _written_number(value: float, decimals: int | None, digits: int) -> str:
     if value == 0:
         return "0" if decimals is None else f"{0:.{decimals}f}"
     if not math.isfinite(value):
         return "-∞" if value < 0 else "∞"
     if abs(value) >= LARGEST or (decimals is None and abs(value) < SMALLEST):
-        return f"{value:.{DIGITS - 2}e}"
-    text = f"{value:,.{_decimals(abs(value)) if decimals is None else decimals}f}"
+        return f"{value:.{max(digits - 2, 0)}e}"
+    text = f"{value:,.{_decimals(abs(value), digits) if decimals is None else decimals}f}"
     return text.removeprefix("-") if not text.strip("-0.,") else text
 
 
-def _decimals(size: float) -> int:
-    return min(max(DIGITS - 1 - math.floor(math.log10(size)), 0), MOST_DECIMALS)
+def _decimals(size: float, digits: int) -> int:
+    return min(max(digits - 1 - math.floor(math.log10(size)), 0), MOST_DECIMALS)
 
 
 def _is_real(value: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from torch_gptff.datasets import fit_element_energies_by_source
 from torch_gptff.datasets.element_energies import N_ELEMENTS
+from torch_gptff.datasets.statistics import ALL, MOST_SOURCES
 from torch_gptff.graph import CrystalData
 from torch_gptff.training.scores import Compared, Floats, FrameSums, Scores
 
@@ -37,6 +38,12 @@ class GroupErrors:
     n_atoms: int
     mae: Scores
     rmse: Scores
+
+    @classmethod
+    def of(cls, n_frames: int, n_atoms: int, sums: Mapping[str, FrameSums]) -> GroupErrors:
+        """From what the group's frames add up to, by label."""
+        mae = Scores(**{name: each.mae() for name, each in sums.items()})
+        return cls(n_frames, n_atoms, mae, Scores(**{name: each.rmse() for name, each in sums.items()}))
 
 
 @dataclass(frozen=True)
@@ -75,8 +82,8 @@ class Evaluation:
         energy_per_atom: eV, ``[F]``
         forces: eV/Å, ``[N, 3]``
         stress: eV/Å³, positive = tensile, ``[F, 3, 3]``
-        element_shifts: eV by atomic number for each source, which bring the predicted energies nearest to the known
-            ones by least squares; ``None`` where they were not asked for
+        element_shifts: eV by atomic number, for each source or for all together, which bring the predicted energies
+            nearest to the known ones by least squares; ``None`` where they were not asked for
     """
 
     frame_id: tuple[str, ...]
@@ -120,20 +127,22 @@ class Evaluation:
     def aligned(self) -> Evaluation | None:
         """The same with :attr:`element_shifts` added to the predicted energies; ``None`` where there are none.
 
-        What is left is the error that matters between data and a model that count energies from other references. As
-        many numbers were fitted to these very energies as there are elements in each source.
+        What is left is the error that matters between data and a model that count energies from other references. The
+        shifts were fitted to these very energies.
         """
         if self.element_shifts is None:
             return None
         tables = {source: _by_number(shifts) for source, shifts in self.element_shifts.items()}
         unknown = _by_number({})
-        atoms = zip(self.source, self._split(self.numbers), strict=True)
+        atoms = zip(self._references, self._split(self.numbers), strict=True)
         shift = np.array([tables.get(source, unknown)[numbers].mean() for source, numbers in atoms])
         energy = replace(self.energy_per_atom, predicted=self.energy_per_atom.predicted + shift)
         return replace(self, energy_per_atom=energy, element_shifts=None)
 
     def with_element_shifts(self) -> Evaluation:
-        """The same with :attr:`element_shifts` fitted to what is wrong with the energies of each source.
+        """The same with :attr:`element_shifts` fitted to what is wrong with the energies of each source; of all
+        together where there are more than :data:`~torch_gptff.datasets.statistics.MOST_SOURCES`, which are then names
+        of something else.
 
         Raises:
             NoLabelsError: no energy is known.
@@ -141,7 +150,7 @@ class Evaluation:
         residual = (self.energy_per_atom.known - self.energy_per_atom.predicted) * self.n_atoms
         frames = (
             CrystalData(z=torch.from_numpy(atoms), energy=torch.tensor([energy]), source=source)
-            for atoms, energy, source in zip(self._split(self.numbers), residual, self.source, strict=True)
+            for atoms, energy, source in zip(self._split(self.numbers), residual, self._references, strict=True)
         )
         with warnings.catch_warnings():  # what is fitted here is applied to these compositions and no others
             warnings.filterwarnings("ignore", "the energies.* do not tell")
@@ -150,14 +159,26 @@ class Evaluation:
 
     def by_source(self) -> dict[str, GroupErrors]:
         """The errors of the frames of each source, in the order in which the sources came."""
-        return {source: self._group(np.array([each == source for each in self.source])) for source in self._sources}
+        places = {source: place for place, source in enumerate(dict.fromkeys(self.source))}
+        code = np.array([places[source] for source in self.source])
+        groups = np.split(np.argsort(code, kind="stable"), np.cumsum(np.bincount(code))[:-1])
+        return {
+            source: GroupErrors.of(
+                len(frames), int(self.n_atoms[frames].sum()), {name: s.of(frames) for name, s in self._sums.items()}
+            )
+            for source, frames in zip(places, groups, strict=True)
+        }
 
     def by_element(self) -> dict[int, GroupErrors]:
         """Errors by atomic number: of the forces on its atoms, and of energy and stress of the frames that hold it."""
+        forces = replace(self.forces, frame=self.numbers).sums(N_ELEMENTS)
         errors = {}
         for number in np.unique(self.numbers).tolist():
             atoms = self.numbers == number
-            errors[number] = self._group(np.bincount(self.forces.frame[atoms], minlength=len(self.n_atoms)) > 0, atoms)
+            frames = np.bincount(self.forces.frame[atoms], minlength=len(self.n_atoms)) > 0
+            sums = {name: each.of(frames) for name, each in self._sums.items()}
+            sums["forces"] = forces.of(slice(number, number + 1))
+            errors[number] = GroupErrors.of(int(frames.sum()), int(atoms.sum()), sums)
         return errors
 
     @cached_property
@@ -205,19 +226,9 @@ class Evaluation:
         return {name: getattr(self, name).sums(len(self.n_atoms)) for name in COMPARED}
 
     @property
-    def _sources(self) -> list[str]:
-        return list(dict.fromkeys(self.source))
-
-    def _group(self, frames: NDArray[np.bool_], atoms: NDArray[np.bool_] | None = None) -> GroupErrors:
-        atoms = frames[self.forces.frame] if atoms is None else atoms
-        rows = {"energy_per_atom": frames, "forces": atoms, "stress": frames}
-        sums = {name: getattr(self, name).sums(len(self.n_atoms), rows[name]) for name in COMPARED}
-        return GroupErrors(
-            int(frames.sum()),
-            int(atoms.sum()),
-            Scores(**{name: each.mae() for name, each in sums.items()}),
-            Scores(**{name: each.rmse() for name, each in sums.items()}),
-        )
+    def _references(self) -> Sequence[str]:
+        """What the frames share a reference of energy with, ``[F]``."""
+        return self.source if len(set(self.source)) <= MOST_SOURCES else (ALL,) * len(self.source)
 
     def _split(self, values: NDArray[Any]) -> list[NDArray[Any]]:
         """Values of atoms, ``[N, …]``, frame by frame."""

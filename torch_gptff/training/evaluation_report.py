@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from torch_gptff.datasets.statistics import MOST_SOURCES
 from torch_gptff.report import Column, Report, plots, written
 from torch_gptff.training.evaluation_record import Evaluation, FrameErrors, GroupErrors
 from torch_gptff.training.scores import Scores
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 
 FEW_ELEMENTS = 12
 """Up to so many are shown as bars; more as a periodic table."""
-
-MOST_SOURCES = 40
-"""That are drawn; the table has all."""
 
 WORST = 6
 """Frames that are listed for each kind of error."""
@@ -68,7 +66,7 @@ def add_headline(report: Report, evaluation: Evaluation) -> None:
 
 
 def add_evaluation(report: Report, evaluation: Evaluation) -> None:
-    """Add errors with their uncertainty, parity plots, distributions, errors by element and source, the worst frames."""
+    """Add errors, parity plots, distributions of errors, errors by element and by source, and the worst frames."""
     known = _known(evaluation)
     _add_errors(report, evaluation, known)
     report.heading("Predicted against known")
@@ -103,27 +101,15 @@ def _add_errors(report: Report, evaluation: Evaluation, known: list[Quantity]) -
     report.heading("Errors")
     rows = []
     for title, each, quantity in shown:
-        spread = each.standard_errors
-        rows.append(
-            [
-                title,
-                each.counts[quantity.label],
-                *(written(quantity.error(scores)) for scores in (each.mae, spread["mae"], each.rmse, spread["rmse"])),
-                quantity.error_unit,
-                getattr(each.r2, quantity.label),
-            ]
-        )
+        scores = ((each.mae, each.standard_errors["mae"]), (each.rmse, each.standard_errors["rmse"]))
+        errors = [
+            written(quantity.error(one), digits=n) for pair in scores for one, n in zip(pair, (4, 2), strict=True)
+        ]
+        number, r2 = each.counts[quantity.label], getattr(each.r2, quantity.label)
+        rows.append([title, number, *errors, quantity.error_unit, r2])
     counts = evaluation.counts
-    columns: list[Column | str] = [
-        "",
-        "known values",
-        "MAE",
-        "± s.e.",
-        "RMSE",
-        "± s.e.",
-        "unit",
-        Column("R²", decimals=4),
-    ]
+    numbers = [Column(name, number=True) for name in ("MAE", "± s.e.", "RMSE", "± s.e.")]
+    columns = [Column(""), Column("known values"), *numbers, Column("unit"), Column("R²", decimals=4)]
     report.table(
         columns,
         rows,
@@ -133,7 +119,7 @@ def _add_errors(report: Report, evaluation: Evaluation, known: list[Quantity]) -
     if evaluation.aligned is not None:
         fitted = sum(len(shifts) for shifts in (evaluation.element_shifts or {}).values())
         report.text(
-            f"Aligned: a constant for each element of each source, {fitted} in all, was fitted to the errors of these "
+            f"Aligned: a constant for each element in each source, {fitted} in all, was fitted to the errors of these "
             "energies and added to the predictions, since data and model may count energies from other references."
         )
 
@@ -159,11 +145,11 @@ def _add_elements(report: Report, evaluation: Evaluation, known: list[Quantity])
 
 def _add_sources(report: Report, evaluation: Evaluation, known: list[Quantity]) -> None:
     groups = evaluation.by_source()
-    if len(groups) == 1:
+    if not 1 < len(groups) <= MOST_SOURCES:  # one is no comparison, and so many are names of something else
         return
     report.heading("By source")
     for quantity in known:
-        errors = {source: quantity.error(group.mae) for source, group in list(groups.items())[:MOST_SOURCES]}
+        errors = {source: quantity.error(group.mae) for source, group in groups.items()}
         figure = plots.bars(errors, f"MAE of {quantity.name}", quantity.error_unit)
         report.figure(figure, f"Mean absolute error of {quantity.name} by source.")
     _add_groups(report, "source", groups, known)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +43,7 @@ class Compared:
     Attributes:
         known: ``[K, …]``
         predicted: of the same shape
-        frame: which frame a row belongs to, ascending, ``[K]``
+        frame: which frame a row belongs to, ``[K]``
     """
 
     known: Floats
@@ -60,14 +61,14 @@ class Compared:
         rows = self.is_known
         return self.predicted[rows] - self.known[rows]
 
-    def sums(self, n_frames: int, rows: NDArray[np.bool_] | None = None) -> FrameSums:
-        """What each frame adds to the scores, of all rows or of some ``[K]``."""
-        wanted = self.is_known if rows is None else self.is_known & rows
-        known = self.known[wanted].reshape(wanted.sum(), -1)
-        error = self.predicted[wanted].reshape(known.shape) - known
+    def sums(self, n_frames: int) -> FrameSums:
+        """What each frame adds to the scores."""
+        rows = self.is_known
+        known = self.known[rows].reshape(rows.sum(), -1)
+        error = self.predicted[rows].reshape(known.shape) - known
         centred = known - known.mean() if known.size else known
         terms = (np.ones_like(known), np.abs(error), error**2, centred, centred**2)
-        columns = [np.bincount(self.frame[wanted], term.sum(axis=1), n_frames) for term in terms]
+        columns = [np.bincount(self.frame[rows], term.sum(axis=1), n_frames) for term in terms]
         return FrameSums(np.stack(columns, axis=1))
 
 
@@ -80,6 +81,10 @@ class FrameSums:
     """
 
     table: Floats
+
+    def of(self, frames: NDArray[Any] | slice) -> FrameSums:
+        """Those of some frames."""
+        return FrameSums(self.table[frames])
 
     @property
     def number(self) -> int:

@@ -28,8 +28,9 @@ def take(path: str, potential: Potential, monkeypatch: pytest.MonkeyPatch) -> No
     if path == "eager":
         monkeypatch.setattr(native, "is_available", lambda dtype, channels: False)
     for layer in potential.model.layers:
-        for update in (layer.angle, layer.bond, layer.atom):
-            update.fuse = path != "unfused"
+        for update in layer.modules():
+            if hasattr(update, "fuse"):
+                update.fuse = path != "unfused"
 
 
 @pytest.fixture(scope="module")

@@ -35,6 +35,10 @@ class Geometry:
     direction: Tensor
     angle_index: Tensor | None
 
+    def centres(self, x: Tensor) -> Tensor:
+        """The rows of the centres, of rows of all atoms ``[N, d]``: the same tensor where all atoms are centres."""
+        return x if self.atoms == slice(0, len(x)) else x[self.atoms]
+
     @property
     def short_edge_index(self) -> Tensor:
         return self.edge_index[:, self.short]

@@ -86,7 +86,7 @@ class GPTFFLayer(nn.Module):
 
     def update_bonds(self, x: Tensor, e: Tensor, g: Geometry) -> Tensor:
         """``e`` of one range, after the messages of its angles and of the atoms at its ends."""
-        pair = (x, x[g.atoms])
+        pair = (x, g.centres(x))
         short = (pair, g.short_edge_index, e.index_select(0, g.short))
         angles = (
             self.angle(*short, g.angle_index, g.short_radial, g.direction)
@@ -98,13 +98,13 @@ class GPTFFLayer(nn.Module):
 
     def update_atoms(self, x: Tensor, e: Tensor, g: Geometry) -> Tensor:
         """``x`` of the centres of one range, after the messages of their bonds."""
-        centres = x[g.atoms]
+        centres = g.centres(x)
         return centres + self.atom((x, centres), g.edge_index, e, g.radial)
 
     def attend(self, x: Tensor, g: Geometry) -> Tensor:
         """``norm2(T(x)) + x`` of the centres of one range."""
         assert self.transformer is not None
-        centres = x[g.atoms]
+        centres = g.centres(x)
         return self.norm2(self.transformer((x, centres), g.edge_index, g.radial)) + centres
 
 
@@ -235,7 +235,7 @@ class GPTFF(EnergyModel):
         """``e_ij = W [x_i ‖ x_j ‖ W_b b_ij] ⊙ W_r b_ij``."""
         neighbour, centre = g.edge_index
         w_centre, w_neighbour, w_basis = self.lin_bond.split()
-        x_centre = F.linear(x[g.atoms], w_centre, self.lin_bond.bias).index_select(0, centre)
+        x_centre = F.linear(g.centres(x), w_centre, self.lin_bond.bias).index_select(0, centre)
         x_neighbour = F.linear(x, w_neighbour).index_select(0, neighbour)
         e = x_centre + x_neighbour + F.linear(g.radial, w_basis @ self.lin_basis.weight)
         return e * self.lin_radial(g.radial)

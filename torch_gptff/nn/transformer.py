@@ -12,6 +12,7 @@ from torch_geometric.typing import PairTensor
 from torch_geometric.utils import to_dense_batch
 
 from torch_gptff.ops.attention import attention
+from torch_gptff.ops.local_attention import can_fuse, local_attention, shares
 
 
 class GlobalAttention(nn.Module):
@@ -72,6 +73,7 @@ class LocalAttention(MessagePassing):
 
     def __init__(self, channels: int, heads: int, num_radial: int, dropout: float = 0.0) -> None:
         super().__init__(aggr="add", node_dim=0)
+        self.fuse = True
         self.heads = heads
         self.dropout = dropout
         self.lin_query = nn.Linear(channels, channels)
@@ -88,35 +90,24 @@ class LocalAttention(MessagePassing):
     def forward(self, x: Tensor | PairTensor, edge_index: Tensor, radial: Tensor) -> Tensor:
         """``x [N, d]``, or neighbours ``[N, d]`` and centres ``[M, d]``; ``edge_index [2, E]``, ``radial [E, R]``."""
         x_neighbour, x_centre = (x, x) if isinstance(x, Tensor) else x
-        query = self._by_head(self.lin_query, x_centre)
-        query = query / math.sqrt(query.size(-1))
-        key, value = self._by_head(self.lin_key, x_neighbour), self._by_head(self.lin_value, x_neighbour)
+        query = self.lin_query(x_centre) / math.sqrt(x_centre.size(1) // self.heads)
+        key, value = self.lin_key(x_neighbour), self.lin_value(x_neighbour)
         own_key, own_value = (
-            (key, value)
-            if x_centre is x_neighbour
-            else (self._by_head(self.lin_key, x_centre), self._by_head(self.lin_value, x_centre))
+            (key, value) if x_centre is x_neighbour else (self.lin_key(x_centre), self.lin_value(x_centre))
         )
-        neighbour, centre = edge_index
-        to_itself = (query * own_key).sum(dim=-1)  # [M, H]
-        to_others = query.index_select(0, centre) * key.index_select(0, neighbour)
-        to_others = to_others.sum(dim=-1) + self.lin_bias(radial)  # [E, H]
-        highest = to_itself.detach().scatter_reduce(
-            0, centre.unsqueeze(-1).expand_as(to_others), to_others.detach(), "amax"
-        )
-        own = (to_itself - highest).exp()
-        others = (to_others - highest.index_select(0, centre)).exp() * radial[:, -1:]
-        total = own.index_add(0, centre, others)
-        own, others = own / total, others / total.index_select(0, centre)
-        own, others = (F.dropout(share, self.dropout, self.training) for share in (own, others))
+        w_bias = self.lin_bias.weight
+        dropout = self.dropout * self.training
+        if self.fuse and not self.explain and not dropout and can_fuse(radial, value.size(1)):
+            return self.lin_out(local_attention(query, key, value, own_key, own_value, radial, w_bias, edge_index))
+        own, others = shares(query, key, own_key, radial, w_bias, edge_index)
+        own, others = F.dropout(own, dropout), F.dropout(others, dropout)
+        value, own_value = (each.unflatten(-1, (self.heads, -1)) for each in (value, own_value))
         mixed = own.unsqueeze(-1) * own_value
         mixed = mixed + self.propagate(edge_index, value=value, share=others, size=(len(value), len(own)))
         return self.lin_out(mixed.flatten(1))
 
     def message(self, value_j: Tensor, share: Tensor) -> Tensor:
         return value_j * share.unsqueeze(-1)
-
-    def _by_head(self, linear: nn.Linear, x: Tensor) -> Tensor:
-        return linear(x).unflatten(-1, (self.heads, -1))
 
 
 class GraphTransformer(nn.Module):

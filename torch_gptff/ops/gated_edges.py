@@ -8,6 +8,7 @@ forces goes through them too. Elsewhere they are plain tensor operations.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from torch.library import custom_op
 from torch_gptff.ops import native
 from torch_gptff.ops.checks import check_pairs, check_shapes
 from torch_gptff.ops.needed import needed
+from torch_gptff.ops.plain import differentiate_twice
 from torch_gptff.ops.transforms import under_transform
 
 N_ROWS = 4
@@ -249,33 +251,14 @@ def _differentiate_backward(ctx: Any, tangents: list[Tensor | None]) -> tuple[An
         tangents = [*tangents[:N_ROWS], *[None] * (len(x) - N_ROWS)]
     # A loss of forces does not look at the gradients by the parameters: nothing there is the usual case.
     if any(tangent is not None for tangent in tangents[N_ROWS:]):
-        return None, *_plain_double_backward(ctx.name, tangents, dout, x, edge_index), None, None, None
+        plain = partial(_PLAIN[ctx.name], edge_index=edge_index)
+        return None, *differentiate_twice(plain, tangents, dout, x), None, None, None
     t = [torch.zeros_like(v) if tangent is None else tangent for tangent, v in zip(tangents, x, strict=True)]
     with_parameters = any(value.requires_grad for value in x[N_ROWS:])
     ddout, *d = torch.ops.torch_gptff.gated_edges_double_backward(
         ctx.name, t, dout, x, edge_index, kept, with_parameters
     )
     return None, ddout, d, None, None, None
-
-
-def _plain_double_backward(
-    name: str, t: list[Tensor | None], dout: Tensor, x: list[Tensor], edge_index: Tensor
-) -> tuple[Tensor, list[Tensor]]:
-    """As the operator, with tangents of the parameters too: by autograd, through the plain formulas."""
-    differentiable = torch.is_grad_enabled()
-    with torch.enable_grad(), torch.autocast(dout.device.type, enabled=False):
-        # Views, so that a gradient ends here also where one input was computed from another, or is the same.
-        dout, *x = (value.view_as(value).requires_grad_() for value in (dout, *x))
-        gradients = torch.autograd.grad(_PLAIN[name](*x, edge_index=edge_index), x, dout, create_graph=True)
-        pairs = [(gradient, tangent) for gradient, tangent in zip(gradients, t, strict=True) if tangent is not None]
-        ddout, *d = torch.autograd.grad(
-            [gradient for gradient, _ in pairs],
-            [dout, *x],
-            [tangent for _, tangent in pairs],
-            create_graph=differentiable,
-            materialize_grads=True,
-        )
-    return ddout, d
 
 
 _atom_update.register_autograd(_differentiate_forward("atom_update"), setup_context=_keep_forward)

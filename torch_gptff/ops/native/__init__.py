@@ -32,6 +32,26 @@ class _Edges(ctypes.Structure):
     ]
 
 
+class _Bonds(ctypes.Structure):
+    _fields_ = [
+        ("count", ctypes.c_int64),
+        ("neighbours", ctypes.c_int64),
+        ("centres", ctypes.c_int64),
+        ("centre", ctypes.c_void_p),
+        ("neighbour", ctypes.c_void_p),
+    ]
+
+
+class _Sizes(ctypes.Structure):
+    _fields_ = [("heads", ctypes.c_int64), ("radial", ctypes.c_int64)]
+
+
+class _Attention(ctypes.Structure):
+    _fields_ = [
+        (name, ctypes.c_void_p) for name in ("query", "key", "value", "own_key", "own_value", "radial", "w_bias")
+    ]
+
+
 class _Update(ctypes.Structure):
     _fields_ = [(name, ctypes.c_void_p) for name in ("a", "b", "e", "weight", "w_edge", "w", "bias")]
 
@@ -139,6 +159,43 @@ def _gradients(x: Sequence[Tensor]) -> list[Tensor]:
     return [torch.empty_like(v) if k in per_bond else torch.zeros_like(v) for k, v in enumerate(x)]
 
 
+def attention_forward(x: Sequence[Tensor], edge_index: Tensor) -> tuple[Tensor, Tensor]:
+    """See :mod:`torch_gptff.ops.local_attention`; and ``r`` of the bonds and of the centres, ``[E + M, H]``."""
+    x, index = _all_contiguous(x), edge_index.contiguous()
+    out = torch.zeros_like(x[0])
+    kept = out.new_empty(index.size(1) + len(out), len(x[6]))
+    _kernels(out).local_attention_forward(*_attention(x, index), _pointer(out), _pointer(kept), _threads())
+    return out, kept
+
+
+def attention_backward(dout: Tensor, x: Sequence[Tensor], edge_index: Tensor, kept: Tensor) -> list[Tensor]:
+    """The gradients of ``Σ dout ⊙ out`` by every input."""
+    x, index, dout = _all_contiguous(x), edge_index.contiguous(), dout.contiguous()
+    d = [torch.zeros_like(value) for value in x]
+    _kernels(dout).local_attention_backward(
+        _pointer(dout), *_attention(x, index), _pointer(kept), _attention_rows(d), _threads()
+    )
+    return d
+
+
+def attention_double_backward(
+    t: Sequence[Tensor], dout: Tensor, x: Sequence[Tensor], edge_index: Tensor, kept: Tensor
+) -> list[Tensor]:
+    """The gradients of ``Σ t · backward(dout, x)`` by ``dout`` and by every input; ``w_bias`` has no tangent."""
+    t, x, index, dout = _all_contiguous(t), _all_contiguous(x), edge_index.contiguous(), dout.contiguous()
+    ddout, d = torch.zeros_like(dout), [torch.zeros_like(value) for value in x]
+    _kernels(dout).local_attention_double_backward(
+        _attention_rows(t),
+        _pointer(dout),
+        *_attention(x, index),
+        _pointer(kept),
+        _pointer(ddout),
+        _attention_rows(d),
+        _threads(),
+    )
+    return [ddout, *d]
+
+
 def _kernels(features: Tensor) -> ctypes.CDLL:
     kernels = library(features.dtype, features.size(1))
     assert kernels is not None, "library() is asked first"
@@ -168,6 +225,16 @@ def _edges(index: Tensor, n_neighbours: int) -> ctypes._Pointer:
 
 def _update(values: Sequence[Tensor]) -> ctypes._Pointer:
     return ctypes.pointer(_Update(*(value.data_ptr() for value in values)))
+
+
+def _attention(x: Sequence[Tensor], index: Tensor) -> tuple[ctypes._Pointer, ...]:
+    query, key, w_bias = x[0], x[1], x[6]
+    bonds = _Bonds(index.size(1), len(key), len(query), index[1].data_ptr(), index[0].data_ptr())
+    return _attention_rows(x), ctypes.pointer(bonds), ctypes.pointer(_Sizes(*w_bias.shape))
+
+
+def _attention_rows(values: Sequence[Tensor]) -> ctypes._Pointer:
+    return ctypes.pointer(_Attention(*(value.data_ptr() for value in values)))
 
 
 def _threads() -> ctypes.c_int:

@@ -54,24 +54,6 @@ template <class Activation> struct Columns {  // of a row of IN parts, `width` w
     }
 };
 
-// Gradients by b, which bonds of several threads share: the first range writes to the result, every other one to rows
-// of its own, added in order at the end.
-struct SharedRows {
-    real *result;
-    int64_t size;
-    std::vector<std::vector<real>> others;
-    SharedRows(real *result, int64_t size, int threads) : result(result), size(size), others(threads) {}
-    real *of(int range) {
-        if (range == 0) return result;
-        others[range].assign(size, real(0));
-        return others[range].data();
-    }
-    void add_up() {
-        for (const auto &other : others)
-            for (size_t n = 0; n < other.size(); ++n) result[n] += other[n];
-    }
-};
-
 // SUMS: whether messages are summed over the bonds of a centre, or stay with the bond.
 template <class First, class Second, bool SUMS> struct Update {
     static constexpr int Z = 2 * D, H = Z / First::IN, Y = D * Second::IN, KEPT = Z + Y;

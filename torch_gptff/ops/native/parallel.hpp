@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "simd.hpp"
+
 // Cut rows into `parts` ranges of about one length such that no index in `first` or `second` has a part in two of
 // them: threads then write to different places. A cut stands where every index before is smaller than every one after.
 static inline std::vector<int64_t> cut(int64_t count, const int64_t *first, const int64_t *second, int parts) {
@@ -30,3 +32,21 @@ static void in_parallel(int64_t count, const int64_t *first, const int64_t *seco
 #pragma omp parallel for schedule(static, 1) num_threads(ranges) if (ranges > 1)
     for (int r = 0; r < ranges; ++r) work(r, cuts[r], cuts[r + 1]);
 }
+
+// Gradients by rows that ranges share, `size` numbers in all: the first range writes to the result, every other one to rows
+// of its own, added in order at the end.
+struct SharedRows {
+    real *result;
+    int64_t size;
+    std::vector<std::vector<real>> others;
+    SharedRows(real *result, int64_t size, int threads) : result(result), size(size), others(threads) {}
+    real *of(int range) {
+        if (range == 0) return result;
+        others[range].assign(size, real(0));
+        return others[range].data();
+    }
+    void add_up() {
+        for (const auto &other : others)
+            for (size_t n = 0; n < other.size(); ++n) result[n] += other[n];
+    }
+};

@@ -1,0 +1,207 @@
+r"""Attention of atoms to themselves and to their neighbours as an operator.
+
+For a head, a centre :math:`i` and what it attends to, :math:`j` (its neighbours, and itself with :math:`u = 1` and
+:math:`b = 0`):
+
+.. math::
+    s_{ij} &= q_i \cdot k_j + W_b b_{ij}, \qquad
+    r_{ij} = \frac{\exp s_{ij}}{\sum_k u_{ik} \exp s_{ik}}, \qquad p_{ij} = u_{ij} r_{ij} \\
+    out_i &= \sum_j p_{ij} v_j
+
+The gradient, with :math:`c_{ij} = dout_i \cdot v_j` and its mean :math:`\bar c_i = \sum_j p_{ij} c_{ij}`:
+
+.. math::
+    dv_j = \sum_i p_{ij}\, dout_i, \qquad ds_{ij} = p_{ij} (c_{ij} - \bar c_i), \qquad
+    du_{ij} = r_{ij} (c_{ij} - \bar c_i)
+
+For its own gradient, let dotted letters be tangents and :math:`\Phi = \sum_i dout_i \cdot \dot{out}_i`. With
+:math:`w = \dot u\, r + p\, \dot s`, :math:`\bar w = \sum_j w`, and :math:`a = dout \cdot \dot v - \bar w c`:
+
+.. math::
+    \dot p &= w - p\, \bar w, \qquad \Phi = \sum w\, (c - \bar c) + p\; dout \cdot \dot v \\
+    ds &= w\, (c - \bar c) + p\, (a - R), \qquad d\dot s = p\, (c - \bar c), \qquad
+    du = r\, (\dot s\, (c - \bar c) + a - R), \qquad R = \sum_j w\, (c - \bar c) + p\, a
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.library import custom_op
+
+from torch_gptff.errors import GraphError
+from torch_gptff.ops import native
+from torch_gptff.ops.checks import check_pairs, check_shapes
+from torch_gptff.ops.plain import differentiate_twice
+from torch_gptff.ops.transforms import under_transform
+
+N_INPUTS = 7
+PARAMETER = 6
+"""The last input: the weight of the bias."""
+
+
+def can_fuse(radial: Tensor, channels: int) -> bool:
+    """Whether the fused operator takes bonds ``radial [E, R]`` of this width: on the CPU, where there is a compiler."""
+    return not under_transform() and radial.device.type == "cpu" and native.is_available(radial.dtype, channels)
+
+
+def local_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    own_key: Tensor,
+    own_value: Tensor,
+    radial: Tensor,
+    w_bias: Tensor,
+    edge_index: Tensor,
+) -> Tensor:
+    """``out``, computed in the dtype of ``radial``. Twice differentiable, in memory of a number a bond and head.
+
+    Args:
+        query: of the centres, scaled, ``[M, d]``, head by head
+        key: of the neighbours, ``[N, d]``
+        value: of the neighbours, ``[N, d]``
+        own_key: of the centres, ``[M, d]``
+        own_value: of the centres, ``[M, d]``
+        radial: ``b`` of the bonds, ``[E, R]``, the last of which is the envelope ``u``
+        w_bias: ``[H, R]``, ``H`` dividing ``d``
+        edge_index: neighbours and centres, int64 ``[2, E]``; fastest with the bonds of one centre together
+
+    Returns:
+        ``[M, d]``
+
+    Raises:
+        GraphError: the shapes do not fit together, or ``edge_index`` points to atoms that do not exist.
+    """
+    values = [each.to(radial.dtype) for each in (query, key, value, own_key, own_value, radial, w_bias)]
+    return torch.ops.torch_gptff.local_attention(*values, edge_index)[0]
+
+
+def shares(query: Tensor, key: Tensor, own_key: Tensor, radial: Tensor, w_bias: Tensor, edge_index: Tensor) -> Any:
+    """``p`` of the centres themselves, ``[M, H]``, and of their bonds, ``[E, H]``, in plain operations."""
+    neighbour, centre = edge_index
+    query, key, own_key = (_by_head(each.to(radial.dtype), len(w_bias)) for each in (query, key, own_key))
+    to_itself = (query * own_key).sum(dim=-1)  # [M, H]
+    to_others = query.index_select(0, centre) * key.index_select(0, neighbour)
+    to_others = to_others.sum(dim=-1) + radial @ w_bias.T  # [E, H]
+    highest = to_itself.detach().scatter_reduce(
+        0, centre.unsqueeze(-1).expand_as(to_others), to_others.detach(), "amax"
+    )
+    own = (to_itself - highest).exp()
+    others = (to_others - highest.index_select(0, centre)).exp() * radial[:, -1:]
+    total = own.index_add(0, centre, others)
+    return own / total, others / total.index_select(0, centre)
+
+
+def _by_head(x: Tensor, heads: int) -> Tensor:
+    return x.unflatten(-1, (heads, -1))
+
+
+def _plain(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    own_key: Tensor,
+    own_value: Tensor,
+    radial: Tensor,
+    w_bias: Tensor,
+    edge_index: Tensor,
+) -> Tensor:
+    neighbour, centre = edge_index
+    own, others = shares(query, key, own_key, radial, w_bias, edge_index)
+    value, own_value = _by_head(value, len(w_bias)), _by_head(own_value, len(w_bias))
+    messages = value.index_select(0, neighbour) * others.unsqueeze(-1)
+    return (own.unsqueeze(-1) * own_value).index_add(0, centre, messages).flatten(1)
+
+
+@custom_op("torch_gptff::local_attention", mutates_args=())
+def _forward(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    own_key: Tensor,
+    own_value: Tensor,
+    radial: Tensor,
+    w_bias: Tensor,
+    edge_index: Tensor,
+) -> tuple[Tensor, Tensor]:
+    x = {
+        "value": value,
+        "query": query,
+        "key": key,
+        "own_key": own_key,
+        "own_value": own_value,
+        "radial": radial,
+        "w_bias": w_bias,
+    }
+    (n, d), m, n_edges = value.shape, len(query), edge_index.size(-1)
+    heads, n_radial = w_bias.shape
+    if d % heads:
+        raise GraphError(f"w_bias is for {heads} heads, which do not divide {d} channels")
+    shapes = [(n, d), (m, d), (n, d), (m, d), (m, d), (n_edges, n_radial), (heads, n_radial)]
+    check_shapes(x, shapes)
+    check_pairs("edge_index", edge_index, (n, m))
+    return native.attention_forward((query, key, value, own_key, own_value, radial, w_bias), edge_index)
+
+
+@custom_op("torch_gptff::local_attention_backward", mutates_args=())
+def _backward(dout: Tensor, x: list[Tensor], edge_index: Tensor, kept: Tensor) -> list[Tensor]:
+    return native.attention_backward(dout, x, edge_index, kept)
+
+
+@custom_op("torch_gptff::local_attention_double_backward", mutates_args=())
+def _double_backward(t: list[Tensor], dout: Tensor, x: list[Tensor], edge_index: Tensor, kept: Tensor) -> list[Tensor]:
+    return native.attention_double_backward(t, dout, x, edge_index, kept)
+
+
+@_forward.register_fake
+def _(query: Tensor, *others: Tensor) -> tuple[Tensor, Tensor]:
+    *_, w_bias, edge_index = others
+    return query.new_empty(query.shape), query.new_empty(edge_index.size(1) + query.size(0), w_bias.size(0))
+
+
+@_backward.register_fake
+def _(dout: Tensor, x: list[Tensor], *others: Tensor) -> list[Tensor]:
+    return [value.new_empty(value.shape) for value in x]
+
+
+@_double_backward.register_fake
+def _(t: list[Tensor], dout: Tensor, x: list[Tensor], *others: Tensor) -> list[Tensor]:
+    return [value.new_empty(value.shape) for value in (dout, *x)]
+
+
+def _keep_forward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    kept = output[1]
+    ctx.mark_non_differentiable(kept)
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(*inputs, kept)
+
+
+def _differentiate_forward(ctx: Any, dout: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
+    *x, edge_index, kept = ctx.saved_tensors
+    if dout is None:
+        return (None,) * (N_INPUTS + 1)
+    gradients = torch.ops.torch_gptff.local_attention_backward(dout, x, edge_index, kept)
+    return (*(g if w else None for g, w in zip(gradients, ctx.needs_input_grad, strict=False)), None)
+
+
+def _keep_backward(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
+    dout, x, edge_index, kept = inputs
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(dout, *x, edge_index, kept)
+
+
+def _differentiate_backward(ctx: Any, tangents: list[Tensor | None]) -> tuple[Any, ...]:
+    dout, *x, edge_index, kept = ctx.saved_tensors
+    if tangents[PARAMETER] is not None:
+        return *differentiate_twice(partial(_plain, edge_index=edge_index), tangents, dout, x), None, None
+    t = [torch.zeros_like(v) if tangent is None else tangent for tangent, v in zip(tangents, x, strict=True)]
+    ddout, *d = torch.ops.torch_gptff.local_attention_double_backward(t, dout, x, edge_index, kept)
+    return ddout, d, None, None
+
+
+_forward.register_autograd(_differentiate_forward, setup_context=_keep_forward)
+_backward.register_autograd(_differentiate_backward, setup_context=_keep_backward)

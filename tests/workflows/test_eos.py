@@ -113,6 +113,8 @@ def test_energies_without_a_minimum_fit_nothing() -> None:
     for form in FORMS:
         with pytest.raises(EquationOfStateError, match="no equation of state"):
             fit_equation_of_state(volumes, x**3 + x, form)
+    with pytest.raises(EquationOfStateError, match="no minimum"):
+        fit_equation_of_state(volumes, np.ones(7))  # atoms that do not feel each other
     # an extrapolated minimum is a minimum, as far as a fit can tell
     assert fit_equation_of_state(volumes, birch(volumes)).volume == pytest.approx(13)
 

@@ -101,7 +101,7 @@ def _birch_murnaghan(v: NDArray[np.float64], e: NDArray[np.float64]) -> NDArray[
     polynomial = np.polynomial.Polynomial.fit(x / scale, e, 3).convert()
     # Of the two places where the slope c + b u + a u² is zero, the one where the curvature is positive; written so that
     # it is exact where a is zero, as for B0′ = 4.
-    c, b, a = polynomial.deriv().coef
+    c, b, a = np.pad(polynomial.deriv().coef, (0, 3))[:3]  # highest terms that vanish are left out
     root = np.sqrt(b * b - 4 * a * c) if b * b > 4 * a * c else 0.0
     u = (root - b) / (2 * a) if b < 0 else -2 * c / (b + root) if root > 0 else 0.0
     if root == 0 or u <= 0:

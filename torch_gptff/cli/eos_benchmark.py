@@ -1,0 +1,54 @@
+"""``torch-gptff eos-benchmark``."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from torch_gptff.cli.errors import Failures
+from torch_gptff.cli.options import Device, DType, JsonFile, Model, Precision, ReportFile, Resume
+
+
+class CrystalSet(str, Enum):
+    """The names of :data:`torch_gptff.workflows.eos_reference.SETS`."""
+
+    unaries = "unaries"
+    oxides = "oxides"
+
+
+def eos_benchmark(
+    context: typer.Context,
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FOLDER",
+            help="The ACWF data: [bold]results-…-AE-average.json[/bold] and the folders [bold]xsf_…[/bold] of "
+            "github.com/aiidateam/acwf-verification-scripts.",
+            show_default=False,
+        ),
+    ],
+    model: Model,
+    crystals: Annotated[CrystalSet, typer.Option("--set", help="The crystals to compute.")] = CrystalSet.unaries,
+    json: JsonFile = None,
+    report: ReportFile = None,
+    resume: Resume = False,
+    device: Device = None,
+    dtype: Precision = DType.float32,
+) -> None:
+    """Equations of state of hundreds of crystals, against all-electron PBE."""
+    from torch_gptff.cli.output import make_console
+
+    console = make_console()
+    with console.status(f"loading {model}"):
+        from torch_gptff.cli.equations_of_reference import Settings, compare_all
+        from torch_gptff.cli.model import load_potential
+
+        potential = load_potential(model, device, dtype)
+    failures = Failures(context)
+    settings = Settings(model=model, dtype=dtype.value, set_name=crystals.value)
+    compare_all(folder, potential, settings, console, failures, json, report, resume)
+    if failures:
+        raise typer.Exit(1)

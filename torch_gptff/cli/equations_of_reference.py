@@ -1,0 +1,92 @@
+"""The benchmark of equations of state: progress, a table, a JSON file and a report."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from torch_gptff.cli.each import check_resume
+from torch_gptff.cli.errors import Failures
+from torch_gptff.cli.output import Column, fixed, make_progress, print_line, print_table
+from torch_gptff.cli.results import Results
+from torch_gptff.potential import Potential
+from torch_gptff.workflows import (
+    EquationOfStateBenchmark,
+    EquationOfStateComparison,
+    compare_equation_of_state,
+    reference_crystals,
+)
+from torch_gptff.workflows.reports.eos_comparison import eos_comparison_report
+
+COLUMNS = (
+    Column("structure", number=False),
+    Column("crystals"),
+    Column("failed"),
+    Column("median error of V₀", "%"),
+    Column("R² of V₀"),
+    Column("median error of B₀", "%"),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The options of ``torch-gptff eos-benchmark`` that results depend on."""
+
+    model: str
+    dtype: str
+    set_name: str
+
+
+def compare_all(
+    folder: Path,
+    potential: Potential,
+    settings: Settings,
+    console: Console,
+    failures: Failures,
+    json: Path | None,
+    report: Path | None,
+    resume: bool,
+) -> EquationOfStateBenchmark:
+    """Compute every crystal of a set, and tell how the model compares."""
+    check_resume(resume, json)
+    results = Results(EquationOfStateComparison, json, asdict(settings), resume)
+    crystals = reference_crystals(folder, settings.set_name)
+    with make_progress(console) as progress:
+        task = progress.add_task("")
+        for number, crystal in enumerate(crystals, start=1):
+            progress.update(task, description=f"{number}/{len(crystals)} {crystal.name}")
+            if crystal.name not in results:
+                with failures.alone(crystal.name):
+                    results.add(crystal.name, compare_equation_of_state(crystal, potential))
+    results.write(failures)
+    benchmark = EquationOfStateBenchmark(settings.set_name, tuple(each for _, each in results.items()))
+    left_out = [each.name for each in benchmark.comparisons if not each.computed]
+    if left_out:
+        print_line(console, f"not computed, because the model refuses them: {', '.join(left_out)}")
+    rows = [_row(prototype, numbers) for prototype, numbers in benchmark.by_prototype.items()]
+    everything = {
+        "n_computed": benchmark.n_computed,
+        "n_failed": benchmark.n_failed,
+        "median_volume_error": benchmark.median_volume_error,
+        "volume_r2": benchmark.volume_r2,
+        "median_bulk_modulus_error": benchmark.median_bulk_modulus_error,
+    }
+    print_table(console, COLUMNS, [*rows, _row("all", everything)])
+    if report is not None:
+        eos_comparison_report(benchmark, f"{settings.model}, {settings.dtype}.").save(report)
+    return benchmark
+
+
+def _row(name: str, numbers: dict[str, Any]) -> list[str]:
+    volume, modulus = numbers["median_volume_error"], numbers["median_bulk_modulus_error"]
+    return [
+        name,
+        str(numbers["n_computed"]),
+        str(numbers["n_failed"]),
+        fixed(None if volume is None else 100 * volume, 2),
+        fixed(numbers["volume_r2"], 3),
+        fixed(None if modulus is None else 100 * modulus, 1),
+    ]

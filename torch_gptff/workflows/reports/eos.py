@@ -1,0 +1,114 @@
+"""Reports on equations of state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from torch_gptff.report import Column, Report
+from torch_gptff.report.style import SERIES, new_figure
+from torch_gptff.workflows.eos import EquationOfState
+from torch_gptff.workflows.eos_fit import EquationOfStateFit
+from torch_gptff.workflows.reports import reduced_formula
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+IN_DETAIL = 20
+"""So many structures have a part of their own; of more, the table tells."""
+
+MEV = 1000.0
+
+_FIT_COLUMNS = (
+    Column("V₀", "Å³/atom", 3),
+    Column("E₀", "eV/atom", 4),
+    Column("B₀", "GPa", 1),
+    Column("B₀′", "", 2),
+    Column("residual", "meV/atom", 3),
+)
+
+
+def eos_report(curves: Sequence[tuple[str, EquationOfState]], about: str = "") -> Report:
+    """A page of equations of state.
+
+    Args:
+        curves: labels and results
+        about: how they were computed, below the title
+    """
+    report = Report("Equations of state", about)
+    if not curves:
+        return report.note("There is no result.")
+    rows = [
+        [label, reduced_formula(curve.atoms), *_numbers(curve.fits[0] if curve.fits else None, len(curve.atoms))]
+        for label, curve in curves
+    ]
+    form = next((curve.fit.form for _, curve in curves if curve.fits), None)
+    caption = "No curve has a minimum in range." if form is None else f"Of the form of {_form_name(form)}."
+    report.table(("structure", "formula", *_FIT_COLUMNS), rows, caption)
+    for label, curve in curves:
+        if not curve.fits:
+            report.note(f"{label}: {curve.problem}.")
+    for label, curve in curves[:IN_DETAIL]:
+        report.heading(label)
+        report.figure(eos_figure(curve), "Energies relative to the lowest, and the equations that fit them.")
+        if curve.fits:
+            rows = [[_form_name(fit.form), *_numbers(fit, len(curve.atoms))] for fit in curve.fits]
+            report.table(("form", *_FIT_COLUMNS), rows)
+        facts = {
+            "atoms in the cell": len(curve.atoms),
+            "volume of the structure given (Å³/atom)": curve.atoms.get_volume() / len(curve.atoms),
+            "atoms relaxed at every volume": curve.relaxed,
+        }
+        if curve.relaxed:
+            facts["volumes at which they did not converge"] = curve.n_unconverged
+        report.facts(facts)
+        if curve.fits and curve.problem:
+            report.note(f"Not every form fits. {curve.problem}.")
+    return report
+
+
+def eos_figure(curve: EquationOfState) -> Figure:
+    """Energies per atom by volume per atom, relative to the lowest, with every fit."""
+    n_atoms = len(curve.atoms)
+    figure, axes = new_figure(5.2, 3.4)
+    volumes = np.linspace(curve.volumes[0], curve.volumes[-1], 200)
+    zero = curve.energies.min()
+    for number, fit in enumerate(curve.fits):
+        axes.plot(
+            volumes / n_atoms,
+            (fit.energies(volumes) - zero) / n_atoms * MEV,
+            color=SERIES[number],
+            linestyle=("-", "--", ":", "-.")[number],
+            label=_form_name(fit.form),
+        )
+    axes.plot(
+        curve.volumes / n_atoms,
+        (curve.energies - zero) / n_atoms * MEV,
+        "o",
+        color="black",
+        label="computed",
+        zorder=3,
+    )
+    axes.set_xlabel("volume (Å³/atom)")
+    axes.set_ylabel("energy (meV/atom)")
+    axes.legend()
+    return figure
+
+
+def _numbers(fit: EquationOfStateFit | None, n_atoms: int) -> list[float | None]:
+    if fit is None:
+        return [None] * 5
+    return [
+        fit.volume / n_atoms,
+        fit.energy / n_atoms,
+        fit.bulk_modulus,
+        fit.bulk_modulus_derivative,
+        fit.residual / n_atoms * MEV,
+    ]
+
+
+def _form_name(form: str) -> str:
+    """``"Birch–Murnaghan"``."""
+    return form.title().replace("-", "–")

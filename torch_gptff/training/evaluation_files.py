@@ -97,7 +97,7 @@ def load(path: Path) -> Evaluation:
     if not file.is_file():
         raise FileNotFoundError(f"no {file}: it holds the values of every frame, and is written by Evaluation.save")
     try:
-        with np.load(file, allow_pickle=False) as values:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as values:
             if values["format"] != FORMAT or values["version"] != VERSION:
                 raise DatasetError(f"{file}: not an evaluation that this version of the package knows")
             n_atoms = values["n_atoms"]

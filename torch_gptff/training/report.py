@@ -67,7 +67,9 @@ class Metrics:
         if missing:
             raise TrainingError(f"{path} has no column {missing[0]}: it is not of a training run")
         try:
-            columns = {name: np.array([float(row[name] or "nan") for row in rows]) for name in rows[0]}
+            columns = {
+                name: np.array([float("nan" if row[name] == "" else row[name]) for row in rows]) for name in rows[0]
+            }
         except (TypeError, ValueError) as error:
             raise TrainingError(f"{path}: {error}; was it altered, or cut short?") from error
         return cls(columns)

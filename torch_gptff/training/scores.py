@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -53,7 +54,7 @@ class Compared:
     @property
     def is_known(self) -> NDArray[np.bool_]:
         """Which rows are known, ``[K]``."""
-        return np.asarray(~np.isnan(self.known).reshape(len(self.known), -1).any(axis=1))
+        return np.asarray(~np.isnan(self._flat(self.known)).any(axis=1))
 
     @property
     def errors(self) -> Floats:
@@ -64,12 +65,17 @@ class Compared:
     def sums(self, n_frames: int) -> FrameSums:
         """What each frame adds to the scores."""
         rows = self.is_known
-        known = self.known[rows].reshape(rows.sum(), -1)
-        error = self.predicted[rows].reshape(known.shape) - known
+        known = self._flat(self.known)[rows]
+        error = self._flat(self.predicted)[rows] - known
         centred = known - known.mean() if known.size else known
         terms = (np.ones_like(known), np.abs(error), error**2, centred, centred**2)
         columns = [np.bincount(self.frame[rows], term.sum(axis=1), n_frames) for term in terms]
         return FrameSums(np.stack(columns, axis=1))
+
+    @staticmethod
+    def _flat(values: Floats) -> Floats:
+        """One row of numbers for each row, ``[K, …]`` to ``[K, M]``."""
+        return values.reshape(len(values), math.prod(values.shape[1:]))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,130 @@
+"""``torch-gptff evaluate``: a table, a JSON file, a report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase.build import bulk
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import write
+from html_page import assert_self_contained
+
+from torch_gptff import load
+from torch_gptff.training.evaluation import Evaluation
+
+
+@pytest.fixture
+def data(checkpoint: Path, tmp_path: Path) -> Path:
+    """Twelve frames of rocksalt whose energies are 0.1 eV per atom, and forces 0.05 eV/Å, above the small model's."""
+    potential, frames = load(checkpoint), []
+    for seed in range(12):
+        atoms = bulk("NaCl", "rocksalt", a=5.5 + 0.02 * seed, cubic=seed % 2 == 0)
+        atoms.rattle(0.1, seed=seed)
+        (prediction,) = potential.predict([atoms])
+        atoms.calc = SinglePointCalculator(
+            atoms, energy=prediction.energy.item() + 0.1 * len(atoms), forces=prediction.forces.numpy() + 0.05
+        )
+        atoms.info["split"] = "test" if seed < 4 else "train"
+        frames.append(atoms)
+    write(tmp_path / "salt.extxyz", frames)
+    return tmp_path / "salt.extxyz"
+
+
+def test_table_json_and_arrays(call, checkpoint: Path, data: Path, tmp_path: Path) -> None:
+    out, arrays = tmp_path / "out.json", tmp_path / "out.npz"
+    result = call("evaluate", checkpoint, data, "--json", out, "--arrays", arrays, "--align", "--by-element")
+    assert result.exit_code == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert lines[0] == "12 frames of 60 atoms"
+    assert lines[2].split() == ["energy,", "meV/atom", "12", "100.0", "0.0", "100.0", "0.0", *lines[2].split()[-1:]]
+    assert lines[3].split()[:5] == ["aligned", "energy,", "meV/atom", "12", "0.0"]
+    assert lines[4].split()[:4] == ["forces,", "meV/Å", "180", "50.0"]
+    assert lines[5].split() == ["stress,", "GPa", "0", *["–"] * 5]
+    assert [line.split()[0] for line in lines[7:]] == ["Na", "Cl"]
+    document = json.loads(out.read_text(encoding="utf-8"))
+    assert document["mae"] == {"energy_per_atom": pytest.approx(0.1), "forces": pytest.approx(0.05), "stress": None}
+    assert document["rmse"]["forces"] == pytest.approx(0.05)
+    assert document["counts"] == {"frames": 12, "atoms": 60, "energy_per_atom": 12, "forces": 180, "stress": 0}
+    assert document["aligned"]["mae"]["energy_per_atom"] == pytest.approx(0, abs=1e-6)
+    assert document["model"] == str(checkpoint)
+    assert Evaluation.load(arrays).mae.to_dict() == document["mae"]
+
+
+def test_json_on_standard_output_is_all_there_is(call, checkpoint: Path, data: Path) -> None:
+    result = call("evaluate", checkpoint, data, "--json", "-")
+    assert json.loads(result.stdout)["counts"]["frames"] == 12
+
+
+def test_parts_of_the_files_and_of_a_split(call, checkpoint: Path, data: Path, tmp_path: Path) -> None:
+    result = call("evaluate", checkpoint, data, "--part", "test")
+    assert result.stdout.startswith("4 frames of 20 atoms\n")
+    file = tmp_path / "split.json"
+    assert call("dataset", "split", data, "--by", "random", "--fractions", "0.5,0.5", "--out", file).exit_code == 0
+    assert call("evaluate", checkpoint, data, "--split", file).stdout.startswith("6 frames of")
+    assert call("evaluate", checkpoint, data, "--split", file, "--part", "train").stdout.startswith("6 frames of")
+    absent = call("evaluate", checkpoint, data, "--split", file, "--part", "validation")
+    assert absent.exit_code == 1
+    assert absent.stderr == f"error: {file} has no part 'validation'; it has train, test\n"
+    absent = call("evaluate", checkpoint, data, "--part", "validation")
+    assert absent.exit_code == 1
+    assert "no frame is of the part 'validation': the files name test, train" in absent.stderr
+
+
+def test_report_and_model_card(call, checkpoint: Path, data: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    assert call("evaluate", checkpoint, data, "--report", page).exit_code == 0
+    plain = assert_self_contained(page.read_text(encoding="utf-8"))
+    assert plain.text["h1"] == ["Evaluation of small.safetensors"]
+    assert "Limits" not in plain.text["h2"]
+    rows = {row[0]: row for row in plain.rows}
+    assert rows["forces"][1:3] == ["180", "50.00"]
+    assert call("evaluate", checkpoint, data, "--report", page, "--card").exit_code == 0
+    card = assert_self_contained(page.read_text(encoding="utf-8"))
+    assert card.text["h1"] == ["Model card of small.safetensors"]
+    assert ["purpose", "tests"] in card.rows
+
+
+def test_sources_are_told_apart(call, checkpoint: Path, data: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.extxyz"
+    other.write_bytes(data.read_bytes())
+    result = call("evaluate", checkpoint, data, other)
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert ["salt", "12", "60", "100.0", "50.0", "–"] in lines
+    assert ["other", "12", "60", "100.0", "50.0", "–"] in lines
+    assert call("evaluate", checkpoint, data, other, "--source", "one").stdout.count("salt") == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (("--card",), 2, "name the page that it is part of"),
+        (("--report", "page.pdf"), 2, "must end in .html"),
+        (("--arrays", "values.txt"), 2, "must end in .npz"),
+        (("--device", "nowhere"), 2, "nowhere"),
+        (("--format", "excel"), 1, "error: there is no format 'excel'"),
+        (("--split", "absent.json"), 1, "absent.json"),
+    ],
+)
+def test_wrong_calls_are_one_line(
+    call, checkpoint: Path, data: Path, options: tuple[str, ...], code: int, said: str
+) -> None:
+    result = call("evaluate", checkpoint, data, *options)
+    assert result.exit_code == code
+    assert said in " ".join(result.stderr.replace("│", " ").split())
+    assert "Traceback" not in result.stderr
+
+
+def test_a_structure_that_the_model_cannot_take_is_named(call, checkpoint: Path, tmp_path: Path) -> None:
+    atoms = bulk("NaCl", "rocksalt", a=5.5)
+    atoms.symbols[0] = "Lr"
+    atoms.calc = SinglePointCalculator(atoms, energy=1.0, forces=np.zeros((2, 3)))
+    write(tmp_path / "heavy.extxyz", atoms)
+    out = tmp_path / "out.json"
+    result = call("evaluate", checkpoint, tmp_path / "heavy.extxyz", "--json", out)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: heavy.extxyz")
+    assert "Lr (Z = 103)" in result.stderr
+    assert not out.exists()

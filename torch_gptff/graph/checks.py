@@ -154,6 +154,8 @@ def completed_cell(cell: Tensor, pbc: Tensor) -> Tensor:
 
     What remains singular has linearly dependent *periodic* vectors.
     """
+    if bool(pbc.all()):
+        return cell
     a, b, c = (cell * pbc.unsqueeze(-1)).unbind(dim=-2)
     eye = torch.eye(3, dtype=cell.dtype, device=cell.device)
     rows = [a, b, c]

@@ -20,6 +20,15 @@ KBAR_PER_EV_PER_ANGSTROM3 = 10 * GPA_PER_EV_PER_ANGSTROM3
 EV_PER_KJ_PER_MOL = 1 / 96.48533212
 """1 kJ/mol in eV (CODATA 2018)."""
 
+CM2_PER_S_PER_ANGSTROM2_PER_PS = 1e-4
+"""1 Å²/ps in cm²/s."""
+
+KELVIN_IN_EV = 8.617333262e-5
+"""Boltzmann's constant in eV/K (CODATA 2018)."""
+
+JOULE_PER_EV = ELEMENTARY_CHARGE = 1.602176634e-19
+"""1 eV in J, and the charge of a proton in C."""
+
 VOIGT_ORDER = ("xx", "yy", "zz", "yz", "xz", "xy")
 """The six components as ASE and most textbooks write them."""
 

@@ -1,5 +1,7 @@
 """What is done with a potential, through any ASE calculator."""
 
+from torch_gptff.workflows.arrhenius import ArrheniusFit, ArrheniusLine, fit_arrhenius
+from torch_gptff.workflows.diffusion import Diffusion, diffusion
 from torch_gptff.workflows.elastic_moduli import ElasticTensor
 from torch_gptff.workflows.elasticity import elastic_tensor
 from torch_gptff.workflows.eos import EquationOfState, equation_of_state
@@ -10,6 +12,13 @@ from torch_gptff.workflows.eos_comparison import (
 )
 from torch_gptff.workflows.eos_fit import EquationOfStateFit, fit_equation_of_state
 from torch_gptff.workflows.eos_reference import ReferenceCrystal, reference_crystals
+from torch_gptff.workflows.estimate import Estimate
+from torch_gptff.workflows.frames import iterate_frames
+from torch_gptff.workflows.ion_density import IonDensity, ion_density
+from torch_gptff.workflows.md import MolecularDynamicsFrame, molecular_dynamics
+from torch_gptff.workflows.md_run import MolecularDynamicsRun
+from torch_gptff.workflows.md_settings import MolecularDynamicsSettings
+from torch_gptff.workflows.motion import Motion, ion_motion
 from torch_gptff.workflows.phonon_spectrum import PhononSpectrum
 from torch_gptff.workflows.phonons import phonon_spectrum
 from torch_gptff.workflows.relax import OPTIMIZERS, Relaxation, RelaxationStep, relax
@@ -17,11 +26,20 @@ from torch_gptff.workflows.trajectory import TrajectoryFile, TrajectoryWriter, o
 
 __all__ = [
     "OPTIMIZERS",
+    "ArrheniusFit",
+    "ArrheniusLine",
+    "Diffusion",
     "ElasticTensor",
     "EquationOfState",
     "EquationOfStateBenchmark",
     "EquationOfStateComparison",
     "EquationOfStateFit",
+    "Estimate",
+    "IonDensity",
+    "MolecularDynamicsFrame",
+    "MolecularDynamicsRun",
+    "MolecularDynamicsSettings",
+    "Motion",
     "PhononSpectrum",
     "ReferenceCrystal",
     "Relaxation",
@@ -29,9 +47,15 @@ __all__ = [
     "TrajectoryFile",
     "TrajectoryWriter",
     "compare_equation_of_state",
+    "diffusion",
     "elastic_tensor",
     "equation_of_state",
+    "fit_arrhenius",
     "fit_equation_of_state",
+    "ion_density",
+    "ion_motion",
+    "iterate_frames",
+    "molecular_dynamics",
     "open_trajectory",
     "phonon_spectrum",
     "reference_crystals",

@@ -1,0 +1,48 @@
+"""The frames of a trajectory of any format, one after the other."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+from ase import Atoms
+from ase.io import iread
+
+from torch_gptff.errors import UnreadableStructureError
+from torch_gptff.io.structures import split_index
+from torch_gptff.workflows.trajectory import open_trajectory
+
+
+def iterate_frames(path: str | Path) -> Iterator[Atoms]:
+    """Give the frames of a file as they are read, in every format that ASE reads.
+
+    A file that is cut off in the middle of a frame gives the whole frames before, and a warning.
+
+    Args:
+        path: a file, or ``file@index`` for a part of its frames: ``md.traj@1000:``, ``md.xyz@::10``
+
+    Raises:
+        FileNotFoundError: no such file.
+        TrajectoryError, UnreadableStructureError: no frame of it can be read.
+    """
+    file, index = split_index(str(path))
+    if file.suffix == ".traj":
+        yield from open_trajectory(path)
+        return
+    if not file.is_file():
+        raise FileNotFoundError(f"no trajectory {file}")
+    number = 0
+    try:
+        for atoms in iread(file, index=slice(None) if index is None else index):
+            yield atoms
+            number += 1
+    except GeneratorExit:
+        raise
+    except Exception as error:  # readers fail with whatever their parsers stumble over
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        if number == 0:
+            raise UnreadableStructureError(f"cannot read a trajectory from {file} ({reason})") from error
+        warnings.warn(f"{file} is cut off or damaged after {number} frames, which are used ({reason})", stacklevel=2)
+    if number == 0:
+        raise UnreadableStructureError(f"{path} holds no frame")

@@ -8,6 +8,7 @@ import typer
 
 from torch_gptff import __version__
 from torch_gptff.cli import dataset
+from torch_gptff.cli.compare import compare
 from torch_gptff.cli.convert import convert
 from torch_gptff.cli.elastic import elastic
 from torch_gptff.cli.eos import eos
@@ -38,6 +39,7 @@ app.command()(info)
 app.command()(train)
 app.command()(finetune)
 app.command()(evaluate)
+app.command()(compare)
 app.command()(phonons)
 app.add_typer(dataset.app, name="dataset")
 

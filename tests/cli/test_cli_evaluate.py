@@ -53,6 +53,15 @@ def test_table_json_and_arrays(call, checkpoint: Path, data: Path, tmp_path: Pat
     assert Evaluation.load(arrays).mae.to_dict() == document["mae"]
 
 
+def test_another_reference_is_hinted_at(call, checkpoint: Path, data: Path) -> None:
+    result = call("evaluate", checkpoint, data)
+    assert (
+        "warning: a constant for each element takes the error of the energies from 100 to 0 meV/atom" in result.stderr
+    )
+    assert call("evaluate", checkpoint, data, "--align").stderr == ""
+    assert call("evaluate", checkpoint, data, "--part", "test").stderr == "", "four frames tell nothing"
+
+
 def test_json_on_standard_output_is_all_there_is(call, checkpoint: Path, data: Path) -> None:
     result = call("evaluate", checkpoint, data, "--json", "-")
     assert json.loads(result.stdout)["counts"]["frames"] == 12

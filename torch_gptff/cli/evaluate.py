@@ -72,7 +72,13 @@ def evaluate(
         raise typer.BadParameter(f"{arrays} must end in .npz", param_hint="--arrays")
     console = make_console()
     with console.status(f"loading {model}"):
-        from torch_gptff.cli.evaluations import evaluated, print_evaluation, to_document, write_report
+        from torch_gptff.cli.evaluations import (
+            evaluated,
+            hint_at_reference,
+            print_evaluation,
+            to_document,
+            write_report,
+        )
         from torch_gptff.cli.model import load_potential
         from torch_gptff.training.evaluation_files import write_arrays, write_summary
 
@@ -92,3 +98,4 @@ def evaluate(
         typer.echo(dumps(document, ensure_ascii=False, allow_nan=False))
     else:
         print_evaluation(console, evaluation, by_element)
+    hint_at_reference(evaluation)

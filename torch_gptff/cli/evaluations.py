@@ -11,6 +11,7 @@ from rich.console import Console
 from torch_geometric.data import Data
 
 from torch_gptff.cli.dataset_sources import opened, watched
+from torch_gptff.cli.errors import tell
 from torch_gptff.cli.options import DType
 from torch_gptff.cli.output import NOTHING, Column, fixed, make_progress, print_line, print_table
 from torch_gptff.datasets import Split, read_sources
@@ -22,6 +23,12 @@ from torch_gptff.training.evaluation_report import QUANTITIES, Quantity, add_eva
 
 if TYPE_CHECKING:
     from torch_gptff.potential import Potential
+
+OTHER_REFERENCE = 0.2
+"""Another reference is hinted at where shifts of the elements leave less than this of the error of the energies ..."""
+
+FRAMES_PER_SHIFT = 5
+"""... and where there are at least so many frames for each of them."""
 
 DIGITS = {"meV/atom": 1, "meV/Å": 1, "GPa": 3}
 
@@ -75,6 +82,22 @@ def _of_part(frames: Iterable[Data], part: str) -> Iterator[Data]:
     if not found:
         raise SplitError(
             f"no frame is of the part {part!r}: the files name {', '.join(sorted(others))}; --split FILE takes a split"
+        )
+
+
+def hint_at_reference(evaluation: Evaluation) -> None:
+    """Say so where data and model seem to count energies from other references, and nothing was done about it."""
+    raw, number = evaluation.rmse.energy_per_atom, evaluation.counts["energy_per_atom"]
+    if raw is None or evaluation.element_shifts is not None:
+        return
+    shifted = evaluation.with_element_shifts()
+    n_shifts = sum(map(len, (shifted.element_shifts or {}).values()))
+    left = None if shifted.aligned is None else shifted.aligned.rmse.energy_per_atom
+    if left is not None and left < OTHER_REFERENCE * raw and number >= FRAMES_PER_SHIFT * n_shifts:
+        tell(
+            "warning",
+            f"a constant for each element takes the error of the energies from {1e3 * raw:.0f} to {1e3 * left:.0f} "
+            "meV/atom: data and model count energies from other references; --align gives both",
         )
 
 

@@ -117,10 +117,11 @@ def _add_errors(report: Report, evaluation: Evaluation, known: list[Quantity]) -
         "components of the stress. s.e.: standard error, by drawing frames anew.",
     )
     if evaluation.aligned is not None:
-        fitted = sum(len(shifts) for shifts in (evaluation.element_shifts or {}).values())
+        shifts = evaluation.element_shifts or {}
+        fitted, where = sum(map(len, shifts.values())), " in each source" if len(shifts) > 1 else ""
         report.text(
-            f"Aligned: a constant for each element in each source, {fitted} in all, was fitted to the errors of these "
-            "energies and added to the predictions, since data and model may count energies from other references."
+            f"Aligned: a constant for each element{where}, {fitted} in all, was fitted to the errors of these energies "
+            "and added to the predictions, since data and model may count energies from other references."
         )
 
 

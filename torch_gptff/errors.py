@@ -162,6 +162,10 @@ class LeakError(SplitError):
     """A split whose parts share what they must not share."""
 
 
+class DistillationError(DatasetError):
+    """A distillation that cannot start, or from which nothing is left."""
+
+
 class TrainingError(GPTFFError):
     """A training run that cannot start, or whose loss is no longer a number."""
 

@@ -10,6 +10,8 @@ from torch_gptff import __version__
 from torch_gptff.cli import dataset
 from torch_gptff.cli.compare import compare
 from torch_gptff.cli.convert import convert
+from torch_gptff.cli.diffusion import diffusion
+from torch_gptff.cli.distill import distill
 from torch_gptff.cli.elastic import elastic
 from torch_gptff.cli.eos import eos
 from torch_gptff.cli.eos_benchmark import eos_benchmark
@@ -35,12 +37,14 @@ app.command()(eos)
 app.command()(eos_benchmark)
 app.command()(elastic)
 app.command()(convert)
+app.command()(distill)
 app.command()(info)
 app.command()(train)
 app.command()(finetune)
 app.command()(evaluate)
 app.command()(compare)
 app.command()(phonons)
+app.command()(diffusion)
 app.add_typer(dataset.app, name="dataset")
 
 

@@ -1,0 +1,50 @@
+"""Strains, changes of volume and displacements."""
+
+from __future__ import annotations
+
+import numpy as np
+from ase import Atoms
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+
+def strained(atoms: Atoms, std: float, rng: Generator) -> Atoms:
+    """A copy with a random symmetric strain, whose components have this standard deviation, within its periods."""
+    strain = rng.normal(0, std, (3, 3))
+    strain = np.tril(strain) + np.tril(strain, -1).T
+    return deformed(atoms, strain)
+
+
+def rescaled(atoms: Atoms, factor: float) -> Atoms:
+    """A copy whose volume (area, length) of the periods is ``factor`` times the old one."""
+    return deformed(atoms, (factor ** (1 / max(1, int(atoms.pbc.sum()))) - 1) * np.eye(3))
+
+
+def rattled(atoms: Atoms, std: float, rng: Generator) -> Atoms:
+    """A copy with normal displacements of this standard deviation in Å along each axis."""
+    copy = atoms.copy()
+    copy.positions += rng.normal(0, std, (len(atoms), 3))
+    return copy
+
+
+def repeated(atoms: Atoms, n_atoms: int) -> Atoms:
+    """A copy doubled along its shortest period until it has so many atoms."""
+    copy = atoms.copy()
+    while len(copy) < n_atoms and copy.pbc.any():
+        lengths = np.where(copy.pbc, copy.cell.lengths(), np.inf)
+        copy = copy.repeat([2 if axis == lengths.argmin() else 1 for axis in range(3)])
+    return copy
+
+
+def deformed(atoms: Atoms, strain: NDArray[np.float64]) -> Atoms:
+    """A copy with ``r → r (1 + ε)``, of which what leads out of the space of the periods is left away.
+
+    A slab is strained in its plane, a chain along its axis, and a molecule not at all.
+    """
+    periods = atoms.cell.array[atoms.pbc]
+    project = np.linalg.pinv(periods) @ periods if len(periods) else np.zeros((3, 3))
+    gradient = np.eye(3) + project @ strain @ project
+    copy = atoms.copy()
+    copy.set_cell(atoms.cell.array @ gradient)
+    copy.positions = atoms.positions @ gradient
+    return copy

@@ -1,0 +1,88 @@
+"""What a distillation makes of every seed, and what it leaves out."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from torch_gptff.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class DistillationSettings:
+    """How many frames of which kind come of a seed structure.
+
+    Attributes:
+        strained: copies with a random strain of the cell, and the least rattling
+        rattled: copies with random displacements, of cells repeated to at least ``rattled_atoms``
+        rescaled: copies with another volume, and the least rattling
+        substituted: copies in which one element is replaced by a chemically near one, see
+            :func:`~torch_gptff.training.distillation.substitution.near_elements`
+        temperatures: of molecular dynamics in K, one run each
+        strain: standard deviation of the components of the strain
+        rattle: least and greatest standard deviation of displacements, Å
+        rattled_atoms: in cells of fewer, displacements move images alike, and hardly any force acts
+        volume: least and greatest factor of the volume
+        among: symbols of the elements that may be put in; none means all
+        md_steps: of each run
+        md_interval: steps between frames
+        timestep: fs
+        friction: of the Langevin thermostat, 1/fs
+        md_length: structures are repeated along their periods to at least this height of the cell for dynamics, Å
+        min_distance: least distance of two atoms as a fraction of the sum of their covalent radii; closer ones are left
+            out
+        max_force: eV/Å; frames with an atom above it are left out
+        max_stress: GPa; frames with a component above it are left out
+        seed: another number gives other frames
+    """
+
+    strained: int = 5
+    rattled: int = 5
+    rescaled: int = 2
+    substituted: int = 0
+    temperatures: tuple[float, ...] = (300.0, 1000.0)
+    strain: float = 0.025
+    rattle: tuple[float, float] = (0.02, 0.2)
+    rattled_atoms: int = 4
+    volume: tuple[float, float] = (0.82, 1.22)
+    among: tuple[str, ...] = ()
+    md_steps: int = 200
+    md_interval: int = 50
+    timestep: float = 1.0
+    friction: float = 0.02
+    md_length: float = 6.0
+    min_distance: float = 0.62
+    max_force: float = 40.0
+    max_stress: float = 144.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("strained", "rattled", "rescaled", "substituted", "md_steps", "strain", "friction", "seed"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} must not be negative; got {getattr(self, name)!r}")
+        for name in (
+            "rattled_atoms",
+            "md_interval",
+            "timestep",
+            "md_length",
+            "min_distance",
+            "max_force",
+            "max_stress",
+        ):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name} must be positive; got {getattr(self, name)!r}")
+        for name in ("rattle", "volume"):
+            low, high = getattr(self, name)
+            if not 0 <= low <= high or (name == "volume" and low == 0):
+                raise ConfigError(f"{name} must be a range of positive numbers; got {low!r} to {high!r}")
+        if not all(temperature > 0 for temperature in self.temperatures):
+            raise ConfigError(f"temperatures must be positive; got {self.temperatures!r}")
+        from ase.data import atomic_numbers
+
+        unknown = sorted(set(self.among) - set(atomic_numbers))
+        if unknown:
+            raise ConfigError(f"no elements: {', '.join(unknown)}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every field by name, for JSON."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}

@@ -13,6 +13,9 @@ FLOAT = 4
 INDEX = 8
 """Bytes"""
 
+PARTS = ("start", "angles", "bonds", "atoms", "transformer", "readout")
+"""Of an evaluation: first features of atoms and bonds; the updates of all layers; atomic energies."""
+
 
 class GraphSize(NamedTuple):
     """What the work grows with.
@@ -58,19 +61,32 @@ def necessary_flops(config: GPTFFConfig, size: GraphSize) -> int:
     multiplication counts with its addition as two operations, and a gradient by the inputs costs the same again.
     Activation functions, sums and what is recomputed to save memory are not counted.
     """
+    return sum(flops_by_part(config, size).values())
+
+
+def flops_by_part(config: GPTFFConfig, size: GraphSize) -> dict[str, int]:
+    """:func:`necessary_flops` of each of :data:`PARTS`."""
     d, radial, degrees = config.channels, config.num_radial, config.degree + 1
     if config.angle_update == "explicit":
-        layer = size.angles * 2 * d * d + size.short * (2 * d * d + 2 * radial * d) + size.atoms * 3 * d * d
+        angles = size.angles * 2 * d * d + size.short * (2 * d * d + 2 * radial * d) + size.atoms * 3 * d * d
     else:
         short = (3 + degrees) * d * d + 2 * degrees**2 * d + 2 * radial * d
-        layer = size.short * short + size.atoms * 4 * d * d
-    layer += size.bonds * (9 * d * d + 2 * radial * d) + size.atoms * 8 * d * d
+        angles = size.short * short + size.atoms * 4 * d * d
+    transformer = 0
     if config.transformer != "none":
         pairs = size.atoms**2 if config.transformer == "global" else size.bonds + size.atoms
-        layer += size.atoms * (4 * d * d + 2 * d * config.feedforward_channels) + pairs * 2 * d
+        transformer = size.atoms * (4 * d * d + 2 * d * config.feedforward_channels) + pairs * 2 * d
     readouts = size.atoms if config.readout == "atomwise" else 1
-    outside = size.bonds * (d * d + 2 * radial * d) + size.atoms * 2 * d * d + readouts * (2 * d * d + d)
-    return 2 * 2 * (config.num_layers * layer + outside)
+    of_layers = {
+        "angles": angles,
+        "bonds": size.bonds * (3 * d * d + radial * d) + size.atoms * 4 * d * d,
+        "atoms": size.bonds * (6 * d * d + radial * d) + size.atoms * 4 * d * d,
+        "transformer": transformer,
+    }
+    return {part: 2 * 2 * config.num_layers * flops for part, flops in of_layers.items()} | {
+        "readout": 2 * 2 * readouts * (2 * d * d + d),
+        "start": 2 * 2 * (size.bonds * (d * d + 2 * radial * d) + size.atoms * 2 * d * d),
+    }
 
 
 def necessary_bytes(config: GPTFFConfig, size: GraphSize) -> int:
@@ -81,6 +97,15 @@ def necessary_bytes(config: GPTFFConfig, size: GraphSize) -> int:
     (the atom update, the first to go, only writes it). Each pass reads the two indices of a bond or angle. What
     belongs to atoms is small beside it and stays in the cache.
     """
-    features = (2 * size.short + 3 * size.bonds) + (3 * size.short + 5 * size.bonds)
-    indices = 2 * 2 * (2 * size.bonds + (size.angles if config.angle_update == "explicit" else size.short))
-    return config.num_layers * (features * FLOAT * config.channels + indices * INDEX)
+    return sum(bytes_by_part(config, size).values())
+
+
+def bytes_by_part(config: GPTFFConfig, size: GraphSize) -> dict[str, int]:
+    """:func:`necessary_bytes` of each of :data:`PARTS` that has any."""
+    row, pair = FLOAT * config.channels, 2 * 2 * INDEX  # features of a bond; its two indices, forward and backward
+    of_layers = {
+        "angles": 5 * size.short * row + (size.angles if config.angle_update == "explicit" else size.short) * pair,
+        "bonds": size.bonds * (5 * row + pair),
+        "atoms": size.bonds * (3 * row + pair),
+    }
+    return {part: config.num_layers * traffic for part, traffic in of_layers.items()}

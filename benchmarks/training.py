@@ -4,7 +4,7 @@
 
 takes the published model and this package's through one loop: the same weights, crystals, loss (Huber) and optimiser
 (AdamW), graphs made beforehand; and prints the median time and the peak memory above the idle process. "one by one"
-is this package with its messages made angle by angle, as before the angle sum was one operation.
+is this package with every message made by itself in plain operations, as before its updates were fused.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def compare(opponents: Sequence[Opponent], options: argparse.Namespace) -> list[
 
 
 def unfused(opponent: Opponent) -> Opponent:
-    """The same, before the angle sum was one operation."""
+    """The same, with every message made by itself."""
     arguments = {**opponent.arguments, "fuse": False}
     return replace(opponent, name=f"{opponent.name}, one by one", arguments=arguments, against=opponent.name)
 

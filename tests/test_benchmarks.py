@@ -91,6 +91,28 @@ def test_scaling(run: Run) -> None:
     assert large["time_ratio"] == pytest.approx(large["s_per_atom"] / small["s_per_atom"])
 
 
+def test_breakdown(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    plain, fused = run("breakdown", "--structure", "Si 8", "--models", "recommended")["rows"]
+    assert plain["against"] == fused["opponent"] == "recommended"
+    for row in (plain, fused):
+        parts = row["parts"]
+        assert all(forward > 0 for forward, _ in parts.values())
+        assert all(parts[part][1] > 0 for part in ("angles", "bonds", "atoms", "transformer", "readout"))
+        assert sum(map(sum, parts.values())) < 1.2 * max(row["seconds"])
+    assert "Si 8, recommended" in capsys.readouterr().out
+
+
+def test_floor_by_part_adds_up(on_path: None) -> None:
+    breakdown, arithmetic, structures = (import_module(name) for name in ("breakdown", "arithmetic", "structures"))
+    config, atoms = GPTFFConfig(), structures.structure("Si 64")
+    size = arithmetic.graph_size(config, atoms)
+    machine = import_module("machine")
+    by_flops = breakdown.floor(config, "Si 64", machine.Rates(1.0, float("inf")))
+    assert sum(by_flops.values()) == arithmetic.necessary_flops(config, size)
+    by_traffic = breakdown.floor(config, "Si 64", machine.Rates(float("inf"), 1.0))
+    assert sum(by_traffic.values()) == arithmetic.necessary_bytes(config, size)
+
+
 def test_a_failed_opponent_is_a_row_that_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     report = import_module("report")
     lineup, inference = import_module("lineup"), import_module("inference")

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch
 
 from torch_gptff import GPTFF, CrystalData, GPTFFCalculator, GPTFFConfig, Potential, load_pretrained
-from torch_gptff.nn import AngleConv
 
 
 def calculator(
@@ -36,9 +35,7 @@ def trainable(
 ) -> tuple[nn.Module, Callable[[], tuple[Tensor, Tensor, Tensor]]]:
     """A model in training mode, and a function that gives its energies, forces and stresses of one batch."""
     trained = potential(checkpoint, config).to(device).train()
-    for module in trained.modules():
-        if isinstance(module, AngleConv):
-            module.fuse = fuse
+    set_fused(trained, fuse)
     graphs = [trained.model.build_graph(CrystalData.from_ase(atoms)) for atoms in crystals]
     batch = Batch.from_data_list(graphs).to(device)
 
@@ -49,6 +46,13 @@ def trainable(
         return prediction.energy, prediction.forces, prediction.stress
 
     return trained, predict
+
+
+def set_fused(model: nn.Module, fuse: bool) -> None:
+    """Whether its updates are fused operators, or messages made one by one in plain operations."""
+    for module in model.modules():
+        if hasattr(module, "fuse"):
+            module.fuse = fuse
 
 
 def potential(checkpoint: str | None, config: Mapping[str, Any] | None) -> Potential:

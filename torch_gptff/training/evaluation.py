@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Compared", "Evaluation", "FrameErrors", "GroupErrors", "Scores", "evaluate"]
 
 FRAMES_AT_ONCE = 512
-"""That are in memory with their structures; of the others, labels and predictions alone."""
+"""Whose predictions are gathered before they are put beside their labels."""
 
 
 def evaluate(
@@ -47,7 +47,7 @@ def evaluate(
         max_angles: of a batch
         energy_shift: ``"elements"`` to fit :attr:`Evaluation.element_shifts`, where data and model count energies from
             other references
-        progress: called with the number of frames that are done, now and then
+        progress: called after every frame that the model has taken, with their number
 
     Raises:
         DatasetError: there are no frames.
@@ -57,31 +57,19 @@ def evaluate(
     """
     gathered = _Gathered()
     remaining = iter(frames)
-    while group := list(itertools.islice(remaining, FRAMES_AT_ONCE)):
-        current = _Named(group)
-        try:
-            predictions = potential.predict(current, max_bonds=max_bonds, max_angles=max_angles)
-        except GPTFFError as error:
-            raise type(error)(f"{current.name}: {error.__cause__ or error}") from error
-        for frame, prediction in zip(group, predictions, strict=True):
-            gathered.add(frame, prediction)
-        if progress is not None:
-            progress(len(gathered.frame_id))
+    while group := _next_predictions(potential, gathered.passing(remaining, progress), max_bonds, max_angles):
+        gathered.add(group)
     evaluation = gathered.evaluation()
     return evaluation if energy_shift is None else evaluation.with_element_shifts()
 
 
-class _Named(Iterable[CrystalData]):
-    """The atoms of frames, and the name of the one that is being looked at."""
-
-    def __init__(self, frames: Sequence[Data]) -> None:
-        self._frames = frames
-        self.name = ""
-
-    def __iter__(self) -> Iterator[CrystalData]:
-        for frame in self._frames:
-            self.name = frame.frame_id
-            yield CrystalData(z=frame.z, pos=frame.pos, cell=frame.cell, pbc=frame.pbc)
+def _next_predictions(potential: Potential, frames: _Passing, max_bonds: int, max_angles: int) -> list[Prediction]:
+    try:
+        return potential.predict(frames, max_bonds=max_bonds, max_angles=max_angles)
+    except GPTFFError as error:
+        if not frames.current:
+            raise
+        raise type(error)(f"{frames.current}: {error.__cause__ or error}") from error
 
 
 @dataclass
@@ -95,18 +83,25 @@ class _Gathered:
     known: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
     predicted: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
 
-    def add(self, frame: Data, prediction: Prediction) -> None:
-        assert prediction.forces is not None
-        assert prediction.stress is not None
-        if not bool(prediction.energy.isfinite().all() and prediction.forces.isfinite().all()):
-            raise GPTFFError(f"{frame.frame_id}: the model gives an energy or forces that are not finite numbers")
+    def passing(self, frames: Iterator[Data], progress: Callable[[int], None] | None) -> _Passing:
+        return _Passing(self, itertools.islice(frames, FRAMES_AT_ONCE), progress)
+
+    def add_labels(self, frame: Data) -> None:
         self.frame_id.append(frame.frame_id)
         self.source.append(frame.source)
         self.material.append(frame.material)
         self.numbers.append(frame.z.cpu().numpy())
         for label in LABELS:
             self.known[label].append(frame[label].double().cpu().numpy())
-            self.predicted[label].append(getattr(prediction, label).double().numpy())
+
+    def add(self, predictions: Sequence[Prediction]) -> None:
+        for prediction in predictions:
+            assert prediction.forces is not None
+            if not bool(prediction.energy.isfinite().all() and prediction.forces.isfinite().all()):
+                name = self.frame_id[len(self.predicted["energy"])]
+                raise GPTFFError(f"{name}: the model gives an energy or forces that are not finite numbers")
+            for label in LABELS:
+                self.predicted[label].append(getattr(prediction, label).double().numpy())
 
     def evaluation(self) -> Evaluation:
         if not self.frame_id:
@@ -132,3 +127,26 @@ class _Gathered:
             forces=compared["forces"],
             stress=compared["stress"],
         )
+
+
+class _Passing(Iterable[CrystalData]):
+    """The atoms of frames on their way to the model; their labels are gathered as they pass.
+
+    Attributes:
+        current: the name of the frame that the model looks at; empty while the next is read
+    """
+
+    def __init__(self, gathered: _Gathered, frames: Iterable[Data], progress: Callable[[int], None] | None) -> None:
+        self._gathered = gathered
+        self._frames = frames
+        self._progress = progress
+        self.current = ""
+
+    def __iter__(self) -> Iterator[CrystalData]:
+        for frame in self._frames:
+            self._gathered.add_labels(frame)
+            self.current = frame.frame_id
+            yield CrystalData(z=frame.z, pos=frame.pos, cell=frame.cell, pbc=frame.pbc)
+            self.current = ""
+            if self._progress is not None:
+                self._progress(len(self._gathered.frame_id))

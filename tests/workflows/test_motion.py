@@ -74,8 +74,8 @@ def test_what_is_at_rest(walk: np.ndarray) -> None:
 
 
 def test_a_breathing_cell_moves_no_atom() -> None:
-    """Atoms fixed in a cell that changes its size and shape do not diffuse, though those on the boundary are written now
-    on one side and now on the other."""
+    """Atoms fixed in a cell that changes do not diffuse, though those on the boundary are written now on one side and
+    now on the other."""
     generator = np.random.default_rng(1)
     fractions = np.array(
         [[0.0, 0.5, 0.999], [0.3, 0.0, 0.5], [0.5, 0.9999, 0.0], [0.7, 0.2, 0.4], *[[0.1, 0.6, 0.8]] * 4]
@@ -162,6 +162,21 @@ def test_times(walk: np.ndarray) -> None:
         ion_motion(frames(walk), "Li")
     with pytest.raises(DiffusionError, match="must be positive"):
         ion_motion(frames(walk), "Li", timestep=0)
+
+
+def test_the_beginning_is_left_out(walk: np.ndarray) -> None:
+    whole = ion_motion(frames(walk), "Li", timestep=10, origin="laboratory")
+    part = ion_motion(frames(walk), "Li", timestep=10, origin="laboratory", skip=1.005)
+    np.testing.assert_allclose(part.positions, whole.positions[101:])
+    cells = np.repeat(CELL[None], len(walk), axis=0)
+    cells[:101] *= 1.3
+    fractions = walk @ np.linalg.inv(CELL)
+    grown = ion_motion(frames(fractions @ cells, cells), "Li", timestep=10, origin="laboratory", skip=1.005)
+    np.testing.assert_allclose(grown.cell, CELL)
+    with pytest.raises(DiffusionError, match=r"leaving out the first 4 ps leaves 0 of 400 frames"):
+        ion_motion(frames(walk), "Li", timestep=10, skip=4)
+    with pytest.raises(DiffusionError, match="cannot be left out"):
+        ion_motion(frames(walk), "Li", timestep=10, skip=-1)
 
 
 def test_kinetic_temperature(walk: np.ndarray) -> None:

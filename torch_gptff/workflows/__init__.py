@@ -2,6 +2,7 @@
 
 from torch_gptff.workflows.arrhenius import ArrheniusFit, ArrheniusLine, fit_arrhenius
 from torch_gptff.workflows.diffusion import Diffusion, diffusion
+from torch_gptff.workflows.diffusion_series import DiffusionSeries, diffusion_series
 from torch_gptff.workflows.elastic_moduli import ElasticTensor
 from torch_gptff.workflows.elasticity import elastic_tensor
 from torch_gptff.workflows.eos import EquationOfState, equation_of_state
@@ -29,6 +30,7 @@ __all__ = [
     "ArrheniusFit",
     "ArrheniusLine",
     "Diffusion",
+    "DiffusionSeries",
     "ElasticTensor",
     "EquationOfState",
     "EquationOfStateBenchmark",
@@ -48,6 +50,7 @@ __all__ = [
     "TrajectoryWriter",
     "compare_equation_of_state",
     "diffusion",
+    "diffusion_series",
     "elastic_tensor",
     "equation_of_state",
     "fit_arrhenius",

@@ -65,6 +65,7 @@ def ion_motion(
     timestep: float | None = None,
     charges: Mapping[str, float] | None = None,
     origin: Origin = "center of mass",
+    skip: float = 0.0,
 ) -> Motion:
     """Follow the ions of a species through the frames of a trajectory, which are read once and not kept.
 
@@ -81,6 +82,7 @@ def ion_motion(
         charges: of elements, e; others have none
         origin: what is kept at rest: the centre of mass of all atoms, or that of all other elements (the framework, for
             ions in a solid), or nothing
+        skip: of the beginning, in which the run comes to equilibrium, ps
 
     Raises:
         DiffusionError: the species is not there, the times make no sense, or there is no framework.
@@ -88,10 +90,12 @@ def ion_motion(
     """
     if timestep is not None and not timestep > 0:
         raise DiffusionError(f"the time between frames is {timestep} fs: it must be positive")
+    if not skip >= 0:
+        raise DiffusionError(f"{skip} ps cannot be left out")
     reader = _Reader(species, dict(charges or {}), origin)
     for atoms in frames:
         reader.take(atoms)
-    return reader.finish(timestep)
+    return reader.finish(timestep, skip)
 
 
 class _Reader:
@@ -155,8 +159,8 @@ class _Reader:
                 raise DiffusionError(f"all atoms are {self.species}: there is no framework for them to move in")
         self.weights = np.zeros_like(masses) if self.origin == "laboratory" else masses / masses.sum()
 
-    def finish(self, timestep: float | None) -> Motion:
-        """All frames together."""
+    def finish(self, timestep: float | None, skip: float) -> Motion:
+        """All frames together, but for the first."""
         if len(self.cells) < 2:
             raise TrajectoryError(f"a trajectory has two frames or more; this has {len(self.cells)}")
         if self.largest_step > LARGEST_STEP:
@@ -165,18 +169,26 @@ class _Reader:
                 "time for its way to be told",
                 stacklevel=3,
             )
-        cell = np.mean(self.cells, axis=0)
+        step = self._timestep(timestep)
+        first = int(np.ceil(1000 * skip / step - 1e-6))
+        if len(self.cells) - first < 2:
+            left = max(len(self.cells) - first, 0)
+            raise DiffusionError(
+                f"leaving out the first {skip:g} ps leaves {left} of {len(self.cells)} frames, {step:g} fs apart"
+            )
+        cell = np.mean(self.cells[first:], axis=0)
+        warm = self.temperatures[first:] if len(self.temperatures) == len(self.cells) else []
         return Motion(
             species=self.species,
-            positions=np.array(self.ions) @ cell,
-            dipole=np.array(self.dipoles) @ cell if self.charge.any() else None,
+            positions=np.array(self.ions[first:]) @ cell,
+            dipole=np.array(self.dipoles[first:]) @ cell if self.charge.any() else None,
             charges=self.charges,
             counts=self.counts,
             cell=cell,
             is_crystal=bool(self.pbc.all()),
-            timestep=self._timestep(timestep),
+            timestep=step,
             origin=self.origin,
-            temperature=float(np.mean(self.temperatures)) if len(self.temperatures) == len(self.cells) else None,
+            temperature=float(np.mean(warm)) if warm else None,
         )
 
     def _timestep(self, given: float | None) -> float:

@@ -90,6 +90,7 @@ def test_too_little_diffusion_is_said(call, tmp_path: Path) -> None:
     assert "at most" in page.read_text()
 
 
+@pytest.mark.filterwarnings("default:.*cut off or damaged")
 def test_one_bad_file_in_a_list(call, walks: list[Path], tmp_path: Path) -> None:
     cut = tmp_path / "cut.extxyz"
     cut.write_text(walks[1].read_text()[:-100])

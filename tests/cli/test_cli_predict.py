@@ -177,3 +177,13 @@ def test_energies_in_the_reference_of_a_source(call, tmp_path: Path, salt: Atoms
     result = call("predict", tmp_path / "salt.extxyz", "-m", tmp_path / "model.safetensors", "--reference", "oxides")
     assert result.exit_code == 1
     assert "the reference 'oxides' has no energy of Cl" in result.stderr
+
+
+def test_a_committee_says_how_sure_it_is(call, checkpoint: Path, tmp_path: Path, salt: Atoms) -> None:
+    model = tmp_path / "committee.safetensors"
+    save(Potential(GPTFF(GPTFFConfig(channels=4, num_layers=1, num_readouts=3))), model)
+    write_structures(tmp_path / "salt.extxyz", [salt])
+    for path, is_sure in ((model, True), (checkpoint, False)):
+        document = json.loads(call("predict", tmp_path / "salt.extxyz", "-m", path, "--json", "-").stdout)
+        found = document["predictions"][0]["energy_std"]
+        assert (found is not None and found > 0) == is_sure

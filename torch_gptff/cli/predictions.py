@@ -32,6 +32,7 @@ COLUMNS = (
 _UNITS = {
     "energy": "eV",
     "energies": "eV",
+    "energy_std": "eV, one standard deviation of the expected error of energy",
     "forces": "eV/angstrom",
     "stress": "eV/angstrom^3, rows of a 3x3 tensor, positive = tensile",
 }
@@ -48,6 +49,7 @@ class Result:
         forces: eV/Å, ``[N, 3]``
         stress: eV/Å³, ``[3, 3]``; ``None`` where there is no period or no volume
         energies: of the atoms in eV, ``[N]``; ``None`` where the model has none
+        energy_std: expected error of ``energy`` in eV; ``None`` for a model that is no committee
     """
 
     label: str
@@ -56,6 +58,7 @@ class Result:
     forces: Any
     stress: Any | None
     energies: Any | None
+    energy_std: float | None = None
 
     def row(self, name: str) -> list[str]:
         """The cells under :data:`COLUMNS`, with this in the first."""
@@ -77,6 +80,7 @@ class Result:
             "file": self.label,
             "symbols": list(self.atoms.symbols),
             "energy": self.energy,
+            "energy_std": self.energy_std,
             **{name: None if value is None else value.tolist() for name, value in values.items()},
         }
 
@@ -89,7 +93,8 @@ def evaluate(potential: Potential, file: str) -> list[Result]:
         GPTFFError: the model's energy or forces are not finite.
     """
     structures = read_labelled(file)
-    predictions = potential.predict(structures.values(), energies=potential.model.is_atomwise)
+    model = potential.model
+    predictions = potential.predict(structures.values(), energies=model.is_atomwise, energy_std=model.num_readouts > 1)
     results = []
     for (label, atoms), prediction in zip(structures.items(), predictions, strict=True):
         assert prediction.forces is not None
@@ -105,6 +110,7 @@ def evaluate(potential: Potential, file: str) -> list[Result]:
                 forces=prediction.forces.double().numpy(),
                 stress=prediction.stress[0].numpy() if has_stress else None,
                 energies=None if prediction.energies is None else prediction.energies.numpy(),
+                energy_std=None if prediction.energy_std is None else prediction.energy_std.item(),
             )
         )
     return results

@@ -89,6 +89,7 @@ def quantiles(values: NDArray[np.float64]) -> dict[str, float]:
     if not len(values):
         return {}
     found = np.quantile(values, list(QUANTILES.values()))
+    found = np.round(found, 9) + 0.0  # rounding errors are zero, and zero has no sign
     return dict(zip(QUANTILES, found.tolist(), strict=True))
 
 

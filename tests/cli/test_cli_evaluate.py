@@ -88,6 +88,8 @@ def test_report_and_model_card(call, checkpoint: Path, data: Path, tmp_path: Pat
     plain = assert_self_contained(page.read_text(encoding="utf-8"))
     assert plain.text["h1"] == ["Evaluation of small.safetensors"]
     assert "Limits" not in plain.text["h2"]
+    said = f"Predictions of small.safetensors in float32 beside {data.parent.name}/salt.extxyz."
+    assert plain.text["p"][0] == said
     rows = {row[0]: row for row in plain.rows}
     assert rows["forces"][1:3] == ["180", "50.00"]
     assert call("evaluate", checkpoint, data, "--report", page, "--card").exit_code == 0

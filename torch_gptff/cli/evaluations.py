@@ -146,14 +146,19 @@ def write_report(path: Path, evaluation: Evaluation, potential: Potential | None
     from torch_gptff.training.model_card import add_model_card
 
     part = "" if document["part"] is None else f" (part {document['part']})"
-    said = f"Predictions of {document['model']} in {document['dtype']} beside {', '.join(document['data'])}{part}."
-    name = Path(document["model"]).name
+    name, data = Path(document["model"]).name, ", ".join(_short(each) for each in document["data"])
+    said = f"Predictions of {name} in {document['dtype']} beside {data}{part}."
     report = Report(f"Evaluation of {name}" if potential is None else f"Model card of {name}", said)
     add_headline(report, evaluation)
     if potential is not None:
         add_model_card(report, potential)
     add_evaluation(report, evaluation)
     report.save(path)
+
+
+def _short(path: str) -> str:
+    """The last two names of a path: a page that is passed on need not tell where its data lay."""
+    return "/".join(Path(path).parts[-2:])
 
 
 def _print_groups(console: Console, kind: str, groups: dict[str, GroupErrors]) -> None:

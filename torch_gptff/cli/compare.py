@@ -7,16 +7,14 @@ from typing import Annotated
 
 import typer
 
-from torch_gptff.cli.train import Accelerator, Divide, Out
+from torch_gptff.cli.train import Accelerator, Divide
 
 
 def compare(
-    out: Out,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="The folder of the comparison.")],
     data: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="[DATA]...", help="Files or folders of frames; or --config names them.", show_default=False
-        ),
+        typer.Argument(metavar="DATA", help="Files or folders of frames; or --config names them.", show_default=False),
     ] = None,
     models: Annotated[
         str, typer.Option("--models", metavar="NAMES", help="Names of models, with commas.")
@@ -59,8 +57,7 @@ def compare(
 ) -> None:
     """Train several models on the same frames with the same settings; compare errors, time and memory.
 
-    DIR receives a table and plots (comparison.html, .json, .png, .svg), and for each model the folder of a training
-    run.
+    DIR receives a table and plots (comparison.html, .json, .png, .svg), and a folder for the run of each model.
     """
     from torch_gptff.cli.comparisons import configurations, print_comparison, settings, watched
     from torch_gptff.cli.output import make_console

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import resource
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -13,9 +16,9 @@ import torch
 def peak_memory(work: Callable[[], object], device: torch.device) -> int:
     """The most memory in use while ``work`` runs beyond what is in use before it, in bytes.
 
-    On a GPU, of the tensors that PyTorch has allocated there. Elsewhere, of the resident memory of this process, which
-    should be fresh: what was used and released before is used again, and not counted. Where the system has no
-    ``/proc``, the peak before counts as in use.
+    On a GPU, of the tensors that PyTorch has allocated there. Elsewhere, of the resident memory of this process, after
+    what is free in it has been given back to the system, as far as the C library can. Where there is no ``/proc``, the
+    peak before counts as in use.
     """
     if device.type == "cuda":
         torch.cuda.synchronize(device)
@@ -31,6 +34,9 @@ def peak_memory(work: Callable[[], object], device: torch.device) -> int:
 
 def _restart_peak() -> int:
     """Forget the peak so far, and give the memory that is in use."""
+    gc.collect()
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)  # of glibc, which keeps what was released for later
     try:
         Path("/proc/self/clear_refs").write_text("5")
         return _kernel_count("VmRSS")

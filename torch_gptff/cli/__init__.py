@@ -10,6 +10,7 @@ from torch_gptff import __version__
 from torch_gptff.cli import dataset
 from torch_gptff.cli.compare import compare
 from torch_gptff.cli.convert import convert
+from torch_gptff.cli.diffraction import diffraction
 from torch_gptff.cli.diffusion import diffusion
 from torch_gptff.cli.distill import distill
 from torch_gptff.cli.elastic import elastic
@@ -18,6 +19,7 @@ from torch_gptff.cli.eos_benchmark import eos_benchmark
 from torch_gptff.cli.errors import ReportingGroup
 from torch_gptff.cli.evaluate import evaluate
 from torch_gptff.cli.info import info
+from torch_gptff.cli.md import md
 from torch_gptff.cli.phonons import phonons
 from torch_gptff.cli.predict import predict
 from torch_gptff.cli.relax import relax
@@ -35,6 +37,7 @@ app.command()(predict)
 app.command()(relax)
 app.command()(eos)
 app.command()(eos_benchmark)
+app.command()(md)
 app.command()(elastic)
 app.command()(convert)
 app.command()(distill)
@@ -45,6 +48,7 @@ app.command()(evaluate)
 app.command()(compare)
 app.command()(phonons)
 app.command()(diffusion)
+app.command()(diffraction)
 app.add_typer(dataset.app, name="dataset")
 
 

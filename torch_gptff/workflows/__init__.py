@@ -1,6 +1,12 @@
 """What is done with a potential, through any ASE calculator."""
 
 from torch_gptff.workflows.arrhenius import ArrheniusFit, ArrheniusLine, fit_arrhenius
+from torch_gptff.workflows.diffraction import (
+    DiffractionPattern,
+    DiffractionSeries,
+    diffraction_pattern,
+    diffraction_series,
+)
 from torch_gptff.workflows.diffusion import Diffusion, diffusion
 from torch_gptff.workflows.diffusion_series import DiffusionSeries, diffusion_series
 from torch_gptff.workflows.elastic_moduli import ElasticTensor
@@ -16,19 +22,24 @@ from torch_gptff.workflows.eos_reference import ReferenceCrystal, reference_crys
 from torch_gptff.workflows.estimate import Estimate
 from torch_gptff.workflows.frames import iterate_frames
 from torch_gptff.workflows.ion_density import IonDensity, ion_density
+from torch_gptff.workflows.local_structure import LOCAL_STRUCTURES, local_structure, structure_fractions
 from torch_gptff.workflows.md import MolecularDynamicsFrame, molecular_dynamics
 from torch_gptff.workflows.md_run import MolecularDynamicsRun
 from torch_gptff.workflows.md_settings import MolecularDynamicsSettings
 from torch_gptff.workflows.motion import Motion, ion_motion
+from torch_gptff.workflows.peaks import PeakTrack
 from torch_gptff.workflows.phonon_spectrum import PhononSpectrum
 from torch_gptff.workflows.phonons import phonon_spectrum
 from torch_gptff.workflows.relax import OPTIMIZERS, Relaxation, RelaxationStep, relax
 from torch_gptff.workflows.trajectory import TrajectoryFile, TrajectoryWriter, open_trajectory
 
 __all__ = [
+    "LOCAL_STRUCTURES",
     "OPTIMIZERS",
     "ArrheniusFit",
     "ArrheniusLine",
+    "DiffractionPattern",
+    "DiffractionSeries",
     "Diffusion",
     "DiffusionSeries",
     "ElasticTensor",
@@ -42,6 +53,7 @@ __all__ = [
     "MolecularDynamicsRun",
     "MolecularDynamicsSettings",
     "Motion",
+    "PeakTrack",
     "PhononSpectrum",
     "ReferenceCrystal",
     "Relaxation",
@@ -49,6 +61,8 @@ __all__ = [
     "TrajectoryFile",
     "TrajectoryWriter",
     "compare_equation_of_state",
+    "diffraction_pattern",
+    "diffraction_series",
     "diffusion",
     "diffusion_series",
     "elastic_tensor",
@@ -58,9 +72,11 @@ __all__ = [
     "ion_density",
     "ion_motion",
     "iterate_frames",
+    "local_structure",
     "molecular_dynamics",
     "open_trajectory",
     "phonon_spectrum",
     "reference_crystals",
     "relax",
+    "structure_fractions",
 ]

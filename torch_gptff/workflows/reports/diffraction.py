@@ -1,0 +1,114 @@
+"""A report on diffraction along a trajectory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from torch_gptff.report import Column, Report
+from torch_gptff.report.plots import SERIES, heat_map, lines, new_figure
+from torch_gptff.workflows.diffraction import DiffractionSeries
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Against = Literal["frame", "time", "strain-a", "strain-b", "strain-c"]
+"""What a trajectory is shown against: the number of the frame, the time, or the strain of a cell vector."""
+
+LEAST_FRAMES = 0.1
+"""Of all: a peak that was followed through fewer is not shown."""
+
+MOST_ROWS = 400
+"""Of a heat map; of more frames, the means of neighbours are shown."""
+
+
+def diffraction_report(series: DiffractionSeries, against: Against = "frame", about: str = "") -> Report:
+    """A page on a trajectory.
+
+    Args:
+        series: of frames
+        against: what the vertical axis of the map is
+        about: below the title
+    """
+    label, places = _axis(series, against)
+    n_frames = len(series.profiles)
+    report = Report("Diffraction", about)
+    facts: dict[str, tuple[object, str]] = {"frames": (n_frames, ""), "wavelength": (series.wavelength, "Å")}
+    report.numbers(facts)
+    if n_frames == 1:
+        curves = {"": series.profiles[0]}
+        report.figure(lines(series.two_theta, curves, "2θ", "intensity", x_unit="°"), "Powder pattern.")
+    else:
+        ends = {"first frame": series.profiles[0], "last frame": series.profiles[-1]}
+        report.heading("Patterns")
+        if np.all(np.diff(places) > 0) or np.all(np.diff(places) < 0):
+            report.figure(_map(series, label, places), f"Intensity against 2θ and {label}.")
+        else:
+            report.note(f"The {label} does not grow from frame to frame: the map is against frames.")
+            report.figure(_map(series, "frame", np.arange(float(n_frames))), "Intensity against 2θ and the frame.")
+        report.figure(lines(series.two_theta, ends, "2θ", "intensity", x_unit="°", width=5.4), "Powder patterns.")
+        report.heading("Peaks")
+        report.figure(_tracks(series, label, places), "Places of peaks that were followed.")
+        report.table(
+            ("frames", Column("2θ, first", "°", 2), Column("2θ, last", "°", 2), Column("height, last / first", "", 2)),
+            [
+                (
+                    f"{track.frames[0]} to {track.frames[-1]}",
+                    float(track.two_theta[0]),
+                    float(track.two_theta[-1]),
+                    float(track.heights[-1] / track.heights[0]),
+                )
+                for track in series.tracks
+                if len(track.frames) >= max(LEAST_FRAMES * n_frames, 2)
+            ],
+        )
+    if series.fractions is not None:
+        report.heading("Local structure")
+        if n_frames > 1:
+            report.figure(_fractions(series, label, places), "Share of the atoms in each structure.")
+        names = [Column(name, "%", 1) for name in series.structures]
+        rows = [("first frame", series.fractions[0])]
+        rows += [("last frame", series.fractions[-1])] if n_frames > 1 else []
+        report.table(["", *names], [[name, *(100 * share).tolist()] for name, share in rows])
+    return report
+
+
+def _axis(series: DiffractionSeries, against: Against) -> tuple[str, NDArray[np.float64]]:
+    if against == "time" and series.times is not None:
+        return "time (ps)", series.times
+    if against.startswith("strain"):
+        axis = "abc".index(against[-1])
+        return f"strain along {against[-1]} (%)", 100 * series.strain(axis)
+    return "frame", np.arange(len(series.profiles), dtype=float)
+
+
+def _map(series: DiffractionSeries, label: str, places: NDArray[np.float64]) -> Figure:
+    order = np.argsort(places)
+    size = int(np.ceil(len(order) / MOST_ROWS))
+    groups = [order[k : k + size] for k in range(0, len(order), size)]
+    values = np.array([series.profiles[group].mean(axis=0) for group in groups])
+    rows = np.array([places[group].mean() for group in groups])
+    # weak reflections are seen beside strong ones
+    return heat_map(np.sqrt(values), series.two_theta, rows, "2θ (°)", label, "√ intensity", width=6.4, height=4.2)
+
+
+def _tracks(series: DiffractionSeries, label: str, places: NDArray[np.float64]) -> Figure:
+    figure, axes = new_figure(5.0, 3.6)
+    shown = [track for track in series.tracks if len(track.frames) >= max(LEAST_FRAMES * len(series.profiles), 2)]
+    for k, track in enumerate(shown):
+        axes.plot(track.two_theta, places[track.frames], color=SERIES[k % len(SERIES)], linewidth=1.2)
+    axes.set_xlabel("2θ (°)")
+    axes.set_ylabel(label)
+    axes.set_xlim(series.two_theta[0], series.two_theta[-1])
+    return figure
+
+
+def _fractions(series: DiffractionSeries, label: str, places: NDArray[np.float64]) -> Figure:
+    assert series.fractions is not None
+    curves = {name: 100 * series.fractions[:, k] for k, name in enumerate(series.structures)}
+    seen = {name: values for name, values in curves.items() if values.max() > 0.5}
+    figure = lines(places, seen, label, "atoms", y_unit="%")
+    figure.axes[0].set_ylim(-2, 102)
+    return figure

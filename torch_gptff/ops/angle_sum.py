@@ -13,7 +13,7 @@ from torch_gptff.ops import eager, native, triton
 from torch_gptff.ops.checks import check_pairs, check_shapes
 from torch_gptff.ops.eager import Inputs
 from torch_gptff.ops.needed import needed
-from torch_gptff.ops.transforms import under_transform
+from torch_gptff.ops.transforms import direct, is_plain, under_transform
 
 N_INPUTS = len(Inputs._fields)
 FIRST_PARAMETER = Inputs._fields.index("weight")
@@ -50,7 +50,8 @@ def angle_sum(x: Inputs, angle_index: Tensor) -> Tensor:
     x = Inputs(*(value.to(dtype) for value in x))
     if under_transform():
         return eager.at_once(x, angle_index)
-    return torch.ops.torch_gptff.angle_sum(*x, angle_index, _is_worth_keeping(x, angle_index))[0]
+    total = _Direct.apply if is_plain(x) else torch.ops.torch_gptff.angle_sum
+    return total(*x, angle_index, _is_worth_keeping(x, angle_index))[0]
 
 
 def _is_worth_keeping(x: Inputs, angle_index: Tensor) -> bool:
@@ -65,7 +66,6 @@ def _is_worth_keeping(x: Inputs, angle_index: Tensor) -> bool:
     return is_training or angle_index.numel() // 2 * len(x.bias) <= MAX_KEPT
 
 
-@custom_op("torch_gptff::angle_sum", mutates_args=())
 def _forward(
     p: Tensor,
     q: Tensor,
@@ -89,7 +89,6 @@ def _forward(
         return _kernels(p).forward(_contiguous(x), angle_index), _nothing(p)
 
 
-@custom_op("torch_gptff::angle_sum_backward", mutates_args=())
 def _backward(dout: Tensor, x: list[Tensor], angle_index: Tensor, kept: Tensor, with_parameters: bool) -> list[Tensor]:
     inputs, dout = _contiguous(x), dout.contiguous()
     with _full_precision(dout):
@@ -135,13 +134,17 @@ def _full_precision(features: Tensor) -> torch.autocast:
     return torch.autocast(features.device.type, enabled=False)
 
 
-@_forward.register_fake
+_operator = custom_op("torch_gptff::angle_sum", _forward, mutates_args=())
+_backward_operator = custom_op("torch_gptff::angle_sum_backward", _backward, mutates_args=())
+
+
+@_operator.register_fake
 def _(p: Tensor, *others: Any) -> tuple[Tensor, Tensor]:
     *_, angle_index, keep = others
     return _empty(p), p.new_empty(angle_index.size(1) if keep else 0, 2 * p.size(1))
 
 
-@_backward.register_fake
+@_backward_operator.register_fake
 def _(dout: Tensor, x: list[Tensor], *others: Any) -> list[Tensor]:
     return [_empty(value) for value in x]
 
@@ -172,7 +175,9 @@ def _differentiate_forward(ctx: Any, dout: Tensor | None, _: None) -> tuple[Tens
     if dout is None:
         return (None,) * (N_INPUTS + 2)
     with_parameters = needed(ctx, range(FIRST_PARAMETER, N_INPUTS))
-    gradients = torch.ops.torch_gptff.angle_sum_backward(dout, x, angle_index, kept, with_parameters)
+    is_last = not torch.is_grad_enabled() and is_plain([dout])
+    backward = _backward if is_last else torch.ops.torch_gptff.angle_sum_backward
+    gradients = backward(dout, x, angle_index, kept, with_parameters)
     wanted = ctx.needs_input_grad[:N_INPUTS]
     return (*(g if w else None for g, w in zip(gradients, wanted, strict=True)), None, None)
 
@@ -197,5 +202,6 @@ def _differentiate_backward(ctx: Any, tangents: list[Tensor | None]) -> tuple[An
     return ddout, d, None, None, None
 
 
-_forward.register_autograd(_differentiate_forward, setup_context=_keep_forward)
-_backward.register_autograd(_differentiate_backward, setup_context=_keep_backward)
+_operator.register_autograd(_differentiate_forward, setup_context=_keep_forward)
+_backward_operator.register_autograd(_differentiate_backward, setup_context=_keep_backward)
+_Direct = direct("AngleSum", _forward, _keep_forward, _differentiate_forward)

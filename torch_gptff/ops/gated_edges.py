@@ -20,7 +20,7 @@ from torch_gptff.ops import native
 from torch_gptff.ops.checks import check_pairs, check_shapes
 from torch_gptff.ops.needed import needed
 from torch_gptff.ops.plain import differentiate_twice
-from torch_gptff.ops.transforms import under_transform
+from torch_gptff.ops.transforms import direct, is_plain, under_transform
 
 N_ROWS = 4
 """Inputs before the parameters: ``a``, ``b``, ``e`` and ``weight``."""
@@ -79,7 +79,8 @@ def atom_update(
         GraphError: the shapes do not fit together, or ``edge_index`` points to atoms that do not exist.
     """
     values = [value.to(e.dtype) for value in (a, b, e, weight, w_edge, w_gate, b_gate)]
-    return torch.ops.torch_gptff.atom_update(*values, edge_index, _is_worth_keeping(values))[0]
+    update = _DirectAtomUpdate.apply if is_plain(values) else torch.ops.torch_gptff.atom_update
+    return update(*values, edge_index, _is_worth_keeping(values))[0]
 
 
 def bond_update(
@@ -98,7 +99,8 @@ def bond_update(
         ``[E, d]``
     """
     values = [value.to(e.dtype) for value in (a, b, e, weight, w_edge, w_out, b_out)]
-    return torch.ops.torch_gptff.bond_update(*values, edge_index, _is_worth_keeping(values))[0]
+    update = _DirectBondUpdate.apply if is_plain(values) else torch.ops.torch_gptff.bond_update
+    return update(*values, edge_index, _is_worth_keeping(values))[0]
 
 
 def _is_worth_keeping(values: Sequence[Tensor]) -> bool:
@@ -113,7 +115,6 @@ def _is_worth_keeping(values: Sequence[Tensor]) -> bool:
     return is_training or values[2].numel() <= MAX_KEPT
 
 
-@custom_op("torch_gptff::atom_update", mutates_args=())
 def _atom_update(
     a: Tensor,
     b: Tensor,
@@ -131,7 +132,6 @@ def _atom_update(
     return native.edges_forward("atom_update", list(x.values()), edge_index, keep)
 
 
-@custom_op("torch_gptff::bond_update", mutates_args=())
 def _bond_update(
     a: Tensor,
     b: Tensor,
@@ -149,7 +149,6 @@ def _bond_update(
     return native.edges_forward("bond_update", list(x.values()), edge_index, keep)
 
 
-@custom_op("torch_gptff::gated_edges_backward", mutates_args=())
 def _backward(
     name: str, dout: Tensor, x: list[Tensor], edge_index: Tensor, kept: Tensor, with_parameters: bool
 ) -> list[Tensor]:
@@ -198,17 +197,22 @@ def _z(a: Tensor, b: Tensor, e: Tensor, w_edge: Tensor, edge_index: Tensor) -> T
     return a.index_select(0, centre) + b.index_select(0, neighbour) + F.linear(e, w_edge)
 
 
-@_atom_update.register_fake
+_atom_operator = custom_op("torch_gptff::atom_update", _atom_update, mutates_args=())
+_bond_operator = custom_op("torch_gptff::bond_update", _bond_update, mutates_args=())
+_backward_operator = custom_op("torch_gptff::gated_edges_backward", _backward, mutates_args=())
+
+
+@_atom_operator.register_fake
 def _(a: Tensor, b: Tensor, e: Tensor, *others: Any) -> tuple[Tensor, Tensor]:
     return e.new_empty(a.size(0), e.size(1)), e.new_empty(e.size(0) if others[-1] else 0, 4 * e.size(1))
 
 
-@_bond_update.register_fake
+@_bond_operator.register_fake
 def _(a: Tensor, b: Tensor, e: Tensor, *others: Any) -> tuple[Tensor, Tensor]:
     return e.new_empty(e.shape), e.new_empty(e.size(0) if others[-1] else 0, 3 * e.size(1))
 
 
-@_backward.register_fake
+@_backward_operator.register_fake
 def _(name: str, dout: Tensor, x: list[Tensor], *others: Any) -> list[Tensor]:
     return [value.new_empty(value.shape) for value in x]
 
@@ -233,7 +237,9 @@ def _differentiate_forward(name: str) -> Callable[..., tuple[Tensor | None, ...]
         if dout is None:
             return (*[None] * len(x), None, None)
         with_parameters = needed(ctx, range(N_ROWS, len(x)))
-        gradients = torch.ops.torch_gptff.gated_edges_backward(name, dout, x, edge_index, kept, with_parameters)
+        is_last = not torch.is_grad_enabled() and is_plain([dout])
+        backward = _backward if is_last else torch.ops.torch_gptff.gated_edges_backward
+        gradients = backward(name, dout, x, edge_index, kept, with_parameters)
         return (*(g if w else None for g, w in zip(gradients, wanted, strict=True)), None, None)
 
     return differentiate
@@ -261,6 +267,10 @@ def _differentiate_backward(ctx: Any, tangents: list[Tensor | None]) -> tuple[An
     return None, ddout, d, None, None, None
 
 
-_atom_update.register_autograd(_differentiate_forward("atom_update"), setup_context=_keep_forward)
-_bond_update.register_autograd(_differentiate_forward("bond_update"), setup_context=_keep_forward)
-_backward.register_autograd(_differentiate_backward, setup_context=_keep_backward)
+_differentiate_atom_update = _differentiate_forward("atom_update")
+_differentiate_bond_update = _differentiate_forward("bond_update")
+_atom_operator.register_autograd(_differentiate_atom_update, setup_context=_keep_forward)
+_bond_operator.register_autograd(_differentiate_bond_update, setup_context=_keep_forward)
+_backward_operator.register_autograd(_differentiate_backward, setup_context=_keep_backward)
+_DirectAtomUpdate = direct("AtomUpdate", _atom_update, _keep_forward, _differentiate_atom_update)
+_DirectBondUpdate = direct("BondUpdate", _bond_update, _keep_forward, _differentiate_bond_update)

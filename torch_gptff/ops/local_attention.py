@@ -36,7 +36,7 @@ from torch_gptff.errors import GraphError
 from torch_gptff.ops import native
 from torch_gptff.ops.checks import check_pairs, check_shapes
 from torch_gptff.ops.plain import differentiate_twice
-from torch_gptff.ops.transforms import under_transform
+from torch_gptff.ops.transforms import direct, is_plain, under_transform
 
 N_INPUTS = 7
 PARAMETER = 6
@@ -77,7 +77,8 @@ def local_attention(
         GraphError: the shapes do not fit together, or ``edge_index`` points to atoms that do not exist.
     """
     values = [each.to(radial.dtype) for each in (query, key, value, own_key, own_value, radial, w_bias)]
-    return torch.ops.torch_gptff.local_attention(*values, edge_index)[0]
+    attend = _Direct.apply if is_plain(values) else torch.ops.torch_gptff.local_attention
+    return attend(*values, edge_index)[0]
 
 
 def shares(query: Tensor, key: Tensor, own_key: Tensor, radial: Tensor, w_bias: Tensor, edge_index: Tensor) -> Any:
@@ -117,7 +118,6 @@ def _plain(
     return (own.unsqueeze(-1) * own_value).index_add(0, centre, messages).flatten(1)
 
 
-@custom_op("torch_gptff::local_attention", mutates_args=())
 def _forward(
     query: Tensor,
     key: Tensor,
@@ -147,7 +147,6 @@ def _forward(
     return native.attention_forward((query, key, value, own_key, own_value, radial, w_bias), edge_index)
 
 
-@custom_op("torch_gptff::local_attention_backward", mutates_args=())
 def _backward(dout: Tensor, x: list[Tensor], edge_index: Tensor, kept: Tensor) -> list[Tensor]:
     return native.attention_backward(dout, x, edge_index, kept)
 
@@ -157,13 +156,17 @@ def _double_backward(t: list[Tensor], dout: Tensor, x: list[Tensor], edge_index:
     return native.attention_double_backward(t, dout, x, edge_index, kept)
 
 
-@_forward.register_fake
+_operator = custom_op("torch_gptff::local_attention", _forward, mutates_args=())
+_backward_operator = custom_op("torch_gptff::local_attention_backward", _backward, mutates_args=())
+
+
+@_operator.register_fake
 def _(query: Tensor, *others: Tensor) -> tuple[Tensor, Tensor]:
     *_, w_bias, edge_index = others
     return query.new_empty(query.shape), query.new_empty(edge_index.size(1) + query.size(0), w_bias.size(0))
 
 
-@_backward.register_fake
+@_backward_operator.register_fake
 def _(dout: Tensor, x: list[Tensor], *others: Tensor) -> list[Tensor]:
     return [value.new_empty(value.shape) for value in x]
 
@@ -184,7 +187,9 @@ def _differentiate_forward(ctx: Any, dout: Tensor | None, _: None) -> tuple[Tens
     *x, edge_index, kept = ctx.saved_tensors
     if dout is None:
         return (None,) * (N_INPUTS + 1)
-    gradients = torch.ops.torch_gptff.local_attention_backward(dout, x, edge_index, kept)
+    is_last = not torch.is_grad_enabled() and is_plain([dout])
+    backward = _backward if is_last else torch.ops.torch_gptff.local_attention_backward
+    gradients = backward(dout, x, edge_index, kept)
     return (*(g if w else None for g, w in zip(gradients, ctx.needs_input_grad, strict=False)), None)
 
 
@@ -203,5 +208,6 @@ def _differentiate_backward(ctx: Any, tangents: list[Tensor | None]) -> tuple[An
     return ddout, d, None, None
 
 
-_forward.register_autograd(_differentiate_forward, setup_context=_keep_forward)
-_backward.register_autograd(_differentiate_backward, setup_context=_keep_backward)
+_operator.register_autograd(_differentiate_forward, setup_context=_keep_forward)
+_backward_operator.register_autograd(_differentiate_backward, setup_context=_keep_backward)
+_Direct = direct("LocalAttention", _forward, _keep_forward, _differentiate_forward)

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import warnings
 from pathlib import Path
 
@@ -181,7 +182,7 @@ def test_a_killed_writer_leaves_whole_frames(tmp_path: Path) -> None:
     assert writer.stdout is not None
     writer.stdout.readline()
     while not path.is_file() or path.stat().st_size < 200_000:
-        pass
+        time.sleep(0.01)
     writer.send_signal(signal.SIGKILL)
     writer.wait()
     writer.stdout.close()

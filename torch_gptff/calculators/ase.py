@@ -87,7 +87,8 @@ class GPTFFCalculator(Calculator):
             raise PropertyNotImplementedError("stress is force per area: give the atoms a cell with a volume")
         data = from_ase(self.atoms).to(self.device)
         check_elements(data, self.potential.model.elements)
-        if "numbers" in system_changes:
+        if "numbers" in system_changes:  # also after reset()
+            self.graph.forget()
             self.potential.warn_of_unseen_pairs(data.z)
         prediction = self.potential.evaluate(
             self.graph.update(data),

@@ -18,6 +18,7 @@ from torch_gptff.cli.eos import eos
 from torch_gptff.cli.eos_benchmark import eos_benchmark
 from torch_gptff.cli.errors import ReportingGroup
 from torch_gptff.cli.evaluate import evaluate
+from torch_gptff.cli.hull import hull
 from torch_gptff.cli.info import info
 from torch_gptff.cli.md import md
 from torch_gptff.cli.phonons import phonons
@@ -49,6 +50,7 @@ app.command()(compare)
 app.command()(phonons)
 app.command()(diffusion)
 app.command()(diffraction)
+app.command()(hull)
 app.add_typer(dataset.app, name="dataset")
 
 

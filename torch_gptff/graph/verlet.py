@@ -48,6 +48,13 @@ class VerletGraph:
         self._graph: CrystalData | None = None
         self._class: Tensor | None = None
 
+    def forget(self) -> None:
+        """Search anew at the next update: from then on results depend on what comes, not on what was.
+
+        Which atoms are neighbours does not change, but the order of their sums, and with it the last digits.
+        """
+        self._reference = None
+
     def update(self, data: CrystalData) -> CrystalData:
         """The structure with its bonds and angles; ``data`` itself is left as it is.
 

@@ -21,6 +21,7 @@ from torch_gptff.workflows.eos_fit import EquationOfStateFit, fit_equation_of_st
 from torch_gptff.workflows.eos_reference import ReferenceCrystal, reference_crystals
 from torch_gptff.workflows.estimate import Estimate
 from torch_gptff.workflows.frames import iterate_frames
+from torch_gptff.workflows.hull import ConvexHull, HullEntry, Phase, convex_hull
 from torch_gptff.workflows.ion_density import IonDensity, ion_density
 from torch_gptff.workflows.local_structure import LOCAL_STRUCTURES, local_structure, structure_fractions
 from torch_gptff.workflows.md import MolecularDynamicsFrame, molecular_dynamics
@@ -38,6 +39,7 @@ __all__ = [
     "OPTIMIZERS",
     "ArrheniusFit",
     "ArrheniusLine",
+    "ConvexHull",
     "DiffractionPattern",
     "DiffractionSeries",
     "Diffusion",
@@ -48,12 +50,14 @@ __all__ = [
     "EquationOfStateComparison",
     "EquationOfStateFit",
     "Estimate",
+    "HullEntry",
     "IonDensity",
     "MolecularDynamicsFrame",
     "MolecularDynamicsRun",
     "MolecularDynamicsSettings",
     "Motion",
     "PeakTrack",
+    "Phase",
     "PhononSpectrum",
     "ReferenceCrystal",
     "Relaxation",
@@ -61,6 +65,7 @@ __all__ = [
     "TrajectoryFile",
     "TrajectoryWriter",
     "compare_equation_of_state",
+    "convex_hull",
     "diffraction_pattern",
     "diffraction_series",
     "diffusion",

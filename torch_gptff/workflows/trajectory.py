@@ -10,6 +10,7 @@ import os
 import warnings
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, overload
@@ -18,6 +19,7 @@ import numpy as np
 from ase import Atoms
 from ase.io.trajectory import TrajectoryReader as AseReader
 from ase.io.trajectory import TrajectoryWriter as AseWriter
+from ase.stress import voigt_6_to_full_3x3_stress
 from numpy.typing import NDArray
 
 from torch_gptff.errors import TrajectoryError
@@ -31,8 +33,8 @@ class TrajectoryWriter:
     """Writes frames to a ``.traj`` file, each whole before the header counts it.
 
     A frame holds positions as they are integrated, never wrapped back into the cell, momenta, cell, energy, stress,
-    and in ``info`` the ``step`` and the ``time_fs``; numbers, masses, periodic directions and constraints stand in the
-    first one.
+    and in ``info`` the ``step``, the ``time_fs`` and what else is known; elements, masses, periodic directions and
+    constraints stand in the first one.
 
     Args:
         path: a new file, or one to append to
@@ -53,13 +55,22 @@ class TrajectoryWriter:
         self._writer = AseWriter(str(self.path), "a")
         self._writer.set_description(dict(description))
 
-    def write(self, atoms: Atoms, *, step: int, time_fs: float, state: Mapping[str, Any] | None = None) -> None:
+    def write(
+        self,
+        atoms: Atoms,
+        *,
+        step: int,
+        time_fs: float,
+        values: Mapping[str, float] | None = None,
+        state: Mapping[str, Any] | None = None,
+    ) -> None:
         """Append a frame, with the energy and the stress that the calculator of ``atoms`` has at hand.
 
         Args:
             atoms: the frame
             step: steps of integration so far
             time_fs: since the start, fs
+            values: other numbers of the frame, by name
             state: what else a restart from this frame needs, as JSON can hold it; such a frame is put on the disk
                 before this returns
         """
@@ -67,7 +78,9 @@ class TrajectoryWriter:
         frame = Atoms(cell=atoms.cell, pbc=atoms.pbc, constraint=atoms.constraints, **arrays)
         if atoms.has("masses"):
             frame.set_masses(atoms.get_masses())
-        frame.info = {"step": int(step), "time_fs": float(time_fs)} | ({} if state is None else {STATE: dict(state)})
+        frame.info = {"step": int(step), "time_fs": float(time_fs), **(values or {})}
+        if state is not None:
+            frame.info[STATE] = dict(state)
         results = {} if atoms.calc is None else atoms.calc.results
         self._writer.write(frame, **{name: results[name] for name in ("energy", "stress") if name in results})
         if state is not None:
@@ -86,6 +99,38 @@ class TrajectoryWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         self.close()
+
+
+@dataclass(frozen=True)
+class Thermodynamics:
+    """Numbers of every frame of a run that this package made.
+
+    Attributes:
+        step: of integration, ``[F]``
+        time: fs, ``[F]``
+        temperature: K, ``[F]``
+        potential_energy: eV, ``[F]``
+        kinetic_energy: eV, ``[F]``
+        cells: Å, ``[F, 3, 3]``
+        stress: without its kinetic part, eV/Å³, ``[F, 3, 3]``; ``None`` where frames have none
+        pressure: with its kinetic part, GPa, ``[F]``; ``None`` where frames have none
+        conserved_energy: of atoms, thermostat and barostat, eV, ``[F]``; ``None`` where nothing is conserved
+    """
+
+    step: NDArray[np.int64]
+    time: NDArray[np.float64]
+    temperature: NDArray[np.float64]
+    potential_energy: NDArray[np.float64]
+    kinetic_energy: NDArray[np.float64]
+    cells: NDArray[np.float64]
+    stress: NDArray[np.float64] | None
+    pressure: NDArray[np.float64] | None
+    conserved_energy: NDArray[np.float64] | None
+
+    @property
+    def volume(self) -> NDArray[np.float64]:
+        """Å³, ``[F]``."""
+        return np.abs(np.linalg.det(self.cells))
 
 
 class TrajectoryFile(Sequence[Atoms]):
@@ -134,23 +179,68 @@ class TrajectoryFile(Sequence[Atoms]):
         Raises:
             TrajectoryError: the frames do not tell: another program wrote them.
         """
-        return np.array(self._told("time_fs"), dtype=np.float64)
+        return self.values("time_fs")
 
     @property
     def steps(self) -> NDArray[np.int64]:
         """The step of every frame, ``[frames]``; raises as :attr:`time_fs`."""
-        return np.array(self._told("step"), dtype=np.int64)
+        return self.values("step").astype(np.int64)
 
-    def _told(self, key: str) -> list[float]:
-        values = []
+    def values(self, key: str) -> NDArray[np.float64]:
+        """A number in ``info`` of every frame, ``[frames]``; no arrays are read.
+
+        Raises:
+            TrajectoryError: a frame does not tell it.
+        """
+        found = []
         for number in self._chosen:
             info = self._reader.backend[number].get("info") or {}
             if key not in info:
                 raise TrajectoryError(
-                    f"{self.path}: frame {number} does not tell its {key}: give the time between frames"
+                    f"{self.path}: frame {number} does not tell its {key}: another program wrote the file"
                 )
-            values.append(info[key])
-        return values
+            found.append(info[key])
+        return np.array(found, dtype=np.float64)
+
+    def thermodynamics(self) -> Thermodynamics:
+        """Energies, temperatures, pressures and cells of every frame; positions and velocities are not read.
+
+        Raises:
+            TrajectoryError: a frame does not tell: another program wrote the file.
+        """
+        rows: dict[str, list[Any]] = {}
+        for number in self._chosen:
+            frame = self._reader.backend[number]
+            info, results = frame.get("info") or {}, frame.get("calculator")
+            try:
+                row = {
+                    "step": info["step"],
+                    "time": info["time_fs"],
+                    "temperature": info["temperature_K"],
+                    "potential_energy": results.energy,
+                    "kinetic_energy": info["kinetic_eV"],
+                    "cells": frame.cell,
+                    "stress": results.get("stress"),
+                    "pressure": info.get("pressure_GPa"),
+                    "conserved_energy": info.get("conserved_eV"),
+                }
+            except (KeyError, AttributeError) as error:
+                raise TrajectoryError(
+                    f"{self.path}: frame {number} does not tell its {error}: it is of another program"
+                ) from error
+            for name, value in row.items():
+                rows.setdefault(name, []).append(value)
+        known: dict[str, Any] = {name: None if None in values else np.array(values) for name, values in rows.items()}
+        if known["stress"] is not None:
+            known["stress"] = np.array([voigt_6_to_full_3x3_stress(each) for each in rows["stress"]])
+        return Thermodynamics(**known)
+
+    def last_restart(self) -> int | None:
+        """The last frame with a state to continue from; ``None`` where there is none."""
+        for place in range(len(self) - 1, -1, -1):
+            if STATE in (self._reader.backend[self._chosen[place]].get("info") or {}):
+                return place
+        return None
 
     def close(self) -> None:
         """Close the file, which otherwise closes with the last object that reads it."""

@@ -1,0 +1,134 @@
+"""``torch-gptff md``: files, tables, resumption, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+
+from torch_gptff.calculators import GPTFFCalculator
+from torch_gptff.cli.md import Axis, CellChange, Ensemble, Thermostat
+from torch_gptff.io.structures import write_structures
+from torch_gptff.workflows import (
+    MolecularDynamicsRun,
+    MolecularDynamicsSettings,
+    TrajectoryFile,
+    molecular_dynamics,
+)
+from torch_gptff.workflows.md_settings import AXES, CELLS, ENSEMBLES, THERMOSTATS
+
+SHORT = ("--steps", 40, "--interval", 5, "--restart-interval", 10, "--dtype", "float64")
+
+
+def test_choices_are_those_of_the_workflow() -> None:
+    for choices, names in ((Ensemble, ENSEMBLES), (Thermostat, THERMOSTATS), (CellChange, CELLS), (Axis, AXES)):
+        assert tuple(each.value for each in choices) == names
+
+
+@pytest.fixture
+def file(salt: Atoms, tmp_path: Path) -> Path:
+    write_structures(tmp_path / "salt.extxyz", [salt])
+    return tmp_path / "salt.extxyz"
+
+
+def test_the_same_as_by_hand(call, checkpoint: Path, file: Path, salt: Atoms, tmp_path: Path) -> None:
+    out, document, page = tmp_path / "md.traj", tmp_path / "md.json", tmp_path / "md.html"
+    options = ("--ensemble", "npt", "--cell", "full", "--temperature", 500, "--repeat", "2x1x1", "--seed", 3)
+    result = call("md", file, *options, *SHORT, "--out", out, "--json", document, "--report", page)
+    assert result.exit_code == 0, result.output
+    settings = MolecularDynamicsSettings(
+        ensemble="npt", cell="full", temperature=500, seed=3, steps=40, interval=5, restart_interval=10
+    )
+    calculator = GPTFFCalculator(checkpoint, device="cpu", dtype=torch.float64)
+    run = molecular_dynamics(salt * (2, 1, 1), calculator, settings, trajectory=tmp_path / "by-hand.traj")
+    with TrajectoryFile(out) as ours, TrajectoryFile(tmp_path / "by-hand.traj") as theirs:
+        for one, two in zip(ours, theirs, strict=True):
+            np.testing.assert_allclose(one.positions, two.positions, atol=1e-6)  # the file rounds positions
+    record = MolecularDynamicsRun.load(document)
+    assert record.settings == settings
+    assert record.averages["temperature"].mean == pytest.approx(run.averages["temperature"].mean, rel=1e-5)
+    *told, mean, spread, drift = result.stdout.splitlines()
+    assert told[0].startswith("step 0/40: ")
+    assert re.search(r"step 20/40: \d+ K, -?[\d.]+ GPa, -?[\d.]+ eV/atom, [\d.e+]+ ns/day", result.stdout)
+    assert mean.split()[:3] == ["mean,", "second", "half"]
+    assert float(mean.split()[3]) == pytest.approx(record.averages["temperature"].mean, abs=0.06)
+    assert spread.startswith("standard deviation")
+    assert "meV/atom/ps" in drift
+    assert page.read_text().count("<svg") == 5
+
+
+def test_resuming_gives_what_was_not_stopped(call, file: Path, tmp_path: Path) -> None:
+    whole, part = tmp_path / "whole.traj", tmp_path / "part.traj"
+    assert call("md", file, *SHORT, "--out", whole).exit_code == 0
+    assert call("md", file, *SHORT, "--out", part, "--steps", 20).exit_code == 0
+    again = call("md", file, *SHORT, "--out", part)
+    assert again.exit_code == 1
+    assert "exists" in again.stderr
+    assert call("md", file, *SHORT, "--out", part, "--resume").exit_code == 0
+    with TrajectoryFile(whole) as ours, TrajectoryFile(part) as theirs:
+        for one, two in zip(ours, theirs, strict=True):
+            np.testing.assert_array_equal(one.positions, two.positions)
+
+
+def test_the_trajectory_has_a_name_of_its_own(call, file: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call("md", file, *SHORT).exit_code == 0
+    assert (tmp_path / "md-salt.traj").is_file()
+
+
+def test_what_makes_no_sense_is_refused(call, file: Path, salt: Atoms, tmp_path: Path) -> None:
+    result = call("md", file, "--timestep", 50, "--out", tmp_path / "md.traj")
+    assert result.exit_code == 1
+    assert "a timestep of 50 fs: timesteps are in femtoseconds" in result.stderr
+    assert not (tmp_path / "md.traj").exists()
+    for options, said in ((("--repeat", "2x2"), "three numbers"), (("--out", "md.xyz"), "end in .traj")):
+        result = call("md", file, *SHORT, *options)
+        assert result.exit_code == 2
+        assert said in result.stderr.replace("\n", " ")
+    write_structures(tmp_path / "two.extxyz", [salt, salt])
+    result = call("md", tmp_path / "two.extxyz", *SHORT)
+    assert result.exit_code == 1
+    assert "has 2 structures: name one" in result.stderr
+
+
+def test_an_explosion_is_told_and_reported(call, file: Path, tmp_path: Path) -> None:
+    # a random model has no repulsion, and atoms fall onto each other
+    page, document = tmp_path / "md.html", tmp_path / "md.json"
+    options = ("--temperature", 20000, "--timestep", 9, "--steps", 400, "--interval", 1, "--restart-interval", 1)
+    result = call("md", file, *options, "--ensemble", "npt", "--thermostat-time", 50, "--barostat-time", 50,
+                  "--out", tmp_path / "md.traj", "--json", document, "--report", page)  # fmt: skip
+    assert result.exit_code == 1
+    assert "error: the run exploded at step" in result.stderr
+    assert "The run exploded at step" in page.read_text()
+    assert json.loads(document.read_text())["steps"] == len(TrajectoryFile(tmp_path / "md.traj")) - 1
+
+
+def test_a_terminal_sees_progress(checkpoint: Path, file: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "torch_gptff", "md", "salt.extxyz", *(str(each) for each in SHORT)]
+    screen, theirs = pty.openpty()
+    environment = {**os.environ, "COLUMNS": "100", "TERM": "xterm", "TORCH_GPTFF_MODEL": str(checkpoint)}
+    running = subprocess.Popen(command, cwd=tmp_path, env=environment, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            chunk = os.read(screen, 4096)
+        except OSError:  # the other end is closed
+            break
+        if not chunk:
+            break
+        shown += chunk
+    os.close(screen)
+    assert running.wait() == 0
+    text = shown.decode()
+    assert re.search(r"step \d+/40: \d+ K, -?[\d.]+ GPa", text)
+    assert "0.04 ps of 2 atoms in 9 frames -> md-salt.traj" in text

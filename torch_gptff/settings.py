@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def from_table(settings: type[T], table: Mapping[str, Any], where: str = "") -> T:
-    """An instance of a dataclass from a table, nested dataclasses from nested tables, tuples from lists of tables or values.
+    """An instance of a dataclass from a table, nested ones from nested tables, tuples from lists of tables or values.
 
     Args:
         settings: the dataclass

@@ -43,9 +43,7 @@ def changed(config: TrainingConfig, assignments: Sequence[str] | None) -> Traini
     return TrainingConfig.from_dict(table)
 
 
-def run(
-    config: TrainingConfig, out: Path, resume: bool, devices: int, accelerator: str, report: bool
-) -> None:
+def run(config: TrainingConfig, out: Path, resume: bool, devices: int, accelerator: str, report: bool) -> None:
     """Train, show how it goes, and say what came of it."""
     console = make_console()
     with console.status("loading data"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,6 +100,11 @@ class FrameTable:
             Column(column.codes[frames], column.names) for column in (self.material, self.formula, self.split)
         )
         return FrameTable(digest.hexdigest(), material, formula, self.elements, split, self.structure[frames])
+
+    def pairs_of_elements(self) -> frozenset[tuple[int, int]]:
+        """The pairs of atomic numbers, the lesser first, that occur together in a frame."""
+        formulas = np.unique(self.formula.codes).tolist()
+        return frozenset(pair for formula in formulas for pair in combinations(sorted(self.elements[formula]), 2))
 
     def __len__(self) -> int:
         return len(self.structure)

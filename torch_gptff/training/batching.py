@@ -63,7 +63,7 @@ class BudgetSampler(Sampler[list[int]]):
 
     Attributes:
         epoch: which order comes next
-        start: batches of this epoch that have been taken already, after a resume
+        first: an epoch, and its first batch that is to be taken: where a resumed run goes on
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class BudgetSampler(Sampler[list[int]]):
         self.rank = rank
         self.world_size = world_size
         self.epoch = 0
-        self.start = 0
+        self.first = (0, 0)
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the order of an epoch. PyTorch's and Lightning's loops call this."""
@@ -94,8 +94,8 @@ class BudgetSampler(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         mine = self.batches(self.epoch)[self.rank :: self.world_size]
-        start, self.start = self.start, 0
-        yield from mine[start:]
+        epoch, batch = self.first
+        yield from mine[batch if epoch == self.epoch else 0 :]
 
     def __len__(self) -> int:
         return self.batches_in(self.epoch)

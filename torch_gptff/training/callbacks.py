@@ -16,12 +16,15 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from torch_gptff.io import save
 from torch_gptff.io.files import written_atomically
+from torch_gptff.potential import Potential
 from torch_gptff.training.module import EnergyModelModule
 from torch_gptff.training.references import References
 
 STATE = "last.ckpt"
 BEST = "best.safetensors"
 METRICS = "metrics.csv"
+POSITION = "position"
+"""In the state: the epoch, and the batch in it, that come next."""
 COLUMNS = (
     *("epoch", "step", "lr", "train_loss"),
     *("val_loss", "val_energy_mae", "val_forces_mae", "val_stress_mae", "seconds"),
@@ -48,6 +51,7 @@ class SaveState(Checkpoint):
     def __init__(self, folder: Path, steps: int) -> None:
         self._path = folder / STATE
         self._steps = steps
+        self._position = (0, 0)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -61,9 +65,11 @@ class SaveState(Checkpoint):
         self._save(trainer, (trainer.current_epoch + 1, 0))
 
     def _save(self, trainer: Trainer, position: tuple[int, int]) -> None:
-        assert trainer.train_dataloader is not None
-        trainer.train_dataloader.position = position
+        self._position = position
         trainer.save_checkpoint(self._path)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        checkpoint[POSITION] = self._position
 
 
 class SaveBest(Callback):
@@ -101,12 +107,15 @@ class SaveBest(Callback):
                 self._save(trainer, pl_module)
 
     def _save(self, trainer: Trainer, module: EnergyModelModule) -> None:
-        references = self._references.moved(self._sources, module.shifts.detach().double())
-        potential = module.result
-        for number, energy in references.common.items():
-            potential.element_energies.energies[number] = energy
+        references = self._references.moved(self._sources, module.shifts.detach().double().cpu())
+        trained = module.result
+        potential = Potential(trained.model, trained.element_energies)
+        potential.seen_pairs, potential.provenance = trained.seen_pairs, trained.provenance
+        potential.references = {name: dict(table) for name, table in references.tables.items()}
+        if len(potential.references) > 1:
+            potential.speak(references.first)
         reached = {"epoch": trainer.current_epoch, "step": trainer.global_step}
-        save(potential, self._path, {**self._provenance, "reached": reached, "references": references.to_dict()})
+        save(potential, self._path, {**self._provenance, "reached": reached})
 
     def state_dict(self) -> dict[str, Any]:
         return {"least": self._least}

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from torch_gptff.datasets import Split
+from torch_gptff.datasets.table import FrameTable
 from torch_gptff.errors import TrainingError
 from torch_gptff.graph import CrystalData
 from torch_gptff.potential import Potential, Prediction
@@ -71,12 +72,14 @@ class TrainingData:
         validation: empty where nothing is held out
         test: empty where nothing is held out
         split: how ``train`` was divided
+        pairs: of elements that are together in a new training frame
     """
 
     train: Part
     validation: Part
     test: Part
     split: Split
+    pairs: frozenset[tuple[int, int]]
 
     @classmethod
     def of(cls, settings: DataSettings, seed: int) -> TrainingData:
@@ -94,7 +97,8 @@ class TrainingData:
             raise TrainingError(f"two sources have one name among {', '.join(titles)}: give them names of their own")
         frames = JoinedFrames(sources)
         n_new = frames.ends[len(settings.train) - 1]
-        split = divide((frames[number] for number in range(n_new)), settings, seed)
+        table = FrameTable.of(frames[number] for number in range(n_new))
+        split = divide(table, settings, seed)
         nothing = np.zeros(0, dtype=np.int64)
         parts = {name: Part(frames, split.parts.get(name, nothing)) for name in ("train", "validation", "test")}
         parts["train"] = Part(frames, np.concatenate([parts["train"].numbers, np.arange(n_new, len(frames))]))
@@ -102,7 +106,8 @@ class TrainingData:
             if own:
                 held_out = JoinedFrames(own)
                 parts[name] = Part(held_out, np.arange(len(held_out)))
-        return cls(parts["train"], parts["validation"], parts["test"], split)
+        pairs = table.taken(split.parts["train"]).pairs_of_elements()
+        return cls(parts["train"], parts["validation"], parts["test"], split, pairs)
 
     @property
     def sources(self) -> list[str]:

@@ -31,7 +31,7 @@ class GraphFrames(Dataset):
         model: makes the graphs that are not stored
         shifts: what is taken off the energy for every atom of an element, eV, ``[S, 119]`` by source
 
-    A frame has, beside atoms, graph and labels, ``frame_id``, the number ``source_index [1]`` of its source, and
+    A frame has, beside atoms, graph and labels, ``frame_id``, the number ``source_number [1]`` of its source, and
     ``weight [1]``, that of its source in the loss.
     """
 
@@ -53,13 +53,13 @@ class GraphFrames(Dataset):
         if self.shifts is not None:
             data.energy = data.energy - self.shifts[source][data.z].sum()
         data.frame_id = frame.frame_id
-        data.source_index = torch.tensor([source])
+        data.source_number = torch.tensor([source])
         data.weight = torch.tensor([self.frames.sources[source].weight], dtype=torch.float64)
         if "edge_index" in frame and "edge_shift" in frame:
             for key in GRAPH:
                 if key in frame and (key != "angle_index" or self.model.angle_cutoff is not None):
                     data[key] = frame[key]
-        return self.model.build_graph(data)  # type: ignore[return-value]
+        return self.model.build_graph(data)
 
     def check_stored_graphs(self) -> None:
         """Hold graphs that are stored with the frames to the cutoffs of the model, by making some anew.

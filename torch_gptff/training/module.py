@@ -65,10 +65,15 @@ class EnergyModelModule(LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.AdamW(self._groups, weight_decay=self.config.optimizer.weight_decay)
 
+    def on_train_epoch_start(self) -> None:
+        self.trainer.train_dataloader.batches.set_epoch(self.current_epoch)  # type: ignore[union-attr]
+
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         # Dropout and the draw of readouts depend on seed, place and process alone, so that a resumed run repeats them.
         torch.manual_seed(hash((self.config.seed, self.current_epoch, batch_idx, self.global_rank)) % 2**63)
-        done = self.current_epoch + batch_idx / self.trainer.train_dataloader.batches_in(self.current_epoch)
+        loader: Any = self.trainer.train_dataloader
+        before_step = batch_idx - batch_idx % self.config.batch.accumulate
+        done = self.current_epoch + before_step / loader.batches_in(self.current_epoch)
         rate = learning_rate(done / self.config.epochs, self.config.optimizer)
         for group in self.optimizers().param_groups:  # type: ignore[union-attr]
             group["lr"] = rate * group["factor"]
@@ -111,13 +116,13 @@ class EnergyModelModule(LightningModule):
         prediction: Prediction = potential.evaluate(batch, create_graph=create_graph)
         if len(self.shift):
             atom, n_structures = structure_index(batch)
-            of_atom = self.shifts[batch.source_index[atom], batch.z]
+            of_atom = self.shifts[batch.source_number[atom], batch.z]
             moved = prediction.energy + sum_by_structure(of_atom, atom, n_structures)
             prediction = Prediction(moved, prediction.forces, prediction.stress)
         return errors(prediction, batch)
 
 
-def moving_average(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor | int], None]:
+def moving_average(decay: float) -> Callable[[Any, Any, Tensor | int], None]:
     """Weights that follow those in training; at first fast, so that they forget where they came from."""
 
     def update(averages: Any, currents: Any, n_averaged: Tensor | int) -> None:

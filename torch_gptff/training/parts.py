@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from torch_geometric.data import Data
 
 from torch_gptff.datasets import Split, given_split, group_split, random_split
 from torch_gptff.datasets.table import FrameTable
@@ -20,18 +19,17 @@ NAMES = {"train": "train", "rest": "train", "validation": "validation", "valid":
 Parts = dict[str, NDArray[np.int64]]
 
 
-def divide(frames: Iterable[Data], settings: DataSettings, seed: int) -> Split:
+def divide(table: FrameTable, settings: DataSettings, seed: int) -> Split:
     """Hold out what has no files of its own.
 
     Args:
-        frames: of the training sources
+        table: of the frames of the training sources
         settings: how to divide, and which parts have files of their own
         seed: of the split
 
     Raises:
         SplitError: there are too few frames or materials; or the files name parts that are not known.
     """
-    table = FrameTable.of(frames)
     parts = _given(table) if settings.split == "given" else {"train": np.arange(len(table))}
     wanted = {
         "validation": 0.0 if settings.validation or "validation" in parts else settings.validation_fraction,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -29,16 +28,6 @@ class References:
 
     tables: Mapping[str, Mapping[int, float]]
     first: str
-
-    @classmethod
-    def from_dict(cls, document: Mapping[str, Any]) -> References:
-        """What :meth:`to_dict` gave, after JSON."""
-        tables = document["tables"].items()
-        return cls({name: {int(z): energy for z, energy in table.items()} for name, table in tables}, document["first"])
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {"tables": {name: dict(table) for name, table in self.tables.items()}, "first": self.first}
 
     @property
     def common(self) -> dict[int, float]:

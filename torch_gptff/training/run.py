@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -23,7 +24,7 @@ from torch_gptff.io import load
 from torch_gptff.io.files import written_atomically
 from torch_gptff.nn import ElementEnergies
 from torch_gptff.potential import Potential
-from torch_gptff.training.callbacks import BEST, STATE, AtomicCheckpointIO, SaveBest, SaveState, WriteMetrics
+from torch_gptff.training.callbacks import BEST, POSITION, STATE, AtomicCheckpointIO, SaveBest, SaveState, WriteMetrics
 from torch_gptff.training.config import TrainingConfig
 from torch_gptff.training.data import TrainingData, held_out_loader, references_for, train_loader
 from torch_gptff.training.evaluation import Evaluation, evaluate
@@ -97,9 +98,10 @@ def train(
     trained = config.model.checkpoint is not None
     data = TrainingData.of(config.data, config.seed)
     references, frames, predictions = references_for(data, potential, config.seed, trained)
-    _warn([*suspicions(data.train), *disagreements(frames, predictions, potential, references)])
-    potential = _prepared(potential, references, config.precision, trained)
-    if rank_zero_only.rank == 0:
+    odd = disagreements(frames, predictions, potential, references) if trained else []
+    _warn([*suspicions(data.train), *odd])
+    potential = _prepared(potential, references, data.pairs, config.precision, trained)
+    if _leads():
         data.split.save(folder / SPLIT)
 
     module = EnergyModelModule(potential, config, len(data.sources))
@@ -107,9 +109,12 @@ def train(
     best = SaveBest(folder, MONITORS[config.monitor], provenance(config, data), references, data.sources)
     with quiet_lightning():
         trainer = _trainer(config, folder, devices, accelerator, [metrics, best, *callbacks])
-        loaders = _loaders(data, potential, references, config, trainer)
-        trainer.fit(module, *loaders, ckpt_path=folder / STATE if resume else None, weights_only=False)
-    evaluation, part = (None, None) if not report or rank_zero_only.rank else _evaluated(folder, data)
+        loader, held_out = _loaders(data, potential, references, config, trainer)
+        state = folder / STATE if resume else None
+        if state is not None:
+            loader.resume_at(*torch.load(state, map_location="cpu", weights_only=False)[POSITION])
+        trainer.fit(module, loader, held_out, ckpt_path=state, weights_only=False)
+    evaluation, part = (None, None) if not report or not _leads() else _evaluated(folder, data)
     seconds = sum(row["seconds"] for row in metrics.rows)
     return TrainingRun(folder, folder / BEST, len(metrics.rows), seconds, evaluation, part)
 
@@ -139,6 +144,11 @@ def provenance(config: TrainingConfig, data: TrainingData) -> dict[str, Any]:
     }
 
 
+def _leads() -> bool:
+    """Whether this process is the first of several, which writes; or the only one."""
+    return getattr(rank_zero_only, "rank", 0) == 0
+
+
 def _claim(folder: Path, config: TrainingConfig, resume: bool) -> None:
     """Make the folder this run's, or see that it is."""
     path = folder / CONFIG
@@ -147,7 +157,7 @@ def _claim(folder: Path, config: TrainingConfig, resume: bool) -> None:
             raise TrainingError(f"{folder}: there is no {STATE} to resume from; start the run without resuming")
         if TrainingConfig.from_yaml(path) != config:
             raise ConfigError(f"{path} is of another run than the one to be resumed: give the same configuration")
-    elif rank_zero_only.rank == 0:
+    elif _leads():
         if path.exists():
             raise TrainingError(f"{folder}: there is a run in this folder already; resume it, or choose another folder")
         with written_atomically(path) as temporary:
@@ -155,12 +165,14 @@ def _claim(folder: Path, config: TrainingConfig, resume: bool) -> None:
 
 
 def _warn(sentences: Sequence[str]) -> None:
-    if rank_zero_only.rank == 0:
+    if _leads():
         for sentence in sentences:
             warnings.warn(sentence, stacklevel=3)
 
 
-def _prepared(potential: Potential, references: References, precision: str, trained: bool) -> Potential:
+def _prepared(
+    potential: Potential, references: References, pairs: frozenset[tuple[int, int]], precision: str, trained: bool
+) -> Potential:
     """The potential with the element energies of the data, in the precision it is trained in."""
     model, energies = potential.model, references.common
     if trained:
@@ -172,7 +184,11 @@ def _prepared(potential: Potential, references: References, precision: str, trai
         raise UnsupportedElementError(f"the model has no parameters for {element_ranges(missing)}, which the data hold")
     prepared = Potential(model.double() if precision == "float64" else model.float(), ElementEnergies(energies))
     prepared.provenance = potential.provenance
-    return prepared.requires_grad_()
+    if trained:
+        prepared.seen_pairs = None if potential.seen_pairs is None else potential.seen_pairs | pairs
+    else:
+        prepared.seen_pairs = pairs
+    return prepared.requires_grad_().train()
 
 
 def _trainer(
@@ -228,7 +244,7 @@ def _evaluated(folder: Path, data: TrainingData) -> tuple[Evaluation | None, str
     from torch_gptff.training.report import write_training_report
 
     potential = load(folder / BEST)
-    references = References.from_dict(potential.provenance["references"])
+    references = References(potential.references, data.sources[0])
     for name, part in (("test", data.test), ("validation", data.validation)):
         if len(part):
             evaluation = evaluate(potential, part.counted_from(references))

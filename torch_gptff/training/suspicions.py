@@ -74,8 +74,8 @@ def _moved(potential: Potential, references: References) -> list[str]:
             listed = ", ".join(f"{moves[number]:+.2f} eV for {element_name(number)}" for number in far[:6])
             more = f" and {len(far) - 6} more elements" if len(far) > 6 else ""
             sentences.append(
-                f"{source}: its energies are counted from another reference than the checkpoint's ({listed}{more}); the "
-                "element energies are moved by as much"
+                f"{source}: its energies are counted from another reference than the checkpoint's ({listed}{more}); "
+                "the element energies are moved by as much"
             )
     return sentences
 

@@ -1,0 +1,105 @@
+"""torch-gptff train and finetune: runs from files, several processes, kills, and what is refused."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from ase.io import write
+from emt_frames import MODEL, emt_frames
+
+from torch_gptff.io import load
+
+ALONE = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture
+def settings(tmp_path):
+    """A configuration file of a run of three epochs, and its table."""
+    write(tmp_path / "metals.extxyz", emt_frames(40, seed=1))
+    table = {
+        "preset": "small-data",
+        "model": {"config": MODEL},
+        "data": {"train": [str(tmp_path / "metals.extxyz")], "split": "random", "validation_fraction": 0.2},
+        "optimizer": {"ema": 0.0},
+        "epochs": 3,
+        "checkpoint_steps": 2,
+    }
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(table))
+    return path, table
+
+
+def losses(folder: Path) -> list[float]:
+    with (folder / "metrics.csv").open() as file:
+        return [float(row[name]) for row in csv.DictReader(file) for name in ("train_loss", "val_loss")]
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "torch_gptff", *map(str, arguments)]
+
+
+@pytest.mark.filterwarnings("ignore:the (forces|stresses) are")  # the small model knows next to nothing
+def test_train_then_finetune(call, settings, tmp_path):
+    path, _ = settings
+    result = call("train", path, "--out", tmp_path / "run", "--set", "epochs=2", "--accelerator", "cpu")
+    assert result.exit_code == 0, result.output
+    assert "2 epochs" in result.output
+    assert (tmp_path / "run" / "report.html").is_file()
+    write(tmp_path / "other.extxyz", emt_frames(20, seed=3))
+    arguments = ["--epochs", 2, "--freeze", "embedding", "--replay", tmp_path / "metals.extxyz", "--accelerator", "cpu"]
+    files = [tmp_path / "run" / "best.safetensors", tmp_path / "other.extxyz"]
+    result = call("finetune", *files, "--out", tmp_path / "tuned", *arguments, "--set", "data.validation_fraction=0.2")
+    assert result.exit_code == 0, result.output
+    tuned = load(tmp_path / "tuned" / "best.safetensors")
+    assert [row["source"] for row in tuned.provenance["trained_on"]] == ["other", "metals"]
+    document = json.loads((tmp_path / "tuned" / "evaluation.json").read_text())
+    assert set(document["mae"]) >= {"energy_per_atom", "forces", "stress"}
+
+
+def test_two_processes_give_the_losses_of_one(settings, tmp_path):
+    """Gradients are averaged over two batches, by two processes or by one that accumulates them."""
+    path, _ = settings
+    common = ("train", path, "--no-report", "--accelerator", "cpu")
+    for arguments in (
+        command(*common, "--out", tmp_path / "two", "--devices", 2),
+        command(*common, "--out", tmp_path / "one", "--set", "batch.accumulate=2"),
+    ):
+        subprocess.run(arguments, check=True, env=ALONE, capture_output=True, timeout=300)
+    one, two = losses(tmp_path / "one"), losses(tmp_path / "two")
+    assert two[1::2] == pytest.approx(one[1::2], rel=1e-4), "validation losses"
+
+
+def test_a_killed_process_resumes(settings, tmp_path):
+    path, _ = settings
+    arguments = command("train", path, "--no-report", "--accelerator", "cpu", "--out")
+    process = subprocess.Popen([*arguments, str(tmp_path / "killed")], env=ALONE)
+    state = tmp_path / "killed" / "last.ckpt"
+    while not state.is_file():
+        assert process.poll() is None, "ended before it could be killed"
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    for more in ((str(tmp_path / "killed"), "--resume"), (str(tmp_path / "whole"),)):
+        subprocess.run([*arguments, *more], check=True, env=ALONE, capture_output=True, timeout=300)
+    assert losses(tmp_path / "killed") == losses(tmp_path / "whole")
+
+
+def test_what_is_refused(call, settings, tmp_path):
+    path, table = settings
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(yaml.safe_dump({**table, "epoch": 3}))
+    result = call("train", wrong, "--out", tmp_path / "run")
+    assert result.exit_code == 1
+    assert not (tmp_path / "run").exists()
+    assert call("train", path, "--out", tmp_path / "run", "--set", "epochs").exit_code == 2
+    assert call("train", tmp_path / "absent.yaml", "--out", tmp_path / "run").exit_code == 1
+    assert call("finetune", tmp_path / "absent.pth", path, "--out", tmp_path / "run").exit_code == 1

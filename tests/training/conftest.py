@@ -1,0 +1,33 @@
+"""A folder of frames with true labels, and a run that takes seconds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ase.io import write
+from emt_frames import MODEL, emt_frames
+
+from torch_gptff.training import TrainingConfig
+
+
+@pytest.fixture(scope="session")
+def metals(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty frames."""
+    path = tmp_path_factory.mktemp("frames") / "metals.extxyz"
+    write(path, emt_frames(40, seed=1))
+    return path
+
+
+@pytest.fixture
+def config(metals: Path) -> TrainingConfig:
+    """Three epochs of eight steps with a small model."""
+    return TrainingConfig.from_dict(
+        {
+            "preset": "small-data",
+            "model": {"config": MODEL},
+            "data": {"train": [str(metals)], "split": "random", "validation_fraction": 0.2},
+            "epochs": 3,
+            "checkpoint_steps": 3,
+        }
+    )

@@ -1,0 +1,170 @@
+"""Whole training runs: what they leave behind, what they learn, and what they refuse."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from ase.io import read, write
+from emt_frames import MODEL, emt_frames
+
+from torch_gptff.errors import ConfigError, GraphError, TrainingError
+from torch_gptff.io import load
+from torch_gptff.training import TrainingConfig, train
+from torch_gptff.training.config import DataSettings, ModelSettings, SourceSettings
+
+
+def losses(folder: Path) -> list[tuple[str, ...]]:
+    """The figures of every epoch but the time it took."""
+    with (folder / "metrics.csv").open() as file:
+        return [tuple(value for name, value in row.items() if name != "seconds") for row in csv.DictReader(file)]
+
+
+def test_a_run_leaves_model_figures_split_and_report(config, tmp_path):
+    run = train(replace(config, data=replace(config.data, test_fraction=0.2)), tmp_path / "run", accelerator="cpu")
+    names = {path.name for path in run.folder.iterdir()}
+    assert {"best.safetensors", "config.yaml", "evaluation.json", "last.ckpt", "metrics.csv", "report.html",
+            "split.json"} <= names  # fmt: skip
+    assert run.part == "test"
+    assert run.evaluation.counts["frames"] == 8
+    assert len(losses(run.folder)) == run.epochs == 3
+    potential = load(run.best)
+    assert potential.model.elements == {29, 79}
+    assert potential.seen_pairs == {(29, 79)}
+    assert potential.provenance["frames"] == {"train": 24, "validation": 8, "test": 8}
+
+
+def test_it_learns(config, tmp_path):
+    """Thirty epochs take most of the variance of the forces away."""
+    run = train(replace(config, epochs=40), tmp_path / "run", accelerator="cpu", report=False)
+    rows = losses(run.folder)
+    first, last = (float(row[6]) for row in (rows[0], rows[-1]))
+    assert last < 0.6 * first
+
+
+def test_the_best_model_is_the_average_of_the_best_epoch(config, tmp_path):
+    run = train(config, tmp_path / "run", accelerator="cpu")
+    best = min(float(row[4]) for row in losses(run.folder))
+    state = torch.load(run.folder / "last.ckpt", weights_only=False)
+    assert any(name.startswith("average.module.") for name in state["state_dict"])
+    energy_mae = run.evaluation.mae.energy_per_atom
+    (row,) = [row for row in losses(run.folder) if float(row[4]) == best]
+    assert run.part == "validation"
+    assert energy_mae == pytest.approx(float(row[5]), rel=1e-4)
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing that a run does at its end is done."""
+
+
+def killed_after(steps: int):
+    from lightning.pytorch import Callback
+
+    class Kill(Callback):
+        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+            if trainer.global_step == steps:
+                raise Killed
+
+    return Kill()
+
+
+@pytest.fixture
+def random(config):
+    """With dropout, and readouts that are drawn: a run that goes another way when it meets other random numbers."""
+    settings = {**MODEL, "transformer": "local", "dropout": 0.2, "num_readouts": 2}
+    return replace(config, model=replace(config.model, config=settings))
+
+
+def test_a_resumed_run_is_the_run_that_was_not_stopped(random, tmp_path):
+    """Stopped before the first epoch is over, at its end, in the middle of the second and of the last one."""
+    whole = train(random, tmp_path / "whole", accelerator="cpu", report=False)
+    for steps in (4, 8, 11, 21):
+        stopper = [killed_after(steps)]
+        with pytest.raises(Killed):
+            train(random, tmp_path / "stopped", accelerator="cpu", report=False, callbacks=stopper, resume=steps > 4)
+    resumed = train(random, tmp_path / "stopped", accelerator="cpu", report=False, resume=True)
+    assert losses(resumed.folder) == losses(whole.folder)
+    ours, theirs = (load(run.best).state_dict() for run in (resumed, whole))
+    for name, weight in ours.items():
+        assert torch.equal(weight, theirs[name]), name
+
+
+def test_two_sources_share_a_body_and_keep_their_references(metals, config, tmp_path):
+    other = tmp_path / "other.extxyz"
+    write(other, emt_frames(40, seed=2, offset=-5.0))
+    data = replace(config.data, train=(SourceSettings(str(metals), name="a"), SourceSettings(str(other), name="b")))
+    run = train(replace(config, data=data), tmp_path / "run", accelerator="cpu")
+    potential = load(run.best)
+    assert potential.reference == "a"
+    atoms = read(metals, "0")
+    in_a = potential.predict([atoms])[0].energy.item()
+    in_b = potential.speak("b").predict([atoms])[0].energy.item()
+    assert (in_b - in_a) / len(atoms) == pytest.approx(-5.0, abs=0.2)
+    assert run.evaluation.mae.energy_per_atom < 0.5, "energies of both are counted from the first"
+
+
+def test_patience_ends_a_run(config, tmp_path):
+    slow = replace(config, patience=2, epochs=30, optimizer=replace(config.optimizer, lr=1e-12, final_lr=0.0, ema=0.0))
+    assert train(slow, tmp_path / "run", accelerator="cpu", report=False).epochs < 30
+
+
+def test_float64_and_bfloat16(config, tmp_path):
+    for precision, dtype in (("float64", torch.float64), ("bfloat16", torch.float32)):
+        run = train(replace(config, precision=precision), tmp_path / precision, accelerator="cpu", report=False)
+        assert load(run.best).model.dtype == dtype
+        assert all(np.isfinite(float(value)) for row in losses(run.folder) for value in row)
+
+
+def test_a_loss_that_is_no_number_names_frames(config, tmp_path):
+    hot = replace(config, optimizer=replace(config.optimizer, lr=1e12, warmup=0.0, clip=0.0))
+    with pytest.raises(TrainingError, match=r"metals\.extxyz@|gradient is no longer finite"):
+        train(hot, tmp_path / "run", accelerator="cpu", report=False)
+
+
+def test_what_is_refused(config, metals, tmp_path):
+    with pytest.raises(TrainingError, match="nothing to train on"):
+        train(TrainingConfig(), tmp_path / "none")
+    with pytest.raises(TrainingError, match="to resume from"):
+        train(config, tmp_path / "new", resume=True)
+    run = train(replace(config, epochs=1), tmp_path / "run", accelerator="cpu", report=False)
+    with pytest.raises(TrainingError, match="there is a run in this folder already"):
+        train(config, run.folder)
+    with pytest.raises(ConfigError, match="of another run"):
+        train(config, run.folder, resume=True)
+    twice = replace(config, data=DataSettings(train=(str(metals), str(metals))))
+    with pytest.raises(TrainingError, match="two sources have one name"):
+        train(twice, tmp_path / "twice")
+    with pytest.raises(ConfigError, match="no parameter's name begins with layer_s"):
+        train(replace(config, model=replace(config.model, freeze=("layer_s",))), tmp_path / "freeze")
+
+
+def test_stored_graphs_of_other_cutoffs_are_refused(config, metals, tmp_path):
+    from torch_gptff.datasets import LMDBCrystalDataset
+    from torch_gptff.graph import PeriodicRadiusGraph
+
+    LMDBCrystalDataset(tmp_path / "stored", [metals], pre_transform=PeriodicRadiusGraph(3.0), log=False)
+    data = replace(config.data, train=(SourceSettings(str(tmp_path / "stored")),))
+    with pytest.raises(GraphError, match="store the frames again with these cutoffs"):
+        train(replace(config, data=data), tmp_path / "run", accelerator="cpu")
+
+
+def test_fine_tuning_moves_the_reference_and_freezes(config, tmp_path):
+    first = train(config, tmp_path / "first", accelerator="cpu", report=False)
+    other = tmp_path / "other.extxyz"
+    write(other, emt_frames(30, seed=5, offset=2.0))
+    tuned = replace(
+        config,
+        model=ModelSettings(checkpoint=str(first.best), freeze=("embedding", "layers")),
+        data=DataSettings(train=(str(other),), split="random", validation_fraction=0.2),
+    )
+    with pytest.warns(UserWarning, match=r"\+2\.\d\d eV for"):
+        run = train(tuned, tmp_path / "tuned", accelerator="cpu", report=False)
+    before, after = load(first.best), load(run.best)
+    assert torch.equal(before.model.embedding.weight, after.model.embedding.weight)
+    assert not torch.equal(before.model.readout.fc1.weight, after.model.readout.fc1.weight)
+    moved = after.element_energies.energies - before.element_energies.energies
+    torch.testing.assert_close(moved[[29, 79]], torch.full((2,), 2.0, dtype=torch.float64), atol=0.3, rtol=0)

@@ -56,11 +56,12 @@ class Results(Generic[R]):
         self._records[label] = record
         self.write()
 
-    def write(self, failures: Sequence[dict[str, str]] = ()) -> None:
+    def write(self, failures: Sequence[dict[str, str]] = (), **together: Record) -> None:
         """Write the file.
 
         Args:
             failures: what failed, told in the file too
+            **together: what follows from all results, by name
         """
         if self._path is None:
             return
@@ -69,6 +70,7 @@ class Results(Generic[R]):
             "settings": self._settings,
             "results": [{"file": label, **record.to_dict()} for label, record in self._records.items()],
             "failures": list(failures),
+            **{name: record.to_dict() for name, record in together.items()},
         }
         with written_atomically(self._path) as temporary:
             temporary.write_text(json.dumps(document, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -31,7 +31,9 @@ from torch_gptff.workflows.motion import Motion, ion_motion
 from torch_gptff.workflows.peaks import PeakTrack
 from torch_gptff.workflows.phonon_spectrum import PhononSpectrum
 from torch_gptff.workflows.phonons import phonon_spectrum
-from torch_gptff.workflows.relax import OPTIMIZERS, Relaxation, RelaxationStep, relax
+from torch_gptff.workflows.relax import OPTIMIZERS, relax
+from torch_gptff.workflows.relax_many import relax_many
+from torch_gptff.workflows.relaxation import Relaxation, RelaxationStep
 from torch_gptff.workflows.trajectory import TrajectoryFile, TrajectoryWriter, open_trajectory
 
 __all__ = [
@@ -83,5 +85,6 @@ __all__ = [
     "phonon_spectrum",
     "reference_crystals",
     "relax",
+    "relax_many",
     "structure_fractions",
 ]

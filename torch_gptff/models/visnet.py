@@ -76,7 +76,7 @@ class ViSNet(EnergyModel):
     - An atom's own images are its neighbours in the embedding too, where PyG takes them for the atom itself.
     - ``s_proj`` of each layer has no bias, which would let vectors jump as a neighbour crosses the cutoff. PyG begins
       with 0 there.
-    - Vectors are softened, see :class:`ViSNetConfig`.
+    - Vectors are softened, see :class:`~torch_gptff.models.ViSNetConfig`.
     - Weights that only meet the vectors of the first layer, which are zero, or make the vectors of the last, which
       nothing uses, are left out.
 

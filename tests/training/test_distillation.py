@@ -18,7 +18,7 @@ from torch_gptff.datasets import open_dataset
 from torch_gptff.errors import ConfigError, DistillationError, SingularCellError
 from torch_gptff.graph.convert import to_ase
 from torch_gptff.report import Report
-from torch_gptff.training.distillation import DistillationSettings, Teacher, distill, run
+from torch_gptff.training.distillation import DistillationSettings, Teacher, distill, make_teacher, run
 from torch_gptff.training.distillation.coverage import kind_of
 
 FEW = DistillationSettings(
@@ -125,6 +125,8 @@ def test_a_folder_of_another_distillation_is_refused(tmp_path: Path) -> None:
         distill(seeds(), "emt", tmp_path / "out", FEW)
     with pytest.raises(DistillationError, match="other settings"):
         distill(seeds()[:1], "emt", tmp_path / "out", DistillationSettings())
+    with pytest.raises(DistillationError, match="other teacher"):
+        distill(seeds()[:1], make_teacher("emt", {"asap_cutoff": True}), tmp_path / "out", FEW)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").touch()
     with pytest.raises(DistillationError, match="holds files of something else"):
@@ -238,6 +240,12 @@ def test_molecules_have_no_stress(tmp_path: Path) -> None:
     frames = frames_of(result.dataset)
     assert all(bool(frame.stress.isnan().all()) for frame in frames)
     assert result.coverage.kinds == {"seed": 1, "rattled": 2, "dynamics": 2}
+
+
+def test_one_atom_alone(tmp_path: Path) -> None:
+    result = distill([Atoms("Cu", cell=[9, 9, 9])], "emt", tmp_path, FEW)
+    assert result.coverage.pairs == {}
+    assert result.coverage.kinds["seed"] == 1
 
 
 def test_the_coverage(tmp_path: Path) -> None:

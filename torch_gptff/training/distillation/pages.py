@@ -21,7 +21,7 @@ def coverage_page(coverage: Coverage, job: Mapping[str, Any]) -> Report:
         job: the teacher, the settings, and what else it was made with
     """
     report = Report(
-        "A distilled dataset", f"Labels of {job['teacher']} on {coverage.n_seeds:,} seeds and their copies."
+        "A distilled dataset", f"Labels of {job['teacher']['name']} on {coverage.n_seeds:,} seeds and their copies."
     )
     report.numbers(
         {

@@ -95,7 +95,7 @@ def distill(
         require_an_ensemble(students)
     out, tell = Path(out), progress or (lambda what, done, of: None)
     job = {
-        "teacher": teacher.name,
+        "teacher": teacher.identity(),
         "seeds": digest(seeds),
         "settings": settings.to_dict(),
         "students": [fingerprint(student) for student in students],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from torch_gptff.calculators import GPTFFCalculator
 from torch_gptff.errors import DistillationError, GPTFFError
+from torch_gptff.io import fingerprint
 from torch_gptff.prediction import Prediction
 from torch_gptff.training.distillation.limits import FAILED, NOT_FINITE
 
@@ -44,10 +45,19 @@ class Teacher:
     Attributes:
         name: of the source in the labelled frames
         calculator: used for labels and for molecular dynamics
+        arguments: that it was made with, where they are known
     """
 
     name: str
     calculator: Calculator
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    def identity(self) -> dict[str, Any]:
+        """What tells it from another, as JSON: its name, its arguments and, for one of our models, its fingerprint."""
+        known: dict[str, Any] = {"name": self.name, "arguments": dict(self.arguments)}
+        if isinstance(self.calculator, GPTFFCalculator):
+            known["fingerprint"] = fingerprint(self.calculator.potential)
+        return known
 
     def label(self, atoms: Atoms) -> Labels | str:
         """Labels of a structure, or why there are none.
@@ -107,16 +117,16 @@ def make_teacher(spec: str, arguments: Mapping[str, Any] | None = None, device: 
     kind, _, place = spec.partition(":")
     try:
         if spec in _NAMED:
-            return Teacher(spec, _NAMED[spec](given, device))
+            return Teacher(spec, _NAMED[spec](given, device), given)
         if kind == "matgl" and place:
-            return Teacher(Path(place).name, _matgl(place, given, device))
+            return Teacher(Path(place).name, _matgl(place, given, device), given)
         if place.isidentifier() and not Path(spec).exists():
-            return Teacher(place, getattr(import_module(kind), place)(**given))
+            return Teacher(place, getattr(import_module(kind), place)(**given), given)
     except ImportError as error:
         raise DistillationError(f"the teacher {spec} cannot be imported ({error}): install its package") from error
     except (AttributeError, TypeError) as error:
         raise DistillationError(f"the teacher {spec} cannot be made of {given}: {error}") from error
-    return Teacher(Path(spec).stem, GPTFFCalculator(spec, device, **given))
+    return Teacher(Path(spec).stem, GPTFFCalculator(spec, device, **given), given)
 
 
 def _emt(arguments: Mapping[str, Any], device: str | None) -> Calculator:

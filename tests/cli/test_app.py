@@ -115,3 +115,11 @@ def test_warnings_are_one_line_too(call, monkeypatch: pytest.MonkeyPatch) -> Non
         warnings.simplefilter("always")
         result = call("info")
     assert result.stderr == "warning: take care\n"
+
+
+def test_what_is_not_installed_is_named_with_its_extra(call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("epochs: 1")
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    result = call("train", tmp_path / "config.yaml", "--out", tmp_path / "run")
+    assert result.exit_code == 1
+    assert result.stderr == "error: yaml is not installed: pip install 'torch-gptff[train]'\n"

@@ -16,6 +16,15 @@ from typer.core import TyperGroup
 
 from torch_gptff.errors import GPTFFError
 
+EXTRAS = {
+    "lightning": "train",
+    "yaml": "train",
+    "lmdb": "lmdb",
+    "phonopy": "phonons",
+    "pyscal3": "diffraction",
+}
+"""The extra of this package that a module comes with."""
+
 
 class ReportingGroup(TyperGroup):
     """Commands whose errors are told in one line, and shown with their origin under ``--debug``."""
@@ -30,6 +39,11 @@ class ReportingGroup(TyperGroup):
                 if ctx.params["debug"] or isinstance(error, BrokenPipeError):
                     raise
                 tell("error", error)
+                raise typer.Exit(1) from error
+            except ModuleNotFoundError as error:
+                if ctx.params["debug"] or error.name not in EXTRAS:
+                    raise
+                tell("error", f"{error.name} is not installed: pip install 'torch-gptff[{EXTRAS[error.name]}]'")
                 raise typer.Exit(1) from error
 
 

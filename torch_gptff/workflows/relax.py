@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.filters import FrechetCellFilter
+from ase.constraints import FixSymmetry
 from ase.io.trajectory import Trajectory
 from ase.optimize import BFGS, FIRE, LBFGS
 
 from torch_gptff.errors import EmptyStructureError, MissingCellError, RelaxationError, StructureError
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
+from torch_gptff.workflows.cell_filter import CellFilter
+from torch_gptff.workflows.relaxation import Relaxation, RelaxationStep
 
 OPTIMIZERS = {"FIRE": FIRE, "LBFGS": LBFGS, "BFGS": BFGS}
 """ASE's optimisers by name. FIRE is the one that bears a rough energy surface; the others need fewer steps on a smooth
@@ -24,44 +26,17 @@ one."""
 
 
 @dataclass(frozen=True)
-class RelaxationStep:
-    """Where a relaxation stands.
+class RelaxationSettings:
+    """How to relax: see :func:`relax`."""
 
-    Attributes:
-        number: of steps taken
-        energy: eV
-        fmax: the largest force on an atom, constraints applied, eV/Å
-        max_stress: the largest component of the stress between periodic directions, by magnitude, eV/Å³; ``None`` for
-            a structure without periods or volume, or a calculator without stress
-    """
-
-    number: int
-    energy: float
-    fmax: float
-    max_stress: float | None
-
-
-@dataclass(frozen=True)
-class Relaxation:
-    """A relaxation that has ended, converged or not.
-
-    Attributes:
-        initial: the structure given, with its energy, forces and stress
-        final: the structure reached, with its energy, forces and stress
-        energy: of ``final``, eV
-        fmax: the largest force on an atom of ``final``, constraints applied, eV/Å
-        max_stress: of ``final``, eV/Å³, see :class:`RelaxationStep`
-        n_steps: steps taken
-        converged: whether force, and stress where the cell was free, fell to what was asked for
-    """
-
-    initial: Atoms
-    final: Atoms
-    energy: float
-    fmax: float
-    max_stress: float | None
-    n_steps: int
-    converged: bool
+    fmax: float = 0.05
+    smax: float = 0.1 / GPA_PER_EV_PER_ANGSTROM3
+    fix_cell: bool = False
+    pressure: float = 0.0
+    keep_symmetry: bool = False
+    symprec: float = 0.01
+    optimizer: str = "FIRE"
+    max_steps: int = 500
 
 
 def relax(
@@ -71,6 +46,9 @@ def relax(
     fmax: float = 0.05,
     smax: float = 0.1 / GPA_PER_EV_PER_ANGSTROM3,
     fix_cell: bool = False,
+    pressure: float = 0.0,
+    keep_symmetry: bool = False,
+    symprec: float = 0.01,
     optimizer: str = "FIRE",
     max_steps: int = 500,
     trajectory: str | Path | None = None,
@@ -78,9 +56,9 @@ def relax(
 ) -> Relaxation:
     """Relax a copy of a structure; ``atoms`` itself is left as it is.
 
-    Where there are periods, the cell relaxes with the positions (ASE's ``FrechetCellFilter``): freely in a crystal,
-    within its plane or along its line in a slab or wire, whose open directions are kept. Constraints of ``atoms`` are
-    obeyed.
+    Where there are periods, the cell relaxes with the positions, by the coordinates of ASE's ``FrechetCellFilter``:
+    freely in a crystal, within its plane or along its line in a slab or wire, whose open directions are kept.
+    Constraints of ``atoms`` are obeyed.
 
     Args:
         atoms: the structure
@@ -89,6 +67,9 @@ def relax(
         smax: and, where the cell is free, no component of the stress is larger, eV/Å³ (0.1 GPa by default). A bound
             on forces alone says nothing of the stress of a crystal whose atoms stand on symmetric sites
         fix_cell: relax the positions alone
+        pressure: that acts on a crystal from outside, eV/Å³
+        keep_symmetry: keep the space group that the structure has (ASE's ``FixSymmetry``)
+        symprec: to which it has it, Å
         optimizer: a name in :data:`OPTIMIZERS`
         max_steps: give up after so many
         trajectory: a file for ASE's ``Trajectory``, one frame a step, written as the run goes
@@ -96,71 +77,143 @@ def relax(
 
     Raises:
         RelaxationError: there is nothing to relax with, or energy, forces or stress ceased to be finite, or the
-            structure fell apart.
+            structure fell apart; or it is under pressure and no crystal with a free cell, or has no symmetry to keep.
         StructureError: the calculator refuses the structure as it was given.
     """
-    if optimizer not in OPTIMIZERS:
-        raise RelaxationError(f"no optimizer {optimizer!r}; there are {', '.join(OPTIMIZERS)}")
+    calculator = calculator if calculator is not None else atoms.calc
+    if calculator is None:
+        raise RelaxationError("nothing gives forces: pass a calculator, or set atoms.calc")
+    settings = RelaxationSettings(fmax, smax, fix_cell, pressure, keep_symmetry, symprec, optimizer, max_steps)
+    run = RelaxationRun(atoms, calculator, settings)
+    with _recorder(trajectory, run.atoms) as frames:
+        while True:
+            try:
+                step = run.look()
+            finally:
+                if frames is not None and run.atoms.calc.results:  # also of a step that exploded
+                    frames.write()
+            if on_step is not None:
+                on_step(step)
+            if run.is_over:
+                return run.result()
+            run.advance()
+
+
+class RelaxationRun:
+    """A relaxation that is under way: look, and as long as it is not over, advance and look again.
+
+    Args:
+        atoms: the structure; a copy is relaxed
+        calculator: that of the copy
+        settings: how to relax
+
+    Raises:
+        RelaxationError, StructureError: see :func:`relax`.
+    """
+
+    def __init__(self, atoms: Atoms, calculator: Any, settings: RelaxationSettings) -> None:
+        _check(atoms, settings)
+        self.atoms = atoms.copy()
+        self.atoms.calc = calculator
+        self.settings = settings
+        self.free_cell = bool(atoms.pbc.any()) and not settings.fix_cell
+        if self.free_cell:
+            _check_cell(self.atoms)
+        if settings.keep_symmetry:
+            self.atoms.set_constraint([*self.atoms.constraints, _symmetry(self.atoms, settings.symprec)])
+        target = self.atoms
+        if self.free_cell:
+            target = CellFilter(self.atoms, _along_periods(self.atoms), settings.pressure)
+        self._optimizer = OPTIMIZERS[settings.optimizer](target, logfile=None)
+        self._number = 0
+        self._step: RelaxationStep | None = None
+        self._initial: Atoms | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has converged, or taken all its steps."""
+        return self.has_converged or self._number >= self.settings.max_steps
+
+    @property
+    def has_converged(self) -> bool:
+        """Whether force, and stress where the cell is free, are as small as asked for."""
+        step, settings = self._step, self.settings
+        return step is not None and (
+            step.fmax <= settings.fmax and (not self.free_cell or (step.max_stress or 0.0) <= settings.smax)
+        )
+
+    def look(self, refusal: StructureError | None = None) -> RelaxationStep:
+        """Compute forces where it stands.
+
+        Args:
+            refusal: why the calculator did not, of results that were computed before
+        """
+        try:
+            if refusal is not None:
+                raise refusal
+            self._step = _look(self.atoms, self._number, self.free_cell, self.settings.pressure)
+        except StructureError as error:
+            if self._number == 0:
+                raise
+            raise RelaxationError(f"the structure fell apart after step {self._number - 1}: {error}") from error
+        if self._initial is None:
+            self._initial = _with_results(self.atoms)
+        return self._step
+
+    def advance(self) -> None:
+        """Take a step."""
+        try:
+            self._optimizer.step()
+        except RuntimeError as error:  # of ASE's FixSymmetry, on a large strain
+            raise RelaxationError(f"the structure fell apart after step {self._number}: {error}") from error
+        self._number += 1
+
+    def result(self) -> Relaxation:
+        """What came of it, at the last look."""
+        assert self._step is not None
+        assert self._initial is not None
+        final = _with_results(self.atoms)
+        if self.settings.keep_symmetry:
+            for each in (self._initial, final):
+                each.set_constraint([one for one in each.constraints if not isinstance(one, FixSymmetry)])
+        return Relaxation(
+            initial=self._initial,
+            final=final,
+            energy=self._step.energy,
+            fmax=self._step.fmax,
+            max_stress=self._step.max_stress,
+            n_steps=self._number,
+            converged=self.has_converged,
+        )
+
+
+def _check(atoms: Atoms, settings: RelaxationSettings) -> None:
+    if settings.optimizer not in OPTIMIZERS:
+        raise RelaxationError(f"no optimizer {settings.optimizer!r}; there are {', '.join(OPTIMIZERS)}")
     if len(atoms) == 0:
         raise EmptyStructureError("the structure has no atoms")
-    moving = atoms.copy()
-    moving.calc = calculator if calculator is not None else atoms.calc
-    if moving.calc is None:
-        raise RelaxationError("nothing gives forces: pass a calculator, or set atoms.calc")
-    free_cell = bool(atoms.pbc.any()) and not fix_cell
-    if free_cell:
-        _check_cell(moving)
-    target = _CellFilter(moving, mask=_along_periods(moving)) if free_cell else moving
+    if settings.pressure and (settings.fix_cell or not atoms.pbc.all()):
+        raise RelaxationError("pressure acts on a crystal whose cell is free: let it relax, or take no pressure")
+    if settings.keep_symmetry and not atoms.pbc.all():
+        raise RelaxationError("a space group is that of a crystal, periodic along three vectors: do not keep it")
 
-    step = _look(moving, 0, free_cell)
-    initial = _with_results(moving)
-    converged = False
+
+def _symmetry(atoms: Atoms, symprec: float) -> FixSymmetry:
     try:
-        with _recorder(trajectory, moving) as frames, OPTIMIZERS[optimizer](target, logfile=None) as dynamics:
-            if frames is not None:
-                dynamics.attach(frames.write)
-            # Nothing is below fmax=0: the criterion is the one here.
-            for _ in dynamics.irun(fmax=0.0, steps=max_steps):
-                step = _look(moving, dynamics.nsteps, free_cell)
-                if on_step is not None:
-                    on_step(step)
-                converged = step.fmax <= fmax and (not free_cell or (step.max_stress or 0.0) <= smax)
-                if converged:
-                    break
-    except StructureError as error:
-        raise RelaxationError(f"the structure fell apart after step {step.number}: {error}") from error
-    return Relaxation(
-        initial=initial,
-        final=_with_results(moving),
-        energy=step.energy,
-        fmax=step.fmax,
-        max_stress=step.max_stress,
-        n_steps=step.number,
-        converged=converged,
-    )
+        return FixSymmetry(atoms, symprec=symprec)
+    except Exception as error:  # spglib's own, which depends on its version
+        raise RelaxationError(f"no space group is found to a precision of {symprec:g} Å: {error}") from error
 
 
-class _CellFilter(FrechetCellFilter):
-    """ASE's filter, remembering its forces: an optimiser asks for them three times a step, and the derivatives of
-    matrix logarithms in them take longer than the step of a small model."""
-
-    _state: np.ndarray | None = None
-    _forces: np.ndarray
-
-    def get_forces(self, **kwargs: Any) -> np.ndarray:
-        state = np.vstack([self.atoms.positions, self.atoms.cell])
-        if self._state is None or not np.array_equal(state, self._state):
-            self._state, self._forces = state, super().get_forces(**kwargs)
-        return self._forces.copy()
-
-
-def _look(atoms: Atoms, number: int, free_cell: bool) -> RelaxationStep:
+def _look(atoms: Atoms, number: int, free_cell: bool, pressure: float) -> RelaxationStep:
     energy = float(atoms.get_potential_energy())
     fmax = float(np.linalg.norm(atoms.get_forces(), axis=1).max())
     stress = _stress(atoms)
     if stress is None and free_cell:
         raise RelaxationError(f"{type(atoms.calc).__name__} gives no stress to relax the cell by: fix the cell")
-    max_stress = None if stress is None else float(np.abs(stress[_along_periods(atoms)]).max())
+    max_stress = None
+    if stress is not None:
+        max_stress = float(np.abs((stress + pressure * np.eye(3))[_along_periods(atoms)]).max())
     for name, value in (("energy", energy), ("largest force", fmax), ("largest stress", max_stress)):
         if value is not None and not np.isfinite(value):
             when = "at the start: look at the structure" if number == 0 else f"after step {number}: the run exploded"

@@ -60,6 +60,7 @@ def test_a_student(call, copper: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     student = load(tmp_path / "out" / "student" / "best.safetensors")
     assert student.model.config.channels == 4
+    assert list(student.references) == ["emt"]
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def test_info_names_references_and_what_is_known_of_errors(call, tmp_path: Path)
     assert re.search(r"pbe +Na, Cl \(2\), spoken\n", shown)
     assert re.search(r"acwf +Cl \(1\)\n", shown)
     assert "3, spread × 2.5 (energy), × 1.25 (forces)" in shown
-    assert re.search(r"seen together +1 pairs", shown)
+    assert re.search(r"seen together +1 pairs of elements", shown)
     assert "3, not calibrated" in call("info", tmp_path / "raw.safetensors").stdout
     assert re.search(r"without a name +spoken", call("info").stdout)
 

@@ -101,5 +101,7 @@ def make(
     print_line(console, f"-> {result.dataset}")
     if config is not None:
         folder = out / "student"
-        config = replace(config, data=replace(config.data, train=(SourceSettings(str(result.dataset)),)))
+        config = replace(
+            config, data=replace(config.data, train=(SourceSettings(str(result.dataset), name=made.name),))
+        )
         run(config, folder, resume=folder.exists(), devices=1, accelerator="auto", report=True)

@@ -52,7 +52,9 @@ def describe(potential: Potential) -> dict[str, dict[str, object]]:
             "dtype": str(model.dtype).removeprefix("torch."),
             "elements": f"{element_ranges(model.elements)} ({len(model.elements)})",
             "readouts": f"{model.num_readouts}{_calibrated(potential)}",
-            "seen together": "not known" if potential.seen_pairs is None else f"{len(potential.seen_pairs):,} pairs",
+            "seen together": "not known"
+            if potential.seen_pairs is None
+            else f"{len(potential.seen_pairs):,} pairs of elements",
             "cutoff of bonds": f"{model.cutoff} Å",
             "cutoff of angles": "no angles" if model.angle_cutoff is None else f"{model.angle_cutoff} Å",
         },

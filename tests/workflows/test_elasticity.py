@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from pymatgen.analysis.elasticity.elastic import ElasticTensor as PymatgenTensor
 from torch_gptff.errors import ElasticityError, EmptyStructureError
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
 from torch_gptff.workflows import ElasticTensor, elastic_tensor, relax
+from torch_gptff.workflows.reports.elasticity import elasticity_report
 
 
 def relaxed(atoms: Atoms, calculator: Any) -> Atoms:
@@ -169,6 +172,20 @@ def test_a_record_comes_back(copper_tensor: ElasticTensor, tmp_path: Path) -> No
     assert found.atoms == copper_tensor.atoms
     assert found.to_dict() == copper_tensor.to_dict()
     assert copper_tensor.to_dict()["derived"]["is_stable"] is True
+
+
+def test_a_strain_that_costs_nothing(copper_tensor: ElasticTensor, tmp_path: Path) -> None:
+    stiffness = copper_tensor.stiffness.copy()
+    stiffness[3, 3] = 0
+    liquid = replace(copper_tensor, stiffness=stiffness)
+    assert not liquid.is_stable
+    with pytest.raises(ElasticityError, match="a strain costs nothing"):
+        _ = liquid.shear_modulus
+    liquid.save(tmp_path / "liquid.json")
+    derived = json.loads((tmp_path / "liquid.json").read_text())["derived"]
+    assert derived["shear_modulus"] is None
+    assert derived["bulk_modulus_voigt"] == pytest.approx(copper_tensor.bulk_modulus_voigt)
+    assert len(elasticity_report([("liquid", liquid)]).to_html()) > 1000
 
 
 class Broken(Calculator):

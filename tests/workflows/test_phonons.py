@@ -155,6 +155,7 @@ def test_batches_give_the_same_as_one_by_one() -> None:
     assert ours.heat_capacity_300K_formula_unit == pytest.approx(2 * ours.heat_capacity_300K)
     with pytest.raises(PhononError, match="0 K is outside of the temperatures computed, 300 to 300 K"):
         _ = ours.zero_point_energy
+    assert ours.to_dict()["derived"]["zero_point_energy"] is None
 
 
 def test_forces_on_the_undisplaced_crystal_are_taken_off(copper: Atoms) -> None:

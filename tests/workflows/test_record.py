@@ -12,7 +12,7 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 
-from torch_gptff.errors import RecordError
+from torch_gptff.errors import GPTFFError, RecordError
 from torch_gptff.workflows.record import Record
 
 
@@ -23,7 +23,7 @@ class Inner(Record):
 
 @dataclass(frozen=True)
 class Outer(Record):
-    derived: ClassVar[tuple[str, ...]] = ("doubled",)
+    derived: ClassVar[tuple[str, ...]] = ("doubled", "absent")
     units: ClassVar[dict[str, str]] = {"matrix": "GPa"}
     name: str
     matrix: np.ndarray
@@ -35,6 +35,10 @@ class Outer(Record):
     @property
     def doubled(self) -> float:
         return 2 * float(self.matrix[0, 0])
+
+    @property
+    def absent(self) -> float:
+        raise GPTFFError("there is none")
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ def test_a_record_comes_back(record: Outer, tmp_path: Path) -> None:
 def test_the_file_states_derived_values_and_units(record: Outer, tmp_path: Path) -> None:
     record.save(tmp_path / "record.json")
     document = json.loads((tmp_path / "record.json").read_text())
-    assert document["derived"] == {"doubled": 3.0}
+    assert document["derived"] == {"doubled": 3.0, "absent": None}
     assert document["units"] == {"matrix": "GPa"}
 
 

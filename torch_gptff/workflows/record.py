@@ -12,7 +12,7 @@ import numpy as np
 from ase import Atoms
 
 from torch_gptff import __version__
-from torch_gptff.errors import RecordError
+from torch_gptff.errors import GPTFFError, RecordError
 from torch_gptff.io.files import written_atomically
 
 Self = TypeVar("Self", bound="Record")
@@ -26,7 +26,7 @@ class Record:
     fields, the derived values that a reader of the file may want, and the units; only fields are read back.
 
     Attributes:
-        derived: names of properties that are written beside the fields
+        derived: names of properties that are written beside the fields, as nothing where they do not exist
         units: of fields and derived values, by name
     """
 
@@ -42,10 +42,16 @@ class Record:
         values = {field.name: _plain(getattr(self, field.name), field.name) for field in fields(self)}  # type: ignore[arg-type]
         document: dict[str, Any] = {"record": type(self).__name__, **values}
         if self.derived:
-            document["derived"] = {name: _plain(getattr(self, name), name) for name in self.derived}
+            document["derived"] = {name: self._derived_value(name) for name in self.derived}
         if self.units:
             document["units"] = dict(self.units)
         return document
+
+    def _derived_value(self, name: str) -> Any:
+        try:
+            return _plain(getattr(self, name), name)
+        except GPTFFError:
+            return None
 
     @classmethod
     def from_dict(cls: type[Self], document: dict[str, Any]) -> Self:

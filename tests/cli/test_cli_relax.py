@@ -206,3 +206,52 @@ def test_a_terminal_sees_progress_and_a_table_that_fits(checkpoint: Path, salt: 
     last = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).splitlines()[-3:]
     assert [line.split()[0] for line in last[-2:]] == ["salt.extxyz", "chlorine.extxyz"]
     assert max(map(len, last)) <= 80
+
+
+def test_a_batch_gives_what_one_by_one_gives(call, salt: Atoms, tmp_path: Path) -> None:
+    other = bulk("NaCl", "rocksalt", a=5.9)
+    other.rattle(0.05, seed=1)
+    write_structures(tmp_path / "salts.extxyz", [salt, other])
+    write_structures(tmp_path / "overlap.xyz", [Atoms("NaCl", positions=[[0, 0, 0], [0, 0, 1e-5]])])
+    files = [tmp_path / name for name in ("salts.extxyz", "overlap.xyz", "nowhere.cif")]
+    options = ("--dtype", "float64", "--max-steps", "8", "--fmax", "1e-9", "--pressure", "1")
+    alone = call("relax", *files, *options, "--out", tmp_path / "alone")
+    together = call("relax", *files, *options, "--batch", "--out", tmp_path / "together")
+    assert alone.exit_code == together.exit_code == 1
+    for result in (alone, together):
+        assert len(result.stderr.splitlines()) == 2
+        assert f"no structure file {files[2]}" in result.stderr
+        assert f"error: {files[1]}: " in result.stderr
+    assert together.stdout.splitlines()[-3:] == alone.stdout.splitlines()[-3:]
+    written = sorted(path.name for path in (tmp_path / "together").iterdir())
+    assert written == ["salts-0.cif", "salts-0.extxyz", "salts-1.cif", "salts-1.extxyz"]
+    for name in ("salts-0.extxyz", "salts-1.extxyz"):
+        (one,), (two,) = (read_structures(tmp_path / folder / name) for folder in ("alone", "together"))
+        np.testing.assert_allclose(one.positions, two.positions, atol=1e-7)
+
+
+def test_a_batch_goes_on_where_it_was_killed(call, checkpoint: Path, tmp_path: Path) -> None:
+    write_structures(tmp_path / "salts.extxyz", [bulk("NaCl", "rocksalt", a=a) for a in (5.4, 5.5, 5.6)])
+    out = tmp_path / "out"
+    options = ["relax", str(tmp_path / "salts.extxyz"), "--batch", "--batch-atoms", "2", "--out", str(out), *AT_ONCE]
+    code = f"""
+import os
+from torch_gptff.cli import app
+from torch_gptff.io import journal
+add = journal.Journal.add
+def add_and_die(*arguments):
+    add(*arguments)
+    os.kill(os.getpid(), 9)
+journal.Journal.add = add_and_die
+app({[*options, "--model", str(checkpoint)]!r})
+"""
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == -9
+    assert [path.name for path in out.iterdir()] == ["unfinished.jsonl"]
+    refused = call(*options)
+    assert refused.exit_code == 1
+    assert "go on with it (--resume)" in refused.stderr
+    assert "other settings" in call(*options, "--resume", "--fix-cell").stderr
+    assert call(*options, "--resume").exit_code == 0
+    assert sorted(path.name for path in out.glob("*.extxyz")) == [f"salts-{number}.extxyz" for number in range(3)]
+    assert not (out / "unfinished.jsonl").exists()
+    assert call(options[0], options[1], "--resume", "--out", out).exit_code == 2

@@ -34,6 +34,20 @@ def relax(
     fix_cell: Annotated[bool, typer.Option("--fix-cell", help="Relax the positions alone.")] = False,
     optimizer: Annotated[Optimizer, typer.Option(help="ASE's optimiser.", case_sensitive=False)] = Optimizer.FIRE,
     max_steps: Annotated[int, typer.Option(help="Give up after so many steps.", min=0)] = 500,
+    pressure: Annotated[float, typer.Option(help="That acts on crystals from outside, in GPa.", max=1000)] = 0.0,
+    keep_symmetry: Annotated[
+        bool, typer.Option("--keep-symmetry", help="Keep the space groups that crystals have, to 0.01 Å.")
+    ] = False,
+    batch: Annotated[
+        bool,
+        typer.Option(
+            "--batch",
+            help="Relax many structures side by side, with one call of the model a step: faster for small crystals; "
+            "without trajectories.",
+        ),
+    ] = False,
+    batch_atoms: Annotated[int, typer.Option(help="Atoms of a batch.", min=1)] = 256,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run of --batch that was killed.")] = False,
     reference: Reference = None,
     device: Device = None,
     dtype: Precision = DType.float32,
@@ -48,11 +62,28 @@ def relax(
     with console.status(f"loading {model}"):
         from torch_gptff.cli.model import load_potential
         from torch_gptff.cli.relaxations import Settings, relax_all
+        from torch_gptff.cli.relaxations_together import relax_together
 
         potential = load_potential(model, device, dtype, reference)
 
+    if resume and not batch:
+        raise typer.BadParameter("only a run of --batch goes on", param_hint="--resume")
     settings = Settings(
-        out=out, fmax=fmax, smax_gpa=smax, fix_cell=fix_cell, optimizer=optimizer.value, max_steps=max_steps
+        out=out,
+        fmax=fmax,
+        smax_gpa=smax,
+        fix_cell=fix_cell,
+        optimizer=optimizer.value,
+        max_steps=max_steps,
+        pressure_gpa=pressure,
+        keep_symmetry=keep_symmetry,
+        batch_atoms=batch_atoms,
     )
-    if not relax_all(files, potential, settings, console, Failures(context)):
+    failures = Failures(context)
+    if batch:
+        about = f"{model} {dtype.value} {reference or ''}".strip()
+        all_well = relax_together(files, potential, settings, console, failures, about=about, resume=resume)
+    else:
+        all_well = relax_all(files, potential, settings, console, failures)
+    if not all_well:
         raise typer.Exit(1)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ase import Atoms
 from rich.console import Console
@@ -53,6 +54,21 @@ class Settings:
     fix_cell: bool
     optimizer: str
     max_steps: int
+    pressure_gpa: float = 0.0
+    keep_symmetry: bool = False
+    batch_atoms: int = 256
+
+    def of_workflow(self) -> dict[str, Any]:
+        """As :func:`torch_gptff.workflows.relax` takes them."""
+        return {
+            "fmax": self.fmax,
+            "smax": self.smax_gpa / GPA_PER_EV_PER_ANGSTROM3,
+            "fix_cell": self.fix_cell,
+            "pressure": self.pressure_gpa / GPA_PER_EV_PER_ANGSTROM3,
+            "keep_symmetry": self.keep_symmetry,
+            "optimizer": self.optimizer,
+            "max_steps": self.max_steps,
+        }
 
 
 class OutputNames:
@@ -107,10 +123,7 @@ class Reporter:
 
     def end(self, relaxation: Relaxation, written: Sequence[Path]) -> None:
         """The line that stays."""
-        verdict = "converged" if relaxation.converged else "NOT CONVERGED"
-        plural = "" if relaxation.n_steps == 1 else "s"
-        files = ", ".join([str(written[0]), *(path.suffix for path in written[1:])])
-        print_line(self._console, f"{self._label}: {verdict} after {relaxation.n_steps} step{plural} -> {files}")
+        print_line(self._console, f"{self._label}: {verdict(relaxation, written)}")
 
     def close(self) -> None:
         """Take the line of progress away."""
@@ -139,38 +152,39 @@ def relax_all(
                 with failures.alone(label):
                     path = names.take(label)
                     relaxation = _relax(atoms, calculator, settings, path, reporter)
-                    reporter.end(relaxation, _write(relaxation, path))
+                    written = [*write_final(relaxation, path), _with_ending(path, ".traj")]
+                    reporter.end(relaxation, written)
                     done.append((label, relaxation))
                 reporter.close()
     if done:
-        print_table(console, COLUMNS, [_row(short(label), relaxation) for label, relaxation in done])
+        print_table(console, COLUMNS, [row(short(label), relaxation) for label, relaxation in done])
     return not failures and all(relaxation.converged for _, relaxation in done)
 
 
 def _relax(atoms: Atoms, calculator: GPTFFCalculator, settings: Settings, path: Path, reporter: Reporter) -> Relaxation:
-    return relax(
-        atoms,
-        calculator,
-        fmax=settings.fmax,
-        smax=settings.smax_gpa / GPA_PER_EV_PER_ANGSTROM3,
-        fix_cell=settings.fix_cell,
-        optimizer=settings.optimizer,
-        max_steps=settings.max_steps,
-        trajectory=_with_ending(path, ".traj"),
-        on_step=reporter.step,
-    )
+    trajectory = _with_ending(path, ".traj")
+    return relax(atoms, calculator, **settings.of_workflow(), trajectory=trajectory, on_step=reporter.step)
 
 
-def _write(relaxation: Relaxation, path: Path) -> list[Path]:
-    """Write the structure reached; the files there are now, with the trajectory."""
+def verdict(relaxation: Relaxation, written: Sequence[Path]) -> str:
+    """How it ended, and where its files are."""
+    converged = "converged" if relaxation.converged else "NOT CONVERGED"
+    plural = "" if relaxation.n_steps == 1 else "s"
+    files = ", ".join([str(written[0]), *(path.suffix for path in written[1:])])
+    return f"{converged} after {relaxation.n_steps} step{plural} -> {files}"
+
+
+def write_final(relaxation: Relaxation, path: Path) -> list[Path]:
+    """Write the structure reached; the files there are now."""
     is_crystal = bool(relaxation.final.pbc.all())
     structures = [_with_ending(path, ending) for ending in ((".extxyz", ".cif") if is_crystal else (".extxyz",))]
     for file in structures:
         write_structures(file, [relaxation.final])
-    return [*structures, _with_ending(path, ".traj")]
+    return structures
 
 
-def _row(label: str, relaxation: Relaxation) -> list[str]:
+def row(label: str, relaxation: Relaxation) -> list[str]:
+    """Of the table."""
     final, stress = relaxation.final, relaxation.max_stress
     before, after = relaxation.initial.cell.volume, final.cell.volume
     return [

@@ -13,6 +13,7 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.constraints import FixSymmetry
 from ase.io.trajectory import Trajectory
+from ase.io.ulm import DummyWriter
 from ase.optimize import BFGS, FIRE, LBFGS
 
 from torch_gptff.errors import EmptyStructureError, MissingCellError, RelaxationError, StructureError
@@ -85,18 +86,21 @@ def relax(
         raise RelaxationError("nothing gives forces: pass a calculator, or set atoms.calc")
     settings = RelaxationSettings(fmax, smax, fix_cell, pressure, keep_symmetry, symprec, optimizer, max_steps)
     run = RelaxationRun(atoms, calculator, settings)
+    step = run.look()
     with _recorder(trajectory, run.atoms) as frames:
         while True:
-            try:
-                step = run.look()
-            finally:
-                if frames is not None and run.atoms.calc.results:  # also of a step that exploded
-                    frames.write()
+            frames.write()
             if on_step is not None:
                 on_step(step)
             if run.is_over:
                 return run.result()
             run.advance()
+            try:
+                step = run.look()
+            except RelaxationError:
+                if run.atoms.calc.results:  # a step that exploded is recorded, too
+                    frames.write()
+                raise
 
 
 class RelaxationRun:
@@ -267,6 +271,6 @@ def _with_results(atoms: Atoms) -> Atoms:
 
 def _recorder(path: str | Path | None, atoms: Atoms) -> AbstractContextManager[Any]:
     if path is None:
-        return nullcontext()
+        return nullcontext(DummyWriter())
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     return closing(Trajectory(str(path), "w", atoms))

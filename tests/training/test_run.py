@@ -168,3 +168,11 @@ def test_fine_tuning_moves_the_reference_and_freezes(config, tmp_path):
     assert not torch.equal(before.model.readout.fc1.weight, after.model.readout.fc1.weight)
     moved = after.element_energies.energies - before.element_energies.energies
     torch.testing.assert_close(moved[[29, 79]], torch.full((2,), 2.0, dtype=torch.float64), atol=0.3, rtol=0)
+
+
+def test_a_committee_is_calibrated(config, tmp_path):
+    committee = replace(config, model=replace(config.model, config={**MODEL, "num_readouts": 3}))
+    potential = load(train(committee, tmp_path / "run", accelerator="cpu", report=False).best)
+    assert potential.calibration.energy > 0
+    assert potential.calibration.forces > 0
+    assert potential.provenance["frames"]["validation"] == 8

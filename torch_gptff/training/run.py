@@ -20,10 +20,11 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from torch_gptff.errors import ConfigError, TrainingError, UnsupportedElementError
 from torch_gptff.graph.checks import element_ranges
-from torch_gptff.io import load
+from torch_gptff.io import load, save
 from torch_gptff.io.files import written_atomically
 from torch_gptff.nn import ElementEnergies
 from torch_gptff.potential import Potential
+from torch_gptff.training.calibration import calibrate
 from torch_gptff.training.callbacks import BEST, POSITION, STATE, AtomicCheckpointIO, SaveBest, SaveState, WriteMetrics
 from torch_gptff.training.config import TrainingConfig
 from torch_gptff.training.data import TrainingData, held_out_loader, references_for, train_loader
@@ -114,7 +115,11 @@ def train(
         if state is not None:
             loader.resume_at(*torch.load(state, map_location="cpu", weights_only=False)[POSITION])
         trainer.fit(module, loader, held_out, ckpt_path=state, weights_only=False)
-    evaluation, part = (None, None) if not report or not _leads() else _evaluated(folder, data)
+    evaluation, part = None, None
+    if _leads():
+        _calibrate(folder, data)
+        if report:
+            evaluation, part = _evaluated(folder, data)
     seconds = sum(row["seconds"] for row in metrics.rows)
     return TrainingRun(folder, folder / BEST, len(metrics.rows), seconds, evaluation, part)
 
@@ -237,6 +242,15 @@ def _loaders(
         train_loader(data.train, train, config, rank, world_size),
         held_out_loader(validation, config, rank, world_size) if len(validation) else None,
     )
+
+
+def _calibrate(folder: Path, data: TrainingData) -> None:
+    """Hold the uncertainties of a committee to the errors on the validation frames, where there are some."""
+    potential = load(folder / BEST)
+    if potential.model.num_readouts > 1 and len(data.validation):
+        references = References(potential.references, data.sources[0])
+        calibrate(potential, data.validation.counted_from(references))
+        save(potential, folder / BEST)
 
 
 def _evaluated(folder: Path, data: TrainingData) -> tuple[Evaluation | None, str | None]:

@@ -52,8 +52,19 @@ def test_how_stable_a_stable_compound_is(hull: ConvexHull) -> None:
     found = {entry.label: entry for entry in hull.entries}
     # without it, Li6Cl2 and chlorine are the best mixture: two thirds of the atoms from Li6Cl2
     assert found["Li2Cl2"].separation_energy == pytest.approx(-1 + 2 / 3 * 0.4)
-    assert found["Li6Cl2"].separation_energy == pytest.approx(0.1)
+    assert found["Li6Cl2"].separation_energy is None
     assert found["Li"].separation_energy is None
+
+
+def test_another_structure_of_a_stable_compound(hull: ConvexHull) -> None:
+    """It is above the hull, and changes nothing of how stable the other is."""
+    entries = {entry.label: entry for entry in hull.entries}
+    phases = [phase("Li", -1.0), phase("Cl2", -3.0), phase("Li2Cl2", -3.0), phase("Li6Cl2", -1.9), phase("LiCl", -2.8)]
+    found = {entry.label: entry for entry in convex_hull(phases).entries}
+    assert found["LiCl"].energy_above_hull == pytest.approx(0.2)
+    assert found["LiCl"].decomposition == pytest.approx({"Li2Cl2": 1})
+    assert found["LiCl"].separation_energy is None
+    assert found["Li2Cl2"].separation_energy == pytest.approx(entries["Li2Cl2"].separation_energy)
 
 
 def test_three_elements() -> None:

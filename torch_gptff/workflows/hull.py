@@ -42,8 +42,8 @@ class HullEntry(Record):
         formation_energy: from the most stable phase of each element, eV/atom
         energy_above_hull: of the phase above the mixture of phases of least energy with its composition, eV/atom: zero
             for a stable phase
-        separation_energy: the same against the other phases alone, eV/atom: negative for a stable compound, by how much
-            it is stable; ``None`` for an element
+        separation_energy: of a stable compound above the mixture of phases of other compositions, eV/atom: negative, by
+            how much it is stable; ``None`` for elements and for what is not stable
         decomposition: the mixture of phases of least energy: shares of the atoms, by label
     """
 
@@ -114,7 +114,9 @@ def convex_hull(phases: Sequence[Phase]) -> ConvexHull:
         assert decomposition is not None
         assert above is not None
         composition = entry.composition.fractional_composition
-        separation = None if len(composition) == 1 else float(diagram.get_phase_separation_energy(entry))
+        separation = None
+        if phase.label in stable and len(composition) > 1:
+            separation = float(diagram.get_phase_separation_energy(entry))
         found.append(
             HullEntry(
                 label=phase.label,

@@ -73,7 +73,7 @@ def _numbers(run: Diffusion) -> dict[str, tuple[object, str]]:
     if not run.is_diffusive:
         return {"diffusion coefficient, at most": (run.upper_bound, "cm²/s")}
     numbers: dict[str, tuple[object, str]] = {
-        "diffusion coefficient": (with_error(run.diffusivity), "cm²/s"),
+        "diffusion coefficient": _in_powers(run.diffusivity, "cm²/s"),
         "temperature": (run.temperature, "K"),
     }
     if run.conductivity is not None and run.nernst_einstein_conductivity is not None:
@@ -94,6 +94,12 @@ def with_error(estimate: Estimate) -> str:
     digits = max(1 - int(np.floor(np.log10(estimate.standard_error / scale))), 0)
     text = f"{estimate.value / scale:.{digits}f} ± {estimate.standard_error / scale:.{digits}f}"
     return text if scale == 1 else f"({text}) × 10{_raised(power)}"
+
+
+def _in_powers(estimate: Estimate, unit: str) -> tuple[str, str]:
+    """``("4.24 ± 0.26", "10⁻⁶ cm²/s")``."""
+    number, _, power = with_error(estimate).partition(" × ")
+    return (number.strip("()"), f"{power} {unit}") if power else (number, unit)
 
 
 def _raised(power: int) -> str:

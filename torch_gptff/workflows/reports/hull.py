@@ -45,7 +45,7 @@ def hull_report(hull: ConvexHull, about: str = "") -> Report:
     elif len(hull.elements) == 3:
         report.figure(_ternary(hull), "Phases: filled ones are stable; the colour is the energy above the hull.")
     rows = [_row(entry) for entry in sorted(hull.entries, key=lambda entry: entry.energy_above_hull)]
-    caption = "Separation: energy relative to the other phases alone; negative for a stable compound."
+    caption = "Separation: of a stable compound from phases of other compositions."
     return report.table(_COLUMNS, rows, caption)
 
 

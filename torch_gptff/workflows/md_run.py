@@ -107,7 +107,7 @@ def summary(frames: TrajectoryFile, settings: MolecularDynamicsSettings, problem
     return MolecularDynamicsRun(
         settings=settings,
         trajectory=str(frames.path),
-        formula=str(atoms.symbols),
+        formula=str(atoms.symbols.formula.format("metal")),
         n_atoms=len(atoms),
         n_frames=len(frames),
         steps=int(series.step[-1]),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from torch_gptff.report import Column, Report
+from torch_gptff.report import Report
 from torch_gptff.report.plots import lines
 from torch_gptff.workflows.md_run import MolecularDynamicsRun
 from torch_gptff.workflows.md_settings import MolecularDynamicsSettings
@@ -39,16 +39,15 @@ def md_report(run: MolecularDynamicsRun, about: str = "") -> Report:
             },
         }
     )
-    rows = [
-        [name.replace("_", " "), average.mean / _share(name, run), average.standard_deviation / _share(name, run), unit]
-        for name, average in run.averages.items()
-        for unit in [_UNITS[name]]
-    ]
-    report.table(
-        ("quantity", Column("mean"), Column("standard deviation"), "unit"),
-        rows,
-        "Over the second half of the frames.",
+    report.facts(
+        {
+            f"{name.replace('_', ' ')} ({_UNITS[name]})": _with_spread(
+                average.mean / _share(name, run), average.standard_deviation / _share(name, run)
+            )
+            for name, average in run.averages.items()
+        }
     )
+    report.text("Means and standard deviations over the second half of the frames.")
     report.heading("Over time")
     time = run.time / 1000
     target = np.array([settings.temperature_at(step) for step in run.time / settings.timestep])
@@ -87,6 +86,12 @@ def md_report(run: MolecularDynamicsRun, about: str = "") -> Report:
 
 def _over_time(time: NDArray[np.float64], curves: dict[str, NDArray[np.float64]], label: str, unit: str) -> Figure:
     return lines(time, curves, "time", label, x_unit="ps", y_unit=unit, width=4.8, height=3.0)
+
+
+def _with_spread(mean: float, spread: float) -> str:
+    """Both to the second digit of the spread."""
+    digits = 4 if spread <= 0 else min(max(1 - int(np.floor(np.log10(spread))), 0), 6)
+    return f"{mean:.{digits}f} ± {spread:.{digits}f}"
 
 
 def _share(name: str, run: MolecularDynamicsRun) -> int:

@@ -1,0 +1,45 @@
+"""The examples of relaxation, equations of state and molecular dynamics run, scaled down."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def example(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_equation_of_state(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    curves = example("equation_of_state").main(["--report", str(tmp_path / "eos.html")])
+    assert curves["Cu"].fit.bulk_modulus == pytest.approx(134, abs=3)
+    assert "Cu: V0 11.5" in capsys.readouterr().out
+    assert "<svg" in (tmp_path / "eos.html").read_text()
+
+
+def test_relax_many(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--number", "2", "--journal", str(tmp_path / "journal.jsonl")]
+    done = example("relax_many").main(arguments)
+    assert all(relaxation.converged for relaxation in done.values())
+    assert "2 crystals, 0 of them done before" in capsys.readouterr().out
+    again = example("relax_many").main(arguments)
+    assert "2 crystals, 2 of them done before" in capsys.readouterr().out
+    assert again[0].energy == done[0].energy
+
+
+def test_thermal_expansion(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--steps", "100", "--repeat", "2", "--temperatures", "200", "500", "--folder", str(tmp_path)]
+    coefficient = example("thermal_expansion").main(arguments)
+    assert abs(coefficient) < 1e-3  # so short a run has no better
+    assert example("thermal_expansion").main(arguments) == coefficient
+    assert capsys.readouterr().out.count("500 K: ") == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import warnings
 from dataclasses import replace
@@ -179,6 +180,19 @@ def test_a_process_that_dies_is_reported(data: Path, tmp_path: Path, monkeypatch
         compare(configs, tmp_path / "out", progress=lambda *stage: stages.append(stage))
     assert (tmp_path / "out" / "schnet" / "output.txt").read_text() == "out of memory\n"
     assert ("schnet", "epoch 1 of 1") in stages
+
+
+def test_a_process_ends_with_the_one_that_started_it() -> None:
+    code = (
+        "import sys, time\nfrom torch_gptff.training.contender_process import end_with_parent\n"
+        "end_with_parent()\nprint('waiting', flush=True)\ntime.sleep(600)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "waiting\n"
+    assert process.poll() is None
+    process.stdin.close()  # as the system does for a process that is killed
+    assert process.wait(timeout=60) == 1
+    process.stdout.close()
 
 
 def test_table_and_plot_without_forces(compared: tuple[Path, Comparison]) -> None:

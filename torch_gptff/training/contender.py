@@ -114,11 +114,11 @@ class Contender:
 
 @contextmanager
 def _running(command: Sequence[str], log: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that does not outlive what waits for it."""
-    process = subprocess.Popen(command, stdout=log, stderr=log)
+    """A process that does not outlive what waits for it, see ``end_with_parent`` of the process."""
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log)
     try:
         yield process
     finally:
         if process.poll() is None:
             process.kill()
-            process.wait()
+        process.communicate()

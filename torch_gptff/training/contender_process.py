@@ -6,8 +6,10 @@ The folder holds ``task.json`` and the frames to measure with; the answer is wri
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -100,5 +102,16 @@ def main(folder: Path) -> int:
     return 1 if "error" in answer else 0
 
 
+def end_with_parent() -> None:
+    """End this process when the one that started it does, be it killed: nothing holds the other end of stdin then."""
+
+    def wait() -> None:
+        sys.stdin.buffer.read()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 if __name__ == "__main__":
+    end_with_parent()
     sys.exit(main(Path(sys.argv[1])))

@@ -37,6 +37,7 @@ def test_plots_of_nothing_and_of_one_value_draw() -> None:
         parity([1.0], [1.0], "energy", "eV"),
         histogram([], "error", "eV"),
         histogram([0.5], "error", "eV"),
+        histogram([1.0, 1.0 + 2**-52], "error", "eV"),
         learning_curves([0], {"loss": [0.5]}, "loss"),
         learning_curves([0, 1], {"loss": [np.nan, np.nan]}, "loss"),
         periodic_table({}, "MAE"),

@@ -40,6 +40,9 @@ MANY = 300
 MANY_TIMES = 100
 """A histogram whose highest bar is above this has a logarithmic axis."""
 
+ROUNDING = 1e-9
+"""Values that differ by less than this part of themselves are one value."""
+
 CENTRAL = (0.005, 0.995)
 """The quantiles that a histogram shows where the tails are long."""
 
@@ -184,7 +187,6 @@ def bars(
         axes.set_ylim(len(names) - 0.4, -0.6)
     return figure
 
-
 def histogram(values: ArrayLike, label: str, unit: str = "", bins: int = 60) -> Figure:
     """How often values occur. Long tails are cut off, and how much lies there is said.
 
@@ -204,7 +206,7 @@ def histogram(values: ArrayLike, label: str, unit: str = "", bins: int = 60) -> 
             low, high = inner_low, inner_high
             beyond = float(((numbers < low) | (numbers > high)).mean())
             text_in_corner(axes, f"{100 * beyond:.2g} % beyond", "upper right")
-        if low == high:
+        if high - low <= ROUNDING * max(abs(low), abs(high)):
             low, high = low - 0.5, high + 0.5
         counts, _, _ = axes.hist(numbers, bins=bins, range=(low, high), color=SERIES[0])
         if np.max(counts) > MANY_TIMES:

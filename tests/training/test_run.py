@@ -39,8 +39,8 @@ def test_a_run_leaves_model_figures_split_and_report(config, tmp_path):
 
 
 def test_it_learns(config, tmp_path):
-    """Thirty epochs take most of the variance of the forces away."""
-    run = train(replace(config, epochs=40), tmp_path / "run", accelerator="cpu", report=False)
+    """The error of the forces falls on frames that it was not trained on."""
+    run = train(replace(config, epochs=15), tmp_path / "run", accelerator="cpu", report=False)
     rows = losses(run.folder)
     first, last = (float(row[6]) for row in (rows[0], rows[-1]))
     assert last < 0.6 * first
@@ -152,6 +152,7 @@ def test_stored_graphs_of_other_cutoffs_are_refused(config, metals, tmp_path):
         train(replace(config, data=data), tmp_path / "run", accelerator="cpu")
 
 
+@pytest.mark.filterwarnings("ignore:the (forces|stresses) are")  # the small model knows next to nothing
 def test_fine_tuning_moves_the_reference_and_freezes(config, tmp_path):
     first = train(config, tmp_path / "first", accelerator="cpu", report=False)
     other = tmp_path / "other.extxyz"

@@ -239,7 +239,7 @@ class GPTFF(EnergyModel):
         x_centre = F.linear(g.centres(x), w_centre, self.lin_bond.bias).index_select(0, centre)
         x_neighbour = F.linear(x, w_neighbour).index_select(0, neighbour)
         e = x_centre + x_neighbour + F.linear(g.radial, w_basis @ self.lin_basis.weight)
-        return e * self.lin_radial(g.radial)
+        return (e * self.lin_radial(g.radial)).to(x.dtype)  # autocast is for products, not for sums
 
     def __repr__(self) -> str:
         n_parameters = sum(parameter.numel() for parameter in self.parameters())

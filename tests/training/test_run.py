@@ -12,7 +12,8 @@ import torch
 from ase.io import read, write
 from emt_frames import MODEL, emt_frames
 
-from torch_gptff.errors import ConfigError, GraphError, TrainingError
+from torch_gptff.datasets import open_dataset, random_split
+from torch_gptff.errors import ConfigError, GraphError, SplitError, TrainingError
 from torch_gptff.io import load
 from torch_gptff.training import TrainingConfig, train
 from torch_gptff.training.config import DataSettings, ModelSettings, SourceSettings
@@ -40,7 +41,8 @@ def test_a_run_leaves_model_figures_split_and_report(config, tmp_path):
 
 def test_it_learns(config, tmp_path):
     """The error of the forces falls on frames that it was not trained on."""
-    run = train(replace(config, epochs=15), tmp_path / "run", accelerator="cpu", report=False)
+    fast = replace(config, epochs=15, optimizer=replace(config.optimizer, lr=0.02))
+    run = train(fast, tmp_path / "run", accelerator="cpu", report=False)
     rows = losses(run.folder)
     first, last = (float(row[6]) for row in (rows[0], rows[-1]))
     assert last < 0.6 * first
@@ -140,6 +142,18 @@ def test_what_is_refused(config, metals, tmp_path):
         train(twice, tmp_path / "twice")
     with pytest.raises(ConfigError, match="no parameter's name begins with layer_s"):
         train(replace(config, model=replace(config.model, freeze=("layer_s",))), tmp_path / "freeze")
+
+
+def test_a_stored_split_is_kept(config, metals, tmp_path):
+    fractions = {"train": 0.3, "validation": 0.1, "test": 0.2, "unused": 0.4}
+    random_split(open_dataset(metals), fractions, seed=3).save(tmp_path / "split.json")
+    data = replace(config.data, split=str(tmp_path / "split.json"))
+    run = train(replace(config, data=data, epochs=1), tmp_path / "run", accelerator="cpu", report=False)
+    assert load(run.best).provenance["frames"] == {"train": 12, "validation": 4, "test": 8}
+    write(tmp_path / "other.extxyz", emt_frames(40, seed=2))
+    other = replace(data, train=(SourceSettings(str(tmp_path / "other.extxyz")),))
+    with pytest.raises(SplitError, match="belongs to other data"):
+        train(replace(config, data=other), tmp_path / "other", accelerator="cpu")
 
 
 def test_stored_graphs_of_other_cutoffs_are_refused(config, metals, tmp_path):

@@ -50,6 +50,7 @@ class SourceSettings:
         options: of the reader
         frequency: how often each frame is seen in an epoch: 2 for twice, 0.1 for a tenth of the frames each time
         weight: of its frames in the loss
+        licence: of the data, kept with the model
     """
 
     path: str
@@ -58,6 +59,7 @@ class SourceSettings:
     options: Mapping[str, Any] = field(default_factory=dict)
     frequency: float = 1.0
     weight: float = 1.0
+    licence: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("frequency", "weight"):
@@ -81,7 +83,8 @@ class DataSettings:
         validation: likewise; where there are none, a part of ``train`` is held out
         test: likewise
         split: how a part is held out: ``"material"``, no material on both sides; ``"random"``; or ``"given"``, as the
-            files themselves say, and what they do not say by material (at random where all is one material)
+            files themselves say, and what they do not say by material (at random where all is one material); or the
+            path of a stored split of the training frames, whose parts beside train, validation and test are left out
         validation_fraction: of ``train``, where ``validation`` is empty
         test_fraction: of ``train``, where ``test`` is empty
         replay: older data mixed in, against forgetting
@@ -106,7 +109,8 @@ class DataSettings:
             )
             object.__setattr__(self, name, tuple(sources))
         choices = ("material", "random", "given")
-        _check(self.split in choices, "data.split", self.split, f"one of {', '.join(choices)}")
+        known = self.split in choices or self.split.endswith(".json")
+        _check(known, "data.split", self.split, f"one of {', '.join(choices)}, or the path of a split (.json)")
         for name in ("validation_fraction", "test_fraction", "replay_fraction"):
             value = getattr(self, name)
             _check(0 <= value < 1, f"data.{name}", value, "in [0, 1)")

@@ -28,8 +28,11 @@ def divide(table: FrameTable, settings: DataSettings, seed: int) -> Split:
         seed: of the split
 
     Raises:
-        SplitError: there are too few frames or materials; or the files name parts that are not known.
+        SplitError: there are too few frames or materials; the files name parts that are not known; or a stored split
+            is of other data.
     """
+    if settings.split.endswith(".json"):
+        return _stored(table, settings.split)
     parts = _given(table) if settings.split == "given" else {"train": np.arange(len(table))}
     wanted = {
         "validation": 0.0 if settings.validation or "validation" in parts else settings.validation_fraction,
@@ -40,6 +43,15 @@ def divide(table: FrameTable, settings: DataSettings, seed: int) -> Split:
         parts |= _held_out(table, parts["train"], fractions, settings.split, seed)
     made_by = {"method": settings.split, "seed": seed, "fractions": fractions}
     return Split(table.fingerprint, {name: np.sort(frames) for name, frames in parts.items()}, made_by)
+
+
+def _stored(table: FrameTable, path: str) -> Split:
+    split = Split.load(path)
+    if split.fingerprint != table.fingerprint:
+        raise SplitError(f"{path} belongs to other data than those in data.train: make the split anew")
+    if "train" not in split.parts:
+        raise SplitError(f"{path} has no part 'train'; it has {', '.join(split.parts)}")
+    return split
 
 
 def _given(table: FrameTable) -> Parts:

@@ -142,7 +142,9 @@ def provenance(config: TrainingConfig, data: TrainingData) -> dict[str, Any]:
     """Where the weights of a run come from, for their checkpoint."""
     sources = data.train.frames.sources
     return {
-        "trained_on": [{"source": source.title, "path": Path(source.path).name} for source in sources],
+        "trained_on": [
+            {"source": source.title, "path": Path(source.path).name, "licence": source.licence} for source in sources
+        ],
         "frames": {"train": len(data.train), "validation": len(data.validation), "test": len(data.test)},
         "split": {"fingerprint": data.split.fingerprint, **data.split.made_by},
         "training": config.to_dict(),

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from torch_gptff.errors import DiffusionError
 from torch_gptff.units import CM2_PER_S_PER_ANGSTROM2_PER_PS, ELEMENTARY_CHARGE, JOULE_PER_EV, KELVIN_IN_EV
@@ -24,6 +25,9 @@ HOP_DISTANCE = 2.5
 
 NONE_SEEN = 3.0
 """Events of which none has been seen are fewer than this on average, at 95 % confidence (Poisson)."""
+
+VIBRATION = 1.0
+"""ps: at shorter lags, ions of a crystal swing about their sites rather than leave them."""
 
 _MS_PER_CM_PER_S_PER_M = 10.0
 
@@ -55,10 +59,13 @@ class Diffusion(Record):
         principal_values: its eigenvalues, ascending
         principal_axes: unit vectors of these, in rows, ``[3, 3]``
         exponent: α of msd ~ t^α over ``fit_range``: 1 for diffusion, less where ions are caged still
+        persistence: the mean squared displacement over half the trajectory, by what ``diffusivity`` foretells: 1 for
+            diffusion, within the noise of one window; far less where motion at the lags of the fit leads nowhere;
+            ``None`` where nothing is foretold
         hops: jumps of ``hop_distance`` that the displacements amount to, of all ions together
         hop_distance: Å
-        is_diffusive: whether the motion suffices for an estimate: ``diffusivity`` is above zero beyond its error, and
-            there were at least :data:`MIN_HOPS` jumps
+        is_diffusive: whether the motion suffices for an estimate: ``diffusivity`` is above zero beyond its error, there
+            were at least :data:`MIN_HOPS` jumps, and ``persistence`` is not below what chance allows
         upper_bound: cm²/s: at 95 % confidence the ions diffuse no faster
         charges: of the elements, e
         nernst_einstein_conductivity: of ions that move independently, n q² D/(V kT), mS/cm; ``None`` without charges
@@ -107,6 +114,7 @@ class Diffusion(Record):
     principal_values: tuple[Estimate, ...]
     principal_axes: NDArray[np.float64]
     exponent: Estimate | None
+    persistence: float | None
     hops: float
     hop_distance: float
     is_diffusive: bool
@@ -161,9 +169,21 @@ def diffusion(
     n_ions = motion.positions.shape[1]
     per_hop = hop_distance**2 / (6 * n_ions * motion.duration) * CM2_PER_S_PER_ANGSTROM2_PER_PS
     hops = max(diffusivity.value, 0.0) / per_hop
-    is_diffusive = diffusivity.low > 0 and hops >= MIN_HOPS
+    persistence = _persistence(motion, diffusivity.value)
+    leads_on = persistence is None or persistence >= _least_persistence(n_ions)
+    is_diffusive = diffusivity.low > 0 and hops >= MIN_HOPS and leads_on
     exponent = _exponent(blocks)
-    if not is_diffusive:
+    if blocks.fit_range[0] < VIBRATION * (1 - 1e-9):
+        remarks.append(
+            f"Lags from {blocks.fit_range[0]:.2g} ps on are fitted, at which ions of a crystal still vibrate: take "
+            f"{VIBRATION:g} ps or more, with fewer blocks or a longer run."
+        )
+    if diffusivity.low > 0 and hops >= MIN_HOPS and not leads_on:
+        remarks.append(
+            f"Over half the trajectory the ions come {persistence:.2f} times as far, in mean square, as their motion "
+            "at the lags of the fit foretells: they move to and fro. Only the upper bound is valid; fit longer lags."
+        )
+    elif not is_diffusive:
         remarks.append(
             f"Too little diffusion for an estimate: displacements amount to {hops:.2g} jumps of {hop_distance:g} Å. "
             "Only the upper bound is valid; run longer or hotter."
@@ -195,6 +215,7 @@ def diffusion(
         principal_values=tuple(mean_of_blocks(np.einsum("i,bij,j->b", axis, tensors, axis)) for axis in axes),
         principal_axes=axes,
         exponent=exponent,
+        persistence=persistence,
         hops=hops,
         hop_distance=hop_distance,
         is_diffusive=is_diffusive,
@@ -218,6 +239,22 @@ def _temperature(motion: Motion, given: float | None) -> tuple[float, list[str]]
         told = f"The atoms move as at {motion.temperature:.0f} K, and {given:g} K is given."
         return given, [told]
     return given, []
+
+
+def _persistence(motion: Motion, diffusivity: float) -> float | None:
+    """⟨Δr²⟩ over half the trajectory by 6 D t."""
+    if diffusivity <= 0:
+        return None
+    half = len(motion.positions) // 2
+    moved = motion.positions[half:] - motion.positions[:-half]
+    foretold = 6 * diffusivity / CM2_PER_S_PER_ANGSTROM2_PER_PS * half * motion.timestep / 1000
+    return float((moved**2).sum(axis=2).mean() / foretold)
+
+
+def _least_persistence(n_ions: int) -> float:
+    """What the ions of a random walk along one direction fall short of once in a thousand times, by a single displacement
+    of each; and a half, where there are many."""
+    return min(float(stats.chi2.ppf(1e-3, n_ions)) / n_ions, 0.5)
 
 
 def _exponent(blocks: BlockDisplacements) -> Estimate | None:

@@ -175,6 +175,7 @@ def _run(report: Report, label: str, run: Diffusion, density: IonDensity | None)
             "of independent ions (mS/cm)": _valid(run, run.nernst_einstein_conductivity),
             "Haven ratio": _valid(run, run.haven_ratio),
             "exponent of time": None if run.exponent is None else with_error(run.exponent),
+            "displacement over half the run, by what is foretold": run.persistence,
             f"jumps of {run.hop_distance:g} Å": round(run.hops),
             "ions": run.n_ions,
             "length (ps)": run.duration,

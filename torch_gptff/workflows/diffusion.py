@@ -252,8 +252,8 @@ def _persistence(motion: Motion, diffusivity: float) -> float | None:
 
 
 def _least_persistence(n_ions: int) -> float:
-    """What the ions of a random walk along one direction fall short of once in a thousand times, by a single displacement
-    of each; and a half, where there are many."""
+    """What ions that diffuse along one direction fall short of once in a thousand times, by a single displacement of
+    each; and a half, where there are many."""
     return min(float(stats.chi2.ppf(1e-3, n_ions)) / n_ions, 0.5)
 
 

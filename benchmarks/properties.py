@@ -5,8 +5,8 @@
 
 take a random sample of the crystals in a file of MatCalc's benchmark data, relax each with the model, and print mean
 absolute errors with their standard errors: of the bulk and the shear modulus (Voigt–Reuss–Hill, GPa), or of the heat
-capacity at 300 K (J/(mol K), of the cells in the file). ``--formulas FILE`` takes crystals of these reduced formulas alone, one on a
-line, such as those which a model has not been trained on. What fails is counted, and its reason told.
+capacity at 300 K (J/(mol K), of the cells in the file). ``--formulas FILE`` takes crystals of these reduced formulas
+alone, one on a line, such as those which a model has not been trained on. What fails is counted, and its reason told.
 """
 
 from __future__ import annotations

@@ -187,6 +187,7 @@ def bars(
         axes.set_ylim(len(names) - 0.4, -0.6)
     return figure
 
+
 def histogram(values: ArrayLike, label: str, unit: str = "", bins: int = 60) -> Figure:
     """How often values occur. Long tails are cut off, and how much lies there is said.
 

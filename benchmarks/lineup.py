@@ -14,11 +14,14 @@ from environments import python_of
 
 from torch_gptff import GPTFFConfig
 from torch_gptff.cache import cache_folder
+from torch_gptff.defaults import DEFAULT_MODEL
+from torch_gptff.io import read_header
+from torch_gptff.io.pretrained import SHIPPED
 
 PUBLISHED = {"v1": GPTFFConfig.v1(), "v2": GPTFFConfig.v2()}
 HARMONIC = GPTFFConfig(angle_update="harmonic", angle_cutoff=5.0)
 
-OURS = ["gptff-v1", "gptff-v2", "recommended", "harmonic"]
+OURS = ["gptff-v1", "gptff-v2", "gptff-universal", "recommended", "harmonic"]
 """The models of this package, in the order of the tables: others are compared with the first that takes part."""
 
 REQUIREMENTS = {"chgnet": ["chgnet==0.3.8"], "matgl": ["matgl==2.0.4"]}
@@ -76,6 +79,8 @@ def line_up(options: argparse.Namespace) -> list[Opponent]:
 def _this_package(options: argparse.Namespace) -> Iterator[Opponent]:
     for name, path in _checkpoints(options).items():
         yield Opponent(f"gptff-{name}", "ours", {"checkpoint": str(path)}, config=PUBLISHED[name])
+    universal = GPTFFConfig.from_dict(read_header(SHIPPED[DEFAULT_MODEL])["config"])
+    yield Opponent(DEFAULT_MODEL, "ours", {"checkpoint": DEFAULT_MODEL}, config=universal)
     yield Opponent("recommended", "ours", config=GPTFFConfig())
     yield Opponent("harmonic", "ours", {"config": HARMONIC.to_dict()}, config=HARMONIC)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
 
 import pytest
 
+from torch_gptff.defaults import DEFAULT_MODEL
+from torch_gptff.io import read_header
+from torch_gptff.io.pretrained import SHIPPED
 from torch_gptff.models import GPTFF, GPTFFConfig
 
 REPOSITORY = Path(__file__).parents[1]
@@ -19,25 +21,20 @@ def test_there_are_examples_of_python() -> None:
     assert len(BLOCKS) == 3
 
 
-@pytest.mark.parametrize("code", [block for block in BLOCKS if "gptff-v1" not in block])
+@pytest.mark.parametrize("code", BLOCKS)
 def test_python_as_it_stands(code: str) -> None:
     exec(compile(code, "README.md", "exec"), {})
 
 
-@pytest.mark.parametrize("code", [block for block in BLOCKS if "gptff-v1" in block])
-def test_python_with_a_published_checkpoint(
-    code: str, shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """From the cache, as if it had been fetched before."""
-    shutil.copy(shared_data / "pretrained" / "gptff_v1.pth", tmp_path)
-    monkeypatch.setenv("TORCH_GPTFF_CACHE", str(tmp_path))
-    exec(compile(code, "README.md", "exec"), {})
+UNIVERSAL = read_header(SHIPPED[DEFAULT_MODEL])["config"]
+CONFIGS = [GPTFFConfig.from_dict(UNIVERSAL), GPTFFConfig.v1(), GPTFFConfig.v2(), GPTFFConfig()]
 
 
-@pytest.mark.parametrize("config", [GPTFFConfig.v1(), GPTFFConfig.v2(), GPTFFConfig()], ids=["v1", "v2", "recommended"])
-def test_the_table_of_models(config: GPTFFConfig) -> None:
-    column = [GPTFFConfig.v1(), GPTFFConfig.v2(), GPTFFConfig()].index(config) + 2
-    rows = {line.split("|")[1].strip(): line.split("|")[column].strip() for line in README.split("\n") if "|" in line}
+@pytest.mark.parametrize("column", range(4), ids=["universal", "v1", "v2", "recommended"])
+def test_the_table_of_models(column: int) -> None:
+    lines = (line.split("|") for line in README.split("\n") if line.count("|") == 6)
+    rows = {cells[1].strip(): cells[column + 2].strip() for cells in lines}
+    config = CONFIGS[column]
     model = GPTFF(config)
     assert rows["parameters that enter an equation"] == f"{sum(p.numel() for p in model.parameters()):,}"
     assert rows["cutoff of bonds, of angles"] == f"{config.cutoff} Å, {config.angle_cutoff} Å"

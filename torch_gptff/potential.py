@@ -53,6 +53,7 @@ class Potential(nn.Module):
         self.references: dict[str, dict[int, float]] = {}
         self.calibration: Calibration | None = None
         self.seen_pairs: frozenset[tuple[int, int]] | None = None
+        self._warned_of: set[tuple[int, int]] = set()
         self.provenance: dict[str, Any] = {}
 
     @property
@@ -85,7 +86,7 @@ class Potential(nn.Module):
         return self
 
     def warn_of_unseen_pairs(self, z: Tensor, name: str = "the structure") -> None:
-        """Warn, as :class:`~torch_gptff.errors.UnfamiliarCompositionWarning`, of elements never seen together.
+        """Warn, as :class:`~torch_gptff.errors.UnfamiliarCompositionWarning`, of elements never seen together: once.
 
         Args:
             z: atomic numbers of one structure, ``[N]``
@@ -94,7 +95,8 @@ class Potential(nn.Module):
         if self.seen_pairs is None:
             return
         numbers = z.unique().tolist()
-        unseen = [pair for pair in combinations(numbers, 2) if pair not in self.seen_pairs]
+        unseen = [pair for pair in combinations(numbers, 2) if pair not in self.seen_pairs | self._warned_of]
+        self._warned_of.update(unseen)
         if unseen:
             from ase.data import chemical_symbols
 

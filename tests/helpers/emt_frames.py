@@ -12,13 +12,13 @@ from ase.calculators.singlepoint import SinglePointCalculator
 MODEL = {"channels": 8, "num_layers": 1, "num_radial": 4, "cutoff": 4.0, "angle_cutoff": 3.2, "transformer": "none"}
 
 
-def emt_frames(number: int, seed: int, offset: float = 0.0) -> list[Any]:
-    """Strained and rattled cells of copper and gold, labelled by EMT; energies ``offset`` eV per atom higher."""
+def emt_frames(number: int, seed: int, offset: float = 0.0, symbols: tuple[str, ...] = ("Cu", "Au")) -> list[Any]:
+    """Strained and rattled cells of metals, labelled by EMT; energies ``offset`` eV per atom higher."""
     rng = np.random.default_rng(seed)
     frames = []
     for _ in range(number):
         atoms = bulk("Cu", cubic=True, a=3.8)
-        atoms.symbols[:] = rng.choice(["Cu", "Au"], size=4)
+        atoms.symbols[:] = rng.choice(symbols, size=4)
         atoms.set_cell(atoms.cell @ (np.eye(3) + rng.normal(scale=0.02, size=(3, 3))), scale_atoms=True)
         atoms.positions += rng.normal(scale=0.08, size=(4, 3))
         atoms.calc = EMT()

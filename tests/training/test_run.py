@@ -13,7 +13,7 @@ from ase.io import read, write
 from emt_frames import MODEL, emt_frames
 
 from torch_gptff.datasets import open_dataset, random_split
-from torch_gptff.errors import ConfigError, GraphError, SplitError, TrainingError
+from torch_gptff.errors import ConfigError, GraphError, SplitError, TrainingError, UnsupportedElementError
 from torch_gptff.io import load
 from torch_gptff.training import TrainingConfig, train
 from torch_gptff.training.config import DataSettings, ModelSettings, SourceSettings
@@ -107,6 +107,24 @@ def test_two_sources_share_a_body_and_keep_their_references(metals, config, tmp_
     in_b = potential.speak("b").predict([atoms])[0].energy.item()
     assert (in_b - in_a) / len(atoms) == pytest.approx(-5.0, abs=0.2)
     assert run.evaluation.mae.energy_per_atom < 0.5, "energies of both are counted from the first"
+
+
+def test_a_source_may_have_elements_that_the_first_lacks(metals, config, tmp_path):
+    other = tmp_path / "other.extxyz"
+    write(other, emt_frames(30, seed=4, offset=-3.0, symbols=("Cu", "Ag")))
+    sources = (SourceSettings(str(metals), name="a"), SourceSettings(str(other), name="b"))
+    settings = replace(config.model, config={**MODEL, "num_readouts": 2})
+    run = train(
+        replace(config, epochs=1, model=settings, data=replace(config.data, train=sources)),
+        tmp_path / "run",
+        accelerator="cpu",
+    )
+    potential = load(run.best)
+    assert potential.calibration is not None
+    assert run.evaluation.counts["frames"] == 14
+    with pytest.raises(UnsupportedElementError, match="'a' has no energy of Ag"):
+        potential.predict([read(other, "0")])
+    potential.speak("b").predict([read(other, "0")])
 
 
 def test_patience_ends_a_run(config, tmp_path):

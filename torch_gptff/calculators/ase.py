@@ -11,6 +11,7 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
+from torch_gptff.defaults import DEFAULT_MODEL
 from torch_gptff.graph import VerletGraph
 from torch_gptff.graph.checks import check_elements
 from torch_gptff.graph.convert import from_ase
@@ -47,7 +48,7 @@ class GPTFFCalculator(Calculator):
 
     def __init__(
         self,
-        model: Potential | str | Path,
+        model: Potential | str | Path = DEFAULT_MODEL,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         skin: float = 0.5,

@@ -7,13 +7,15 @@ from typing import Annotated
 import typer
 
 from torch_gptff.cli.errors import Failures
-from torch_gptff.cli.options import Device, DType, Files, JsonFile, Model, Precision, ReportFile, Resume
+from torch_gptff.cli.options import Device, DType, Files, JsonFile, Model, Precision, Reference, ReportFile, Resume
+from torch_gptff.defaults import DEFAULT_MODEL
 
 
 def elastic(
     context: typer.Context,
     files: Files,
-    model: Model,
+    model: Model = DEFAULT_MODEL,
+    reference: Reference = None,
     json: JsonFile = None,
     report: ReportFile = None,
     resume: Resume = False,
@@ -38,7 +40,7 @@ def elastic(
         from torch_gptff.cli.elastic_tensors import Settings, measure_all
         from torch_gptff.cli.model import load_potential
 
-        potential = load_potential(model, device, dtype)
+        potential = load_potential(model, device, dtype, reference)
 
     settings = Settings(
         model=model,

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from torch_gptff.cli.errors import Failures
-from torch_gptff.cli.options import Device, DType, Files, JsonFile, Model, Precision, ReportFile, Resume
+from torch_gptff.cli.options import Device, DType, Files, JsonFile, Model, Precision, Reference, ReportFile, Resume
+from torch_gptff.defaults import DEFAULT_MODEL
 
 
 class Form(str, Enum):
@@ -23,7 +24,8 @@ class Form(str, Enum):
 def eos(
     context: typer.Context,
     files: Files,
-    model: Model,
+    model: Model = DEFAULT_MODEL,
+    reference: Reference = None,
     json: JsonFile = None,
     report: ReportFile = None,
     resume: Resume = False,
@@ -56,7 +58,7 @@ def eos(
         from torch_gptff.cli.equations_of_state import Settings, fit_all
         from torch_gptff.cli.model import load_potential
 
-        potential = load_potential(model, device, dtype)
+        potential = load_potential(model, device, dtype, reference)
 
     settings = Settings(
         model=model,

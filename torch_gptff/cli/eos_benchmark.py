@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from torch_gptff.cli.errors import Failures
-from torch_gptff.cli.options import Device, DType, JsonFile, Model, Precision, ReportFile, Resume
+from torch_gptff.cli.options import Device, DType, JsonFile, Model, Precision, Reference, ReportFile, Resume
+from torch_gptff.defaults import DEFAULT_MODEL
 
 
 class CrystalSet(str, Enum):
@@ -30,7 +31,8 @@ def eos_benchmark(
             show_default=False,
         ),
     ],
-    model: Model,
+    model: Model = DEFAULT_MODEL,
+    reference: Reference = None,
     crystals: Annotated[CrystalSet, typer.Option("--set", help="The crystals to compute.")] = CrystalSet.unaries,
     json: JsonFile = None,
     report: ReportFile = None,
@@ -46,7 +48,7 @@ def eos_benchmark(
         from torch_gptff.cli.equations_of_reference import Settings, compare_all
         from torch_gptff.cli.model import load_potential
 
-        potential = load_potential(model, device, dtype)
+        potential = load_potential(model, device, dtype, reference)
     failures = Failures(context)
     settings = Settings(model=model, dtype=dtype.value, set_name=crystals.value)
     compare_all(folder, potential, settings, console, failures, json, report, resume)

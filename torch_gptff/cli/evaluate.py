@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from torch_gptff.cli.dataset import Data, Format, Options, SourceName
-from torch_gptff.cli.options import Device, DType, Precision
+from torch_gptff.cli.options import Device, DType, Precision, Reference
 
 
 def evaluate(
@@ -16,7 +16,7 @@ def evaluate(
         str,
         typer.Argument(
             metavar="MODEL",
-            help="A checkpoint: [bold]gptff-v1[/bold], [bold]gptff-v2[/bold], or a path.",
+            help="A checkpoint: [bold]gptff-universal[/bold], [bold]gptff-v1[/bold], [bold]gptff-v2[/bold], or a path.",
             show_default=False,
         ),
     ],
@@ -58,6 +58,7 @@ def evaluate(
     card: Annotated[
         bool, typer.Option("--card", help="Add to the page what the checkpoint says of itself: a model card.")
     ] = False,
+    reference: Reference = None,
     device: Device = None,
     dtype: Precision = DType.float32,
 ) -> None:
@@ -82,7 +83,7 @@ def evaluate(
         from torch_gptff.cli.model import load_potential
         from torch_gptff.training.evaluation_files import write_arrays, write_summary
 
-        potential = load_potential(model, device, dtype)
+        potential = load_potential(model, device, dtype, reference)
 
     evaluation = evaluated(potential, data, format, option, source, split, part, align, console)
     document = to_document(evaluation, model, dtype, data, part if split is None else part or "test")

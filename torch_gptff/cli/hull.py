@@ -7,13 +7,15 @@ from typing import Annotated
 import typer
 
 from torch_gptff.cli.errors import Failures
-from torch_gptff.cli.options import Device, DType, Files, JsonFile, Model, Precision, ReportFile, Resume
+from torch_gptff.cli.options import Device, DType, Files, JsonFile, Model, Precision, Reference, ReportFile, Resume
+from torch_gptff.defaults import DEFAULT_MODEL
 
 
 def hull(
     context: typer.Context,
     files: Files,
-    model: Model,
+    model: Model = DEFAULT_MODEL,
+    reference: Reference = None,
     json: JsonFile = None,
     report: ReportFile = None,
     resume: Resume = False,
@@ -33,7 +35,7 @@ def hull(
         from torch_gptff.cli.model import load_potential
         from torch_gptff.cli.phases import Settings, find_hull
 
-        potential = load_potential(model, device, dtype)
+        potential = load_potential(model, device, dtype, reference)
 
     settings = Settings(model=model, dtype=dtype.value, relax_first=relax_first, fmax=fmax, max_steps=max_steps)
     failures = Failures(context)

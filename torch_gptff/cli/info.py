@@ -16,7 +16,7 @@ def info(
         typer.Argument(
             metavar="MODEL",
             envvar="TORCH_GPTFF_MODEL",
-            help="A checkpoint: [bold]gptff-v1[/bold], [bold]gptff-v2[/bold], or a path.",
+            help="A checkpoint: [bold]gptff-universal[/bold], [bold]gptff-v1[/bold], [bold]gptff-v2[/bold], or a path.",
             show_default=False,
         ),
     ],

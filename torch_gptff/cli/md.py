@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from torch_gptff.cli.options import Device, DType, Model, Precision, ReportFile
+from torch_gptff.cli.options import Device, DType, Model, Precision, Reference, ReportFile
+from torch_gptff.defaults import DEFAULT_MODEL
 
 
 class Ensemble(str, Enum):
@@ -54,7 +55,8 @@ def md(
             show_default=False,
         ),
     ],
-    model: Model,
+    model: Model = DEFAULT_MODEL,
+    reference: Reference = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", metavar="TRAJ", help="The trajectory; by default [bold]md-FILE.traj[/bold] here."),
@@ -133,7 +135,7 @@ def md(
             restart_interval=100 * interval if restart_interval is None else restart_interval,
             seed=seed,
         )
-        potential = load_potential(model, device, dtype)
+        potential = load_potential(model, device, dtype, reference)
 
     task = Task(file=file, repeat=cells, out=out, resume=resume, json=json, report=report)
     if not run_md(task, potential, settings, console, f"{model}, {dtype.value}"):

@@ -40,8 +40,7 @@ Model = Annotated[
         "--model",
         "-m",
         envvar="TORCH_GPTFF_MODEL",
-        help="A checkpoint: [bold]gptff-v1[/bold], [bold]gptff-v2[/bold], or a path.",
-        show_default=False,
+        help="A checkpoint: [bold]gptff-universal[/bold], [bold]gptff-v1[/bold], [bold]gptff-v2[/bold], or a path.",
     ),
 ]
 Reference = Annotated[

@@ -7,13 +7,15 @@ from typing import Annotated
 import typer
 
 from torch_gptff.cli.errors import Failures
-from torch_gptff.cli.options import Device, DType, Files, JsonFile, Model, Precision, ReportFile, Resume
+from torch_gptff.cli.options import Device, DType, Files, JsonFile, Model, Precision, Reference, ReportFile, Resume
+from torch_gptff.defaults import DEFAULT_MODEL
 
 
 def phonons(
     context: typer.Context,
     files: Files,
-    model: Model,
+    model: Model = DEFAULT_MODEL,
+    reference: Reference = None,
     json: JsonFile = None,
     report: ReportFile = None,
     resume: Resume = False,
@@ -41,7 +43,7 @@ def phonons(
         from torch_gptff.cli.model import load_potential
         from torch_gptff.cli.phonon_spectra import Settings, compute_all
 
-        potential = load_potential(model, device, dtype)
+        potential = load_potential(model, device, dtype, reference)
 
     settings = Settings(
         model=model,

@@ -9,12 +9,13 @@ import typer
 
 from torch_gptff.cli.errors import Failures
 from torch_gptff.cli.options import Device, DType, Files, Model, Precision, Reference
+from torch_gptff.defaults import DEFAULT_MODEL
 
 
 def predict(
     context: typer.Context,
     files: Files,
-    model: Model,
+    model: Model = DEFAULT_MODEL,
     json: Annotated[
         str | None,
         typer.Option("--json", metavar="OUT", help="Write all values to a JSON file, or to standard output for '-'."),

@@ -10,6 +10,7 @@ import typer
 
 from torch_gptff.cli.errors import Failures
 from torch_gptff.cli.options import Device, DType, Files, Model, Precision, Reference
+from torch_gptff.defaults import DEFAULT_MODEL
 
 
 class Optimizer(str, Enum):
@@ -23,7 +24,7 @@ class Optimizer(str, Enum):
 def relax(
     context: typer.Context,
     files: Files,
-    model: Model,
+    model: Model = DEFAULT_MODEL,
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="DIR", help="The folder for structures and trajectories.")
     ] = Path("relaxed"),

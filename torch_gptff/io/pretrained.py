@@ -1,4 +1,4 @@
-"""Checkpoints by name: fetched once from where they were published, verified, and kept."""
+"""Checkpoints by name: one that comes with the package, and published ones, fetched once, verified, and kept."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from torch_gptff.cache import cache_folder
+from torch_gptff.defaults import DEFAULT_MODEL
 from torch_gptff.errors import CheckpointError, DownloadError
 from torch_gptff.io.checkpoint import load
 from torch_gptff.io.published import load_published
@@ -43,13 +44,16 @@ PRETRAINED = {
 }
 """The published checkpoints by name."""
 
+SHIPPED = {DEFAULT_MODEL: Path(__file__).parent / "weights" / "gptff-universal.safetensors"}
+"""The checkpoints that come with the package."""
 
-def load_pretrained(name_or_path: str | Path, reference: str | None = None) -> Potential:
+
+def load_pretrained(name_or_path: str | Path = DEFAULT_MODEL, reference: str | None = None) -> Potential:
     """A potential by name, or from a file: a checkpoint of this package, or a published ``.pth``.
 
     Args:
-        name_or_path: ``"gptff-v1"``, ``"gptff-v2"``, or a path. A named checkpoint is fetched once and kept in the
-            user's cache folder, or in ``$TORCH_GPTFF_CACHE``; a path never needs a network.
+        name_or_path: ``"gptff-universal"``, which comes with the package; ``"gptff-v1"`` or ``"gptff-v2"``, which are
+            fetched once and kept in the user's cache folder, or in ``$TORCH_GPTFF_CACHE``; or a path
         reference: of which source energies are given, see :meth:`~torch_gptff.Potential.speak`; by default the one that
             was saved
 
@@ -63,13 +67,14 @@ def load_pretrained(name_or_path: str | Path, reference: str | None = None) -> P
 
 
 def _load(name_or_path: str | Path) -> Potential:
+    if str(name_or_path) in SHIPPED:
+        return load(SHIPPED[str(name_or_path)])
     if str(name_or_path) in PRETRAINED:
         return load_published(fetch(str(name_or_path)))
     path = Path(name_or_path).expanduser()
     if not path.is_file():
-        raise CheckpointError(
-            f"no model {str(name_or_path)!r}: give a path to a checkpoint, or one of {', '.join(PRETRAINED)}"
-        )
+        names = ", ".join((*SHIPPED, *PRETRAINED))
+        raise CheckpointError(f"no model {str(name_or_path)!r}: give a path to a checkpoint, or one of {names}")
     return load_published(path) if path.suffix == ".pth" else load(path)
 
 

@@ -246,12 +246,19 @@ def _loaders(
     )
 
 
+def _in_common_reference(potential: Potential, first: str) -> tuple[Potential, References]:
+    """The potential in the reference that its labels were aligned to, which has every element; and that reference."""
+    references = References(potential.references, first)
+    return Potential(potential.model, references.common), references
+
+
 def _calibrate(folder: Path, data: TrainingData) -> None:
     """Hold the uncertainties of a committee to the errors on the validation frames, where there are some."""
     potential = load(folder / BEST)
     if potential.model.num_readouts > 1 and len(data.validation):
-        references = References(potential.references, data.sources[0])
-        calibrate(potential, data.validation.counted_from(references))
+        measured, references = _in_common_reference(potential, data.sources[0])
+        calibrate(measured, data.validation.counted_from(references))
+        potential.calibration = measured.calibration
         save(potential, folder / BEST)
 
 
@@ -259,8 +266,7 @@ def _evaluated(folder: Path, data: TrainingData) -> tuple[Evaluation | None, str
     """What the best model is worth on frames held out, written down."""
     from torch_gptff.training.report import write_training_report
 
-    potential = load(folder / BEST)
-    references = References(potential.references, data.sources[0])
+    potential, references = _in_common_reference(load(folder / BEST), data.sources[0])
     for name, part in (("test", data.test), ("validation", data.validation)):
         if len(part):
             evaluation = evaluate(potential, part.counted_from(references))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import warnings
 from pathlib import Path
 
 import pytest
+from ase.build import bulk
+from ase.io import write
 
 import torch_gptff
 from torch_gptff.errors import CheckpointError
@@ -65,11 +68,18 @@ def test_wrong_use_exits_with_2(call, arguments: list[str]) -> None:
     assert "Traceback" not in result.output
 
 
-def test_a_model_is_required(call, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_model_in_the_box_is_the_one_where_none_is_named(
+    call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The bulk modulus and the lattice of silicon are those of silicon, and not of a model with random weights."""
     monkeypatch.delenv("TORCH_GPTFF_MODEL")
-    result = call("predict", "a.cif")
-    assert result.exit_code == 2
-    assert "--model" in result.stderr
+    write(tmp_path / "si.cif", bulk("Si"))
+    result = call("eos", tmp_path / "si.cif", "--json", tmp_path / "eos.json")
+    assert result.exit_code == 0, result.output
+    (found,) = json.loads((tmp_path / "eos.json").read_text())["results"]
+    fit = found["fits"][0]
+    assert fit["volume"] == pytest.approx(40.9, rel=0.05)  # Å³, PBE
+    assert fit["bulk_modulus"] == pytest.approx(88.5, rel=0.3)  # GPa, PBE
     assert call("info").exit_code == 2
 
 

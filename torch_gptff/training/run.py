@@ -257,7 +257,11 @@ def _calibrate(folder: Path, data: TrainingData) -> None:
     potential = load(folder / BEST)
     if potential.model.num_readouts > 1 and len(data.validation):
         measured, references = _in_common_reference(potential, data.sources[0])
-        calibrate(measured, data.validation.counted_from(references))
+        try:
+            calibrate(measured, data.validation.counted_from(references))
+        except TrainingError as error:
+            _warn([f"the uncertainties are not calibrated: {error}"])
+            return
         potential.calibration = measured.calibration
         save(potential, folder / BEST)
 

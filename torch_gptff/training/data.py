@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from torch_gptff.errors import TrainingError
 from torch_gptff.graph import CrystalData
 from torch_gptff.potential import Potential, Prediction
 from torch_gptff.training.batching import BudgetSampler, Share
-from torch_gptff.training.config import DataSettings, SourceSettings, TrainingConfig
+from torch_gptff.training.config import DataSettings, TrainingConfig
 from torch_gptff.training.graphs import GraphFrames
 from torch_gptff.training.loader import BudgetLoader
 from torch_gptff.training.parts import divide
@@ -169,8 +168,3 @@ def references_for(
         start = end
     predictions = potential.predict(frames)
     return refitted(potential, frames, predictions, first), frames, predictions
-
-
-def source_settings(paths: Sequence[str | Path]) -> tuple[SourceSettings, ...]:
-    """Paths as sources."""
-    return tuple(SourceSettings(str(path)) for path in paths)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-import typer
 from ase import Atoms
 from rich.console import Console
 
 from torch_gptff.cli.errors import Failures
-from torch_gptff.cli.output import make_progress, print_line, short_labels
+from torch_gptff.cli.output import Column, make_progress, print_line, print_table, short_labels
 from torch_gptff.cli.results import Results
 from torch_gptff.io.structures import read_labelled
 from torch_gptff.workflows.record import Record
@@ -63,11 +62,22 @@ def compute_each(
     results.write(failures)
 
 
-def check_resume(resume: bool, json: object) -> None:
-    """Refuse to go on without the file to go on with.
+def print_results(
+    console: Console,
+    files: Sequence[str],
+    results: Results[R],
+    columns: Sequence[Column],
+    row: Callable[[str, R], Sequence[str]],
+) -> None:
+    """Print a row for each result, where there are some.
 
-    Raises:
-        typer.BadParameter: ``--resume`` without ``--json``.
+    Args:
+        console: to print on
+        files: that the structures are of
+        results: of their structures
+        columns: of the table
+        row: from a short label and a record to its cells
     """
-    if resume and json is None:
-        raise typer.BadParameter("needs --json OUT, the file to go on with", param_hint="--resume")
+    if len(results):
+        short = short_labels(console, files)
+        print_table(console, columns, [row(short(label), record) for label, record in results.items()])

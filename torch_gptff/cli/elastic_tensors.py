@@ -10,9 +10,9 @@ from ase import Atoms
 from rich.console import Console
 
 from torch_gptff.calculators import GPTFFCalculator
-from torch_gptff.cli.each import Tell, check_resume, compute_each
+from torch_gptff.cli.each import Tell, compute_each, print_results
 from torch_gptff.cli.errors import Failures
-from torch_gptff.cli.output import Column, fixed, formula_of, print_table, short_labels
+from torch_gptff.cli.output import Column, fixed, formula_of
 from torch_gptff.cli.relaxed import relaxed
 from torch_gptff.cli.results import Results
 from torch_gptff.errors import ElasticityError
@@ -58,7 +58,6 @@ def measure_all(
     resume: bool,
 ) -> None:
     """The tensor of every structure of every file: a table, a JSON file and a report."""
-    check_resume(resume, json)
     calculator = GPTFFCalculator(potential, device=next(potential.parameters()).device)
     results = Results(ElasticTensor, json, asdict(settings), resume)
 
@@ -66,12 +65,10 @@ def measure_all(
         return _measure(atoms, calculator, settings, tell)
 
     compute_each(files, results, console, failures, compute, _verdict)
-    if len(results):
-        short = short_labels(console, files)
-        print_table(console, COLUMNS, [_row(short(label), tensor) for label, tensor in results.items()])
-        if report is not None:
-            about = f"{settings.model}, {settings.dtype}; elastic tensors by finite strains."
-            elasticity_report(results.items(), about).save(report)
+    print_results(console, files, results, COLUMNS, _row)
+    if len(results) and report is not None:
+        about = f"{settings.model}, {settings.dtype}; elastic tensors by finite strains."
+        elasticity_report(results.items(), about).save(report)
 
 
 def _measure(atoms: Atoms, calculator: GPTFFCalculator, settings: Settings, tell: Tell) -> ElasticTensor:

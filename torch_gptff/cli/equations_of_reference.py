@@ -8,7 +8,6 @@ from typing import Any
 
 from rich.console import Console
 
-from torch_gptff.cli.each import check_resume
 from torch_gptff.cli.errors import Failures
 from torch_gptff.cli.output import Column, fixed, make_progress, print_line, print_table
 from torch_gptff.cli.results import Results
@@ -51,7 +50,6 @@ def compare_all(
     resume: bool,
 ) -> EquationOfStateBenchmark:
     """Compute every crystal of a set, and tell how the model compares."""
-    check_resume(resume, json)
     results = Results(EquationOfStateComparison, json, asdict(settings), resume)
     crystals = reference_crystals(folder, settings.set_name)
     with make_progress(console) as progress:

@@ -11,13 +11,13 @@ from ase import Atoms
 from rich.console import Console
 
 from torch_gptff.calculators import GPTFFCalculator
-from torch_gptff.cli.each import Tell, check_resume, compute_each
+from torch_gptff.cli.each import Tell, compute_each, print_results
 from torch_gptff.cli.errors import Failures
-from torch_gptff.cli.output import Column, fixed, formula_of, print_table, short_labels
+from torch_gptff.cli.output import Column, fixed, formula_of
+from torch_gptff.cli.relaxed import relaxed
 from torch_gptff.cli.results import Results
-from torch_gptff.errors import EquationOfStateError
 from torch_gptff.potential import Potential
-from torch_gptff.workflows import EquationOfState, equation_of_state, relax
+from torch_gptff.workflows import EquationOfState, equation_of_state
 from torch_gptff.workflows.reports.eos import eos_report
 
 COLUMNS = (
@@ -29,6 +29,9 @@ COLUMNS = (
     Column("B₀′"),
     Column("residual", "meV/atom"),
 )
+
+SMAX_GPA = 0.1
+"""The stress that --relax leaves: the minimum need only be in range."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,6 @@ def fit_all(
     Returns:
         whether all were computed, and have a minimum in range
     """
-    check_resume(resume, json)
     calculator = GPTFFCalculator(potential, device=next(potential.parameters()).device)
     results = Results(EquationOfState, json, asdict(settings), resume)
 
@@ -70,31 +72,25 @@ def fit_all(
         return _compute(atoms, calculator, settings, tell)
 
     compute_each(files, results, console, failures, compute, _verdict)
-    if len(results):
-        short = short_labels(console, files)
-        print_table(console, COLUMNS, [_row(short(label), curve) for label, curve in results.items()])
-        if report is not None:
-            about = f"{settings.model}, {settings.dtype}: cells scaled in {settings.points} volumes, "
-            about += f"{settings.low:g} to {settings.high:g} times that of the structure."
-            eos_report(results.items(), about).save(report)
+    print_results(console, files, results, COLUMNS, _row)
+    if len(results) and report is not None:
+        about = f"{settings.model}, {settings.dtype}: cells scaled in {settings.points} volumes, "
+        about += f"{settings.low:g} to {settings.high:g} times that of the structure."
+        eos_report(results.items(), about).save(report)
     return not failures and all(curve.fits and not curve.n_unconverged for _, curve in results.items())
 
 
 def _compute(atoms: Atoms, calculator: GPTFFCalculator, settings: Settings, tell: Tell) -> EquationOfState:
     if settings.relax_first:
-        relaxation = relax(
+        atoms = relaxed(
             atoms,
             calculator,
-            fmax=settings.fmax,
-            max_steps=settings.max_steps,
-            on_step=lambda step: tell(f"relaxing, step {step.number}: {step.fmax:.4f} eV/Å"),
+            settings.fmax,
+            settings.max_steps,
+            tell,
+            smax_gpa=SMAX_GPA,
+            otherwise="take it as it is, without --relax",
         )
-        if not relaxation.converged:
-            raise EquationOfStateError(
-                f"the structure has not relaxed in {relaxation.n_steps} steps ({relaxation.fmax:.2g} eV/Å left): allow "
-                "more with --max-steps, or a larger force with --fmax"
-            )
-        atoms = relaxation.final
     return equation_of_state(
         atoms,
         calculator,

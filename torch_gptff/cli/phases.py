@@ -10,7 +10,7 @@ from ase import Atoms
 from rich.console import Console
 
 from torch_gptff.calculators import GPTFFCalculator
-from torch_gptff.cli.each import Tell, check_resume, compute_each
+from torch_gptff.cli.each import Tell, compute_each
 from torch_gptff.cli.errors import Failures
 from torch_gptff.cli.output import Column, fixed, print_table, short_labels
 from torch_gptff.cli.relaxed import relaxed
@@ -56,7 +56,6 @@ def find_hull(
     Raises:
         HullError: an element has no phase of its own.
     """
-    check_resume(resume, json)
     calculator = GPTFFCalculator(potential, device=next(potential.parameters()).device)
     results = Results(Phase, json, asdict(settings), resume)
 

@@ -15,8 +15,26 @@ SMAX_GPA = 0.01
 """The stress that is left."""
 
 
-def relaxed(atoms: Atoms, calculator: Any, fmax: float, max_steps: int, tell: Tell) -> Atoms:
+def relaxed(
+    atoms: Atoms,
+    calculator: Any,
+    fmax: float,
+    max_steps: int,
+    tell: Tell,
+    *,
+    smax_gpa: float = SMAX_GPA,
+    otherwise: str = "take it as it is with --as-given",
+) -> Atoms:
     """The structure with positions and cell relaxed.
+
+    Args:
+        atoms: the structure
+        calculator: any ASE calculator
+        fmax: the force that is left, eV/Å
+        max_steps: give up after so many
+        tell: how it stands
+        smax_gpa: the stress that is left
+        otherwise: what can be done beside allowing more, for the message
 
     Raises:
         RelaxationError: it did not converge.
@@ -26,13 +44,13 @@ def relaxed(atoms: Atoms, calculator: Any, fmax: float, max_steps: int, tell: Te
         atoms,
         calculator,
         fmax=fmax,
-        smax=SMAX_GPA / GPA_PER_EV_PER_ANGSTROM3,
+        smax=smax_gpa / GPA_PER_EV_PER_ANGSTROM3,
         max_steps=max_steps,
         on_step=lambda step: tell(f"relaxing, step {step.number}: {step.fmax:.4f} eV/Å"),
     )
     if not relaxation.converged:
         raise RelaxationError(
             f"the structure has not relaxed in {relaxation.n_steps} steps ({relaxation.fmax:.2g} eV/Å left): allow "
-            "more with --max-steps, a larger force with --fmax, or take it as it is with --as-given"
+            f"more with --max-steps, a larger force with --fmax, or {otherwise}"
         )
     return relaxation.final

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import typer
+
 from torch_gptff import __version__
 from torch_gptff.errors import RecordError
 from torch_gptff.io.files import written_atomically
@@ -25,10 +27,13 @@ class Results(Generic[R]):
         resume: keep the results that the file holds already
 
     Raises:
+        typer.BadParameter: ``resume`` without the file to go on with.
         RecordError: the file to go on with holds something else, or was made with other settings.
     """
 
     def __init__(self, kind: type[R], path: Path | None, settings: Mapping[str, Any], resume: bool = False) -> None:
+        if resume and path is None:
+            raise typer.BadParameter("needs --json OUT, the file to go on with", param_hint="--resume")
         self._path = path
         self._settings = dict(settings)
         self._records: dict[str, R] = {}

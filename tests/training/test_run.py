@@ -95,6 +95,26 @@ def test_a_resumed_run_is_the_run_that_was_not_stopped(random, tmp_path):
         assert torch.equal(weight, theirs[name]), name
 
 
+def test_a_run_that_left_no_state_is_started_again(config, tmp_path):
+    """Data that cannot be read, or a kill before the first state, do not take the folder."""
+    absent = replace(config, data=DataSettings(train=(str(tmp_path / "absent.extxyz"),)))
+    with pytest.raises(FileNotFoundError):
+        train(absent, tmp_path / "run", accelerator="cpu")
+    with pytest.raises(Killed):
+        train(config, tmp_path / "run", accelerator="cpu", callbacks=[killed_after(1)])
+    assert train(config, tmp_path / "run", accelerator="cpu", report=False).best.is_file()
+
+
+def test_a_monitor_without_labels_is_named(config, tmp_path):
+    frames = emt_frames(20, seed=6)
+    for atoms in frames:
+        del atoms.calc.results["stress"]
+    write(tmp_path / "no-stress.extxyz", frames)
+    data = replace(config.data, train=(SourceSettings(str(tmp_path / "no-stress.extxyz")),))
+    with pytest.raises(TrainingError, match="val_stress_mae is not a number in epoch 0: choose another monitor"):
+        train(replace(config, monitor="stress", data=data), tmp_path / "run", accelerator="cpu")
+
+
 def test_two_sources_share_a_body_and_keep_their_references(metals, config, tmp_path):
     other = tmp_path / "other.extxyz"
     write(other, emt_frames(40, seed=2, offset=-5.0))
@@ -109,6 +129,7 @@ def test_two_sources_share_a_body_and_keep_their_references(metals, config, tmp_
     assert run.evaluation.mae.energy_per_atom < 0.5, "energies of both are counted from the first"
 
 
+@pytest.mark.filterwarnings("ignore:the (forces|stresses) are")  # one epoch teaches next to nothing
 def test_a_source_may_have_elements_that_the_first_lacks(metals, config, tmp_path):
     other = tmp_path / "other.extxyz"
     write(other, emt_frames(30, seed=4, offset=-3.0, symbols=("Cu", "Ag")))
@@ -125,6 +146,13 @@ def test_a_source_may_have_elements_that_the_first_lacks(metals, config, tmp_pat
     with pytest.raises(UnsupportedElementError, match="'a' has no energy of Ag"):
         potential.predict([read(other, "0")])
     potential.speak("b").predict([read(other, "0")])
+
+    again = replace(
+        config, epochs=1, model=ModelSettings(checkpoint=str(run.best)), data=replace(config.data, train=sources)
+    )
+    longer = load(train(again, tmp_path / "longer", accelerator="cpu", report=False).best)
+    assert longer.references["b"][47] == pytest.approx(potential.references["b"][47], abs=1.0)
+    assert longer.reference == "a"
 
 
 def test_patience_ends_a_run(config, tmp_path):

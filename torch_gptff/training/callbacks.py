@@ -14,22 +14,16 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from torch_gptff.errors import TrainingError
 from torch_gptff.io import save
 from torch_gptff.io.files import written_atomically
 from torch_gptff.potential import Potential
+from torch_gptff.training.files import BEST, COLUMNS, METRICS, STATE
 from torch_gptff.training.module import EnergyModelModule
 from torch_gptff.training.references import References
 
-STATE = "last.ckpt"
-BEST = "best.safetensors"
-METRICS = "metrics.csv"
 POSITION = "position"
 """In the state: the epoch, and the batch in it, that come next."""
-COLUMNS = (
-    *("epoch", "step", "lr", "train_loss"),
-    *("val_loss", "val_energy_mae", "val_forces_mae", "val_stress_mae", "seconds"),
-)
-"""Of :data:`METRICS`: energies per atom in eV, forces in eV/Å, stresses in eV/Å³."""
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -101,6 +95,11 @@ class SaveBest(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, EnergyModelModule)
         value = float(trainer.callback_metrics.get(self._monitor, -trainer.current_epoch))
+        if math.isnan(value):
+            raise TrainingError(
+                f"{self._monitor} is not a number in epoch {trainer.current_epoch}: choose another monitor if no "
+                "validation frame has that label, and a lower learning rate otherwise"
+            )
         if value < self._least:
             self._least = value
             if trainer.is_global_zero:

@@ -19,6 +19,7 @@ from torch_gptff.errors import ConfigError, TrainingError
 from torch_gptff.graph import CrystalData
 from torch_gptff.training.comparison_record import write_json
 from torch_gptff.training.config import TrainingConfig
+from torch_gptff.training.files import BEST, CONFIG, METRICS, STATE
 
 TASK, ANSWER, FRAMES = "task.json", "answer.json", "frames.pt"
 RESULT, LOG = "compared.json", "output.txt"
@@ -59,17 +60,17 @@ class Contender:
         """
         path = self.folder / RESULT
         if resume and path.exists():
-            if TrainingConfig.from_yaml(self.folder / "config.yaml") != self.config:
+            if TrainingConfig.from_yaml(self.folder / CONFIG) != self.config:
                 raise ConfigError(f"{self.folder} holds a model of other settings: give the same, or another folder")
             return json.loads(path.read_text(encoding="utf-8"))
         self.folder.mkdir(parents=True, exist_ok=True)
         common = {"config": self.config.to_dict(), "accelerator": self.accelerator}
-        under_way = resume and (self.folder / "last.ckpt").exists()
+        under_way = resume and (self.folder / STATE).exists()
         trained = self._apart({"work": "train", "folder": str(self.folder), "resume": under_way, **common}, progress)
         with tempfile.TemporaryDirectory() as scratch:
             stored = Path(scratch) / FRAMES
             torch.save([{key: frame[key] for key in KEYS} for frame in frames], stored)
-            checkpoint = str(self.folder / "best.safetensors")
+            checkpoint = str(self.folder / BEST)
             task = {"work": "measure", "checkpoint": checkpoint, "frames": str(stored), **common}
             cost = self._apart(task, progress)
         answer = {"label": self.label, "model": self.config.model.name, **trained, **cost}
@@ -106,7 +107,7 @@ class Contender:
         if work == "measure":
             return "measuring time and memory"
         try:
-            done = (self.folder / "metrics.csv").read_text(encoding="utf-8").count("\n") - 1
+            done = (self.folder / METRICS).read_text(encoding="utf-8").count("\n") - 1
         except FileNotFoundError:
             done = 0
         return f"epoch {done + 1} of {self.config.epochs}" if done < self.config.epochs else "evaluating"

@@ -26,9 +26,10 @@ from torch_gptff.potential import Potential
 from torch_gptff.training.comparison_record import write_json
 from torch_gptff.training.config import TrainingConfig
 from torch_gptff.training.contender import ANSWER, TASK
+from torch_gptff.training.files import METRICS
 from torch_gptff.training.loss import errors, loss
 from torch_gptff.training.memory import peak_memory
-from torch_gptff.training.report import METRICS, Metrics
+from torch_gptff.training.report import Metrics
 
 STEPS = 2
 """Of training, in which memory is measured: in the second, the optimizer has its averages too."""

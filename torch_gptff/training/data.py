@@ -166,5 +166,5 @@ def references_for(
         of_source = data.train.numbers[(data.train.numbers >= start) & (data.train.numbers < end)]
         frames += data.train.taken(sample(of_source, LOOKED_AT // len(data.sources), seed))
         start = end
-    predictions = potential.predict(frames)
+    predictions = Potential(potential.model).predict(frames)
     return refitted(potential, frames, predictions, first), frames, predictions

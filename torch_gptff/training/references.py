@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
 import torch
@@ -64,27 +65,36 @@ def fitted(frames: Iterable[CrystalData], first: str) -> References:
     return References({source: fit.energies for source, fit in fits.items()}, first)
 
 
+def counted_before(potential: Potential, source: str) -> dict[int, float]:
+    """What a trained potential counts energies of a source from, eV by atomic number.
+
+    That is its reference of this name, or else the one that it speaks; of elements which that one lacks, any other.
+    """
+    spoken = potential.element_energies.energies.tolist()
+    own = {number: energy for number, energy in enumerate(spoken) if number in potential.model.elements}
+    own = {number: energy for number, energy in own.items() if isfinite(energy)}
+    tables = {"": own, **potential.references}
+    return References(tables, source if source in tables else "").common
+
+
 def refitted(
     potential: Potential, frames: Sequence[CrystalData], predictions: Sequence[Prediction], first: str
 ) -> References:
     """The element energies of a potential, moved by what comes nearest to its errors on each source.
 
     Args:
-        potential: trained on another reference
+        potential: trained already
         frames: with known energies
-        predictions: of the potential for these frames
+        predictions: of the potential for these frames, without element energies
         first: the source whose reference all energies are to be given
     """
-    old = potential.element_energies.energies.tolist()
-    moves = fit_element_energies_by_source(_left_over(frames, predictions))
-    tables = {
-        source: {
-            number: energy + fit.energies.get(number, 0.0)
-            for number, energy in enumerate(old)
-            if number in potential.model.elements or number in fit.energies
-        }
-        for source, fit in moves.items()
-    }
+    old = {source: counted_before(potential, source) for source in {frame.source for frame in frames}}
+    moves = fit_element_energies_by_source(_left_over(frames, predictions, old))
+    tables = {}
+    for source, fit in moves.items():
+        before = old[source]
+        numbers = sorted({*before, *fit.energies})
+        tables[source] = {n: before.get(n, 0.0) + fit.energies.get(n, 0.0) for n in numbers}
     return References(tables, first)
 
 
@@ -95,6 +105,10 @@ def sample(numbers: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64
     return np.sort(np.random.default_rng(seed).choice(numbers, most, replace=False))
 
 
-def _left_over(frames: Sequence[CrystalData], predictions: Sequence[Prediction]) -> Iterator[CrystalData]:
+def _left_over(
+    frames: Sequence[CrystalData], predictions: Sequence[Prediction], tables: Mapping[str, Mapping[int, float]]
+) -> Iterator[CrystalData]:
     for frame, prediction in zip(frames, predictions, strict=True):
-        yield CrystalData(z=frame.z, energy=frame.energy - prediction.energy, source=frame.source)
+        table = tables[frame.source]
+        reference = sum(table.get(number, 0.0) for number in frame.z.tolist())
+        yield CrystalData(z=frame.z, energy=frame.energy - prediction.energy - reference, source=frame.source)

@@ -17,19 +17,8 @@ from torch_gptff.report import Report, plots
 from torch_gptff.training.config import TrainingConfig
 from torch_gptff.training.evaluation_record import Evaluation
 from torch_gptff.training.evaluation_report import QUANTITIES, add_evaluation, add_headline
+from torch_gptff.training.files import COLUMNS, CONFIG, METRICS, REPORT
 from torch_gptff.training.scores import Floats
-
-METRICS, CONFIG, REPORT = "metrics.csv", "config.yaml", "report.html"
-
-COLUMNS = (
-    "epoch",
-    "step",
-    "lr",
-    "train_loss",
-    "val_loss",
-    *(f"val_{name}_mae" for name in ("energy", "forces", "stress")),
-)
-"""That :data:`METRICS` must have; ``seconds``, of each epoch, may be there too."""
 
 HELD_OUT = {
     "test": "Errors on the test frames, which the run has not seen.",
@@ -63,7 +52,7 @@ class Metrics:
             rows = list(csv.DictReader(file))
         if not rows:
             raise TrainingError(f"{path} holds no epoch: let the run end one")
-        missing = [name for name in COLUMNS if name not in rows[0]]
+        missing = [name for name in COLUMNS if name not in rows[0] and name != "seconds"]
         if missing:
             raise TrainingError(f"{path} has no column {missing[0]}: it is not of a training run")
         try:

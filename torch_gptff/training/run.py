@@ -25,20 +25,18 @@ from torch_gptff.io.files import written_atomically
 from torch_gptff.nn import ElementEnergies
 from torch_gptff.potential import Potential
 from torch_gptff.training.calibration import calibrate
-from torch_gptff.training.callbacks import BEST, POSITION, STATE, AtomicCheckpointIO, SaveBest, SaveState, WriteMetrics
+from torch_gptff.training.callbacks import POSITION, AtomicCheckpointIO, SaveBest, SaveState, WriteMetrics
 from torch_gptff.training.config import TrainingConfig
 from torch_gptff.training.data import TrainingData, held_out_loader, references_for, train_loader
 from torch_gptff.training.evaluation import Evaluation, evaluate
+from torch_gptff.training.files import BEST, CONFIG, EVALUATION, SPLIT, STATE
 from torch_gptff.training.graphs import GraphFrames
 from torch_gptff.training.loader import BudgetLoader
 from torch_gptff.training.module import QUANTITIES, EnergyModelModule
-from torch_gptff.training.references import References
+from torch_gptff.training.references import References, counted_before
 from torch_gptff.training.start import starting_potential
 from torch_gptff.training.suspicions import disagreements, suspicions
 
-CONFIG = "config.yaml"
-SPLIT = "split.json"
-EVALUATION = "evaluation.json"
 MONITORS = {"loss": "val_loss", **{name: f"val_{name}_mae" for name in QUANTITIES}}
 
 
@@ -94,7 +92,7 @@ def train(
         DatasetError, StructureError, SplitError, CheckpointError: see the modules of the data and the checkpoint.
     """
     folder = Path(out)
-    _claim(folder, config, resume)
+    _check_folder(folder, config, resume)
     potential = starting_potential(config.model, config.seed)
     trained = config.model.checkpoint is not None
     data = TrainingData.of(config.data, config.seed)
@@ -104,6 +102,8 @@ def train(
     potential = _prepared(potential, references, data.pairs, config.precision, trained)
     if _leads():
         data.split.save(folder / SPLIT)
+        with written_atomically(folder / CONFIG) as temporary:
+            temporary.write_text(config.to_yaml(), encoding="utf-8")
 
     module = EnergyModelModule(potential, config, len(data.sources))
     metrics = WriteMetrics(folder)
@@ -156,19 +156,17 @@ def _leads() -> bool:
     return getattr(rank_zero_only, "rank", 0) == 0
 
 
-def _claim(folder: Path, config: TrainingConfig, resume: bool) -> None:
-    """Make the folder this run's, or see that it is."""
-    path = folder / CONFIG
+def _check_folder(folder: Path, config: TrainingConfig, resume: bool) -> None:
+    """Refuse a folder that has another run, or none to resume. A run that left no state yet can be started again."""
     if resume:
         if not (folder / STATE).is_file():
             raise TrainingError(f"{folder}: there is no {STATE} to resume from; start the run without resuming")
-        if TrainingConfig.from_yaml(path) != config:
-            raise ConfigError(f"{path} is of another run than the one to be resumed: give the same configuration")
-    elif _leads():
-        if path.exists():
-            raise TrainingError(f"{folder}: there is a run in this folder already; resume it, or choose another folder")
-        with written_atomically(path) as temporary:
-            temporary.write_text(config.to_yaml(), encoding="utf-8")
+        if TrainingConfig.from_yaml(folder / CONFIG) != config:
+            raise ConfigError(
+                f"{folder / CONFIG} is of another run than the one to be resumed: give the same configuration"
+            )
+    elif _leads() and any((folder / name).exists() for name in (STATE, BEST)):
+        raise TrainingError(f"{folder}: there is a run in this folder already; resume it, or choose another folder")
 
 
 def _warn(sentences: Sequence[str]) -> None:
@@ -183,8 +181,7 @@ def _prepared(
     """The potential with the element energies of the data, in the precision it is trained in."""
     model, energies = potential.model, references.common
     if trained:
-        old = {number: float(potential.element_energies.energies[number]) for number in model.elements}
-        energies = {**old, **energies}
+        energies = {**counted_before(potential, references.first), **energies}
     model.elements = frozenset(energies) if trained else model.elements & frozenset(energies)
     missing = frozenset(energies) - model.elements
     if missing:

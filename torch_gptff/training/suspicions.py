@@ -12,7 +12,7 @@ from torch_gptff.datasets import check_work
 from torch_gptff.graph import CrystalData
 from torch_gptff.graph.checks import element_name
 from torch_gptff.potential import Potential, Prediction
-from torch_gptff.training.references import References
+from torch_gptff.training.references import References, counted_before
 
 LOOKED_AT = 2000
 """Frames in a row that energies and work are compared over."""
@@ -66,9 +66,9 @@ def _slope(name: str, known: NDArray[np.float64], predicted: NDArray[np.float64]
 def _moved(potential: Potential, references: References) -> list[str]:
     """The elements whose reference energy the data put elsewhere."""
     sentences = []
-    old = potential.element_energies.energies.tolist()
     for source, table in references.tables.items():
-        moves = {number: energy - old[number] for number, energy in table.items()}
+        old = counted_before(potential, source)
+        moves = {number: energy - old.get(number, 0.0) for number, energy in table.items()}
         far = sorted((number for number in moves if abs(moves[number]) > MOVED), key=lambda number: -abs(moves[number]))
         if far:
             listed = ", ".join(f"{moves[number]:+.2f} eV for {element_name(number)}" for number in far[:6])

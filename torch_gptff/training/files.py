@@ -1,0 +1,17 @@
+"""What the files in the folder of a run are called."""
+
+from __future__ import annotations
+
+CONFIG = "config.yaml"
+SPLIT = "split.json"
+STATE = "last.ckpt"
+BEST = "best.safetensors"
+METRICS = "metrics.csv"
+EVALUATION = "evaluation.json"
+REPORT = "report.html"
+
+COLUMNS = (
+    *("epoch", "step", "lr", "train_loss"),
+    *("val_loss", "val_energy_mae", "val_forces_mae", "val_stress_mae", "seconds"),
+)
+"""Of :data:`METRICS`: energies per atom in eV, forces in eV/Å, stresses in eV/Å³."""

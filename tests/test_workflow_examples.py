@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from ase.calculators.lj import LennardJones
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -43,3 +44,25 @@ def test_thermal_expansion(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert abs(coefficient) < 1e-3  # so short a run has no better
     assert example("thermal_expansion").main(arguments) == coefficient
     assert capsys.readouterr().out.count("500 K: ") == 2
+
+
+def test_titanium_hcp_to_fcc(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("pyscal3", reason="pyscal3 is not installed: it classifies atoms")
+    module = example("titanium_hcp_to_fcc")
+    calculator = LennardJones(sigma=2.62, epsilon=0.5, rc=6.0, ro=5.0, smooth=True)
+    atoms = module.titanium((3, 2, 2), calculator)
+    assert len(atoms) == 48
+    a, b, c = atoms.cell.lengths() / (3, 2, 2)
+    assert b / a == pytest.approx(3**0.5, abs=1e-3), "relaxed as a hexagonal crystal"
+    assert c / a == pytest.approx((8 / 3) ** 0.5, abs=0.02), "nearly ideal, as Lennard-Jones has it"
+
+    size = {"axis": "a", "strain": 0.02, "steps": 40, "n_frames": 4}
+    series = module.pull(atoms, calculator, tmp_path, **size)
+    assert series.strain(0)[-1] == pytest.approx(0.02, abs=1e-3)
+    assert series.fractions[:, series.structures.index("hcp")] == pytest.approx(1.0)
+    module.tell(series, "a")
+    assert "most fcc: 0 % of the atoms" in capsys.readouterr().out
+    assert "<svg" in (tmp_path / "titanium-a.html").read_text()
+    before = (tmp_path / "titanium-a.traj").read_bytes()
+    module.pull(atoms, calculator, tmp_path, **size)
+    assert (tmp_path / "titanium-a.traj").read_bytes() == before, "nothing is computed anew"

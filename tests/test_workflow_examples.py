@@ -66,3 +66,16 @@ def test_titanium_hcp_to_fcc(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     before = (tmp_path / "titanium-a.traj").read_bytes()
     module.pull(atoms, calculator, tmp_path, **size)
     assert (tmp_path / "titanium-a.traj").read_bytes() == before, "nothing is computed anew"
+
+
+@pytest.mark.filterwarnings("ignore:alloys")  # of another reference than the checkpoint's, as it is meant
+def test_fine_tune_and_compare(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    module = example("fine_tune_and_compare")
+    data = module.alloys(tmp_path / "alloys.extxyz", number=20)
+    evaluations = module.compare(data, "gptff-universal", tmp_path, epochs=1)
+    assert list(evaluations) == ["as it is", "fine-tuned", "from random weights"]
+    assert {evaluation.counts["frames"] for evaluation in evaluations.values()} == {4}
+    before, tuned, random = (evaluation.mae.forces for evaluation in evaluations.values())
+    assert tuned < min(before, random)
+    module.tell(evaluations)
+    assert f"{1000 * tuned:.4g}" in capsys.readouterr().out

@@ -1,6 +1,6 @@
 """The ionic conductivity of Li3YCl6: molecular dynamics at several temperatures, diffusion, and an Arrhenius fit.
 
-    python examples/li3ycl6_conductivity.py --model gptff-v1            # 30 atoms, 15 ps at two high temperatures
+    python examples/li3ycl6_conductivity.py                             # 30 atoms, 15 ps at two high temperatures
     python examples/li3ycl6_conductivity.py --model gptff-v1 --paper    # 480 atoms, 1 ns in NPT at 300 to 700 K
 
 The first takes minutes on two cores and shows how it is done; what it says of conductivity is rough, and the error bars
@@ -14,7 +14,7 @@ Beside it: experiment has 0.51 mS/cm at 300 K and an activation energy of 0.40 e
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +34,10 @@ from torch_gptff.workflows import (
 )
 from torch_gptff.workflows.reports.diffusion import diffusion_report, with_error
 
-EXPERIMENT = "0.51 mS/cm at 300 K, 0.40 eV"
-PAPER = "0.6 mS/cm at 300 K, 0.45 eV (230 to 360 K), transition at 425 K"
+BESIDE = {
+    "experiment": "0.51 mS/cm at 300 K, 0.40 eV",
+    "paper": "0.6 mS/cm at 300 K, 0.45 eV (230 to 360 K), transition at 425 K",
+}
 
 
 def lithium_yttrium_chloride(a: float = 11.2, c: float = 6.05) -> Atoms:
@@ -66,6 +68,7 @@ def conductivity(
     skip: float = 2.0,
     n_blocks: int = 10,
     fit_range: tuple[float, float] | None = None,
+    name: str = "Li3YCl6",
 ) -> DiffusionSeries:
     """Run at every temperature, and put what the trajectories say together; write both into a folder.
 
@@ -81,6 +84,7 @@ def conductivity(
         skip: of each run, to come to equilibrium, ps
         n_blocks: see :func:`torch_gptff.workflows.diffusion`
         fit_range: likewise, ps
+        name: of the conductor, for the report
     """
     runs, densities = {}, {}
     for kelvin in temperatures:
@@ -98,14 +102,13 @@ def conductivity(
         densities[f"{kelvin:.0f} K"] = ion_density(motion)
     series = diffusion_series(runs)
     series.save(folder / "lithium.json")
-    diffusion_report(series, densities, f"Li3YCl6, {len(atoms)} atoms, {steps * timestep / 1000:g} ps each.").save(
-        folder / "lithium.html"
-    )
+    about = f"{name}, {len(atoms)} atoms, {steps * timestep / 1000:g} ps each."
+    diffusion_report(series, densities, about).save(folder / "lithium.html")
     return series
 
 
-def tell(series: DiffusionSeries) -> None:
-    """Print what was found, beside experiment and the paper."""
+def tell(series: DiffusionSeries, beside: Mapping[str, str] = BESIDE) -> None:
+    """Print what was found, beside what is known from elsewhere."""
     for label, run in zip(series.labels, series.runs, strict=True):
         if run.is_diffusive and run.conductivity is not None and run.nernst_einstein_conductivity is not None:
             independent = with_error(run.nernst_einstein_conductivity)
@@ -127,14 +130,14 @@ def tell(series: DiffusionSeries) -> None:
         print(
             f"at 300 K: {room.value:.2g} mS/cm, {room.low:.2g} to {room.high:.2g} at 95 % if nothing changes on the way"
         )
-    print(f"experiment: {EXPERIMENT}")
-    print(f"paper:      {PAPER}")
+    for source, value in beside.items():
+        print(f"{source}: {value}")
 
 
 def main() -> None:
     """Read the command line, relax, run, tell."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", required=True, help="a checkpoint: gptff-v1, gptff-v2, or a path")
+    parser.add_argument("--model", default="gptff-universal", help="a checkpoint: a name or a path")
     parser.add_argument("--structure", help="a file to start from, instead of the ideal ordered structure")
     parser.add_argument("--paper", action="store_true", help="the size of the paper")
     parser.add_argument("--steps", type=int, help="of each run")

@@ -1,4 +1,4 @@
-"""The example of the conductor: its structure, and that a run of it is analysed and can be continued."""
+"""The examples of conductors: a structure, and that runs are analysed and can be continued, also with a new model."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from types import ModuleType
 import numpy as np
 import pytest
 import spglib
+from ase.build import bulk
 from ase.calculators.harmonic import SpringCalculator
 from ase.neighborlist import neighbor_list
 
+from torch_gptff import load
 from torch_gptff.workflows import DiffusionSeries
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 @pytest.fixture(scope="module")
 def example() -> ModuleType:
-    path = Path(__file__).parents[1] / "examples/li3ycl6_conductivity.py"
-    spec = importlib.util.spec_from_file_location("li3ycl6_conductivity", path)
+    spec = importlib.util.spec_from_file_location("li3ycl6_conductivity", EXAMPLES / "li3ycl6_conductivity.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -60,3 +63,26 @@ def test_a_crystal_of_springs_does_not_conduct(example: ModuleType, tmp_path: Pa
     again = example.conductivity(atoms, springs, [300.0, 600.0], tmp_path, **size)
     assert (tmp_path / "300K.traj").read_bytes() == before
     assert again.to_dict() == series.to_dict()
+
+
+@pytest.mark.filterwarnings("ignore:lgps|the energies of")  # of another reference and one composition, as it is meant
+def test_lgps_is_fine_tuned(tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.syspath_prepend(EXAMPLES)
+    lgps = importlib.import_module("lgps_conductivity")
+    rng = np.random.default_rng(0)
+    atoms = bulk("LiS", "rocksalt", a=5.0, cubic=True).repeat((1, 1, 2))
+    folder = tmp_path / "lgps" / "set.000"
+    folder.mkdir(parents=True)
+    (folder.parent / "type.raw").write_text("\n".join({"Li": "0", "S": "3"}[symbol] for symbol in atoms.symbols))
+    n_frames = 40
+    moves = rng.normal(scale=0.05, size=(n_frames, len(atoms), 3))
+    np.save(folder / "coord.npy", (atoms.positions + moves).reshape(n_frames, -1))
+    np.save(folder / "box.npy", np.tile(atoms.cell.array.ravel(), (n_frames, 1)))
+    np.save(folder / "force.npy", (-2 * moves).reshape(n_frames, -1))
+    np.save(folder / "energy.npy", (moves**2).sum((1, 2)))
+    monkeypatch.setattr(lgps, "PARTS", {"train": 0.6, "validation": 0.2, "test": 0.2})
+
+    best = lgps.fine_tuned("gptff-universal", folder.parent, tmp_path, epochs=1)
+    assert load(best).provenance["trained_on"][0]["source"] == "lgps"
+    assert "on frames held out" in capsys.readouterr().out
+    assert lgps.fine_tuned("gptff-universal", folder.parent, tmp_path, epochs=1) == best, "nothing is trained anew"

@@ -4,7 +4,7 @@
 
 takes the folders `teacher_frames` and `acwf_eos` of DATA, and writes `data/teacher` and `data/acwf`. A formula that is
 held out in one of them is held out in the other: the files of `teacher_frames` say which formulas are for the test, and
-of those that only `acwf_eos` has, one in ten is chosen by its name.
+of those that only `acwf_eos` has, one in ten is chosen by its name. `data/held-out.txt` lists them all, one on a line.
 """
 
 from __future__ import annotations
@@ -54,8 +54,10 @@ def main() -> None:
     sets = [f"results-{name}-verification-PBE-v1-vasp.json" for name in ("unaries", "oxides")]
     sources = [Source(options.data / "acwf_eos" / name) for name in sets]
     acwf = LMDBCrystalDataset(options.out / "acwf", sources, pre_transform=Compose([HoldOut(known), *graph]))
-    held_out = sum(frame.split == "test" for frame in acwf)
-    print(f"acwf: {len(acwf):,} frames, {held_out:,} held out")
+    held_out = [frame.material for frame in acwf if frame.split == "test"]
+    print(f"acwf: {len(acwf):,} frames, {len(held_out):,} held out")
+    formulas = {*held_out, *(formula for formula, part in known.items() if part == "test")}
+    (options.out / "held-out.txt").write_text("\n".join(sorted(formulas)) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -129,6 +129,19 @@ app(["eos-benchmark", {str(folder)!r}, "--model", {str(checkpoint)!r}, "--json",
         np.testing.assert_allclose(one.energies, other.energies, atol=1e-5)
 
 
+def test_benchmark_of_some_formulas(call, folder: Path, tmp_path: Path) -> None:
+    formulas, out = tmp_path / "held-out.txt", tmp_path / "out.json"
+    formulas.write_text("Cu\nNaCl\n")
+    for resume in ((), ("--resume",)):
+        result = call("eos-benchmark", folder, "--formulas", formulas, "--json", out, *resume)
+        assert result.exit_code == 0, result.output
+        assert [each["name"] for each in json.loads(out.read_text())["results"]] == ["Cu-X/FCC"]
+    formulas.write_text("Ag")
+    result = call("eos-benchmark", folder, "--formulas", formulas)
+    assert result.exit_code == 2
+    assert "no crystal of the set has one of these" in result.stderr
+
+
 def test_a_folder_without_the_data_is_told(call, tmp_path: Path) -> None:
     result = call("eos-benchmark", tmp_path)
     assert result.exit_code == 1

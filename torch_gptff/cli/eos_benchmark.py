@@ -34,6 +34,16 @@ def eos_benchmark(
     model: Model = DEFAULT_MODEL,
     reference: Reference = None,
     crystals: Annotated[CrystalSet, typer.Option("--set", help="The crystals to compute.")] = CrystalSet.unaries,
+    formulas: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="Compute crystals of these reduced formulas alone, one on a line: those a model never saw.",
+            show_default=False,
+        ),
+    ] = None,
     json: JsonFile = None,
     report: ReportFile = None,
     resume: Resume = False,
@@ -50,7 +60,8 @@ def eos_benchmark(
 
         potential = load_potential(model, device, dtype, reference)
     failures = Failures(context)
-    settings = Settings(model=model, dtype=dtype.value, set_name=crystals.value)
+    wanted = None if formulas is None else formulas.read_text(encoding="utf-8").split()
+    settings = Settings(model=model, dtype=dtype.value, set_name=crystals.value, formulas=wanted)
     compare_all(folder, potential, settings, console, failures, json, report, resume)
     if failures:
         raise typer.Exit(1)

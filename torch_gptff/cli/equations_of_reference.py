@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import typer
 from rich.console import Console
 
 from torch_gptff.cli.errors import Failures
 from torch_gptff.cli.output import Column, fixed, make_progress, print_line, print_table
 from torch_gptff.cli.results import Results
+from torch_gptff.datasets.frames import reduced_formula
 from torch_gptff.potential import Potential
 from torch_gptff.workflows import (
     EquationOfStateBenchmark,
     EquationOfStateComparison,
+    ReferenceCrystal,
     compare_equation_of_state,
     reference_crystals,
 )
@@ -37,6 +41,7 @@ class Settings:
     model: str
     dtype: str
     set_name: str
+    formulas: list[str] | None
 
 
 def compare_all(
@@ -51,7 +56,7 @@ def compare_all(
 ) -> EquationOfStateBenchmark:
     """Compute every crystal of a set, and tell how the model compares."""
     results = Results(EquationOfStateComparison, json, asdict(settings), resume)
-    crystals = reference_crystals(folder, settings.set_name)
+    crystals = _chosen(reference_crystals(folder, settings.set_name), settings.formulas)
     with make_progress(console) as progress:
         task = progress.add_task("")
         for number, crystal in enumerate(crystals, start=1):
@@ -76,6 +81,15 @@ def compare_all(
     if report is not None:
         eos_comparison_report(benchmark, f"{settings.model}, {settings.dtype}.").save(report)
     return benchmark
+
+
+def _chosen(crystals: Sequence[ReferenceCrystal], formulas: Sequence[str] | None) -> list[ReferenceCrystal]:
+    if formulas is None:
+        return list(crystals)
+    chosen = [crystal for crystal in crystals if reduced_formula(crystal.atoms.numbers) in formulas]
+    if not chosen:
+        raise typer.BadParameter("no crystal of the set has one of these formulas", param_hint="--formulas")
+    return chosen
 
 
 def _row(name: str, numbers: dict[str, Any]) -> list[str]:

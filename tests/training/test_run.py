@@ -39,6 +39,18 @@ def test_a_run_leaves_model_figures_split_and_report(config, tmp_path):
     assert potential.provenance["frames"] == {"train": 24, "validation": 8, "test": 8}
 
 
+def test_tensorboard_is_told_of_steps_and_epochs(config, tmp_path):
+    pytest.importorskip("tensorboard", reason="TensorBoard is not installed")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    train(config, tmp_path / "run", accelerator="cpu", report=False)
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("train_loss")] == [9, 19]
+    assert len(events.Scalars("lr")) == 2
+    assert len(events.Scalars("val_loss")) == 3
+
+
 def test_it_learns(config, tmp_path):
     """The error of the forces falls on frames that it was not trained on."""
     fast = replace(config, epochs=15, optimizer=replace(config.optimizer, lr=0.02))

@@ -83,6 +83,8 @@ class EnergyModelModule(LightningModule):
         value = loss(found, self.config.loss)
         if not bool(value.isfinite()):
             raise TrainingError(f"the loss is {value.item()} in epoch {self.current_epoch}: {_suspects(found, batch)}")
+        rate = max(group["lr"] for group in self.optimizers().param_groups)  # type: ignore[union-attr]
+        self.log_dict({"train_loss": value.detach(), "lr": rate}, batch_size=len(batch.energy))
         return value
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:

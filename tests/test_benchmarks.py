@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -156,3 +157,26 @@ def test_necessary_flops_are_those_of_the_products(on_path: None, config: GPTFFC
     with FlopCounterMode(display=False) as counter:
         model.interaction_energy(graph, model.bond_vectors(graph))
     assert arithmetic.necessary_flops(config, size) / 2 == pytest.approx(counter.get_total_flops(), rel=0.03)
+
+
+def test_diatomics(on_path: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    diatomics, file = import_module("diatomics"), tmp_path / "pairs.json.gz"
+    distances = np.linspace(0.8, 6.0, 24)
+    forces = np.zeros((24, 2, 3))
+    forces[:, 1, 0] = 12 / distances**13
+    pair = {"distances": distances[::-1].tolist(), "energies": (1 / distances**12)[::-1].tolist()}
+    pair["forces"] = forces[::-1].tolist()
+    with gzip.open(file, "wt") as stream:
+        json.dump({"PBE": {"Si-Si": pair, "Cu-Cu": pair}}, stream)
+    arguments = [str(file), "gptff-universal", "gptff-universal-without", "--plot", str(tmp_path / "pairs.png")]
+    curves = diatomics.main(arguments)
+    assert curves["PBE"]["Si"].flips == 0
+    assert not curves["PBE"]["Si"].has_hole
+    for symbol in ("Si", "Cu"):
+        curve = curves["gptff-universal"][symbol]
+        slope = np.gradient(curve.energies, curve.distances)
+        assert np.corrcoef(slope[2:-2], -curve.forces[2:-2])[0, 1] > 0.9
+        assert not curve.has_hole
+        assert curve.wall > curves["gptff-universal-without"][symbol].wall
+    assert (tmp_path / "pairs.png").stat().st_size > 0
+    assert "gptff-universal-without" in capsys.readouterr().out

@@ -99,7 +99,7 @@ extern "C" void angle_sum_backward(
     int with_parameters, int threads) {
     const Inputs &x = *inputs;
     const Outputs &d = *gradients;
-    const std::vector<real> transposed = transpose(x.weight, 2 * D, D);
+    const std::vector<real> transposed = kept ? std::vector<real>() : transpose(x.weight, 2 * D, D);
     std::vector<Parameters> parameters(with_parameters ? threads : 0);
     in_parallel(angles->count, angles->first, angles->second, threads, [&](int range, int64_t start, int64_t end) {
         Block b;

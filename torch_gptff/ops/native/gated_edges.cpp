@@ -68,6 +68,7 @@ template <class First, class Second, bool SUMS> struct Update {
     };
     struct Transposed {
         std::vector<real> w_edge, w;
+        Transposed() = default;
         explicit Transposed(const Inputs &x) : w_edge(transpose(x.w_edge, Z, D)), w(transpose(x.w, Y, H)) {}
     };
 
@@ -89,7 +90,9 @@ template <class First, class Second, bool SUMS> struct Update {
                 for (int n = 0; n < Z; n += LANES) add_to(to + r * Z + n, load(a_i + n) + load(b_j + n));
             }
         }
-        void evaluate(const Inputs &x, int64_t from, int64_t end, const Transposed &t, const real *kept) {
+        // With what was kept, h is of use to the gradients by parameters only.
+        void evaluate(
+            const Inputs &x, int64_t from, int64_t end, const Transposed &t, const real *kept, bool with_parameters) {
             start = from;
             size = int(std::min<int64_t>(BLOCK, end - from));
             std::copy_n(x.e + start * D, size * D, e);
@@ -97,9 +100,10 @@ template <class First, class Second, bool SUMS> struct Update {
                 for (int r = 0; r < size; ++r) std::copy_n(kept + (start + r) * KEPT, Z, z + r * Z);
             else
                 first_map(x.a, x.b, e, t, z);
-            for (int r = 0; r < size; ++r)
-                for (int n = 0; n < H; n += LANES)
-                    store(h + r * H + n, First(Columns<First>(z + r * Z + n, H).x).out);
+            if (!kept || with_parameters)
+                for (int r = 0; r < size; ++r)
+                    for (int n = 0; n < H; n += LANES)
+                        store(h + r * H + n, First(Columns<First>(z + r * Z + n, H).x).out);
             if (kept) {
                 for (int r = 0; r < size; ++r) std::copy_n(kept + (start + r) * KEPT + Z, Y, y + r * Y);
                 return;
@@ -139,7 +143,7 @@ template <class First, class Second, bool SUMS> struct Update {
             auto block = std::make_unique<Block>(edges);
             Block &b = *block;
             for (; start < end; start += BLOCK) {
-                b.evaluate(x, start, end, t, nullptr);
+                b.evaluate(x, start, end, t, nullptr, false);
                 if (kept) b.keep(kept);
                 for (int r = 0; r < b.size; ++r)
                     for (int n = 0; n < D; n += LANES) {
@@ -157,7 +161,7 @@ template <class First, class Second, bool SUMS> struct Update {
             alignas(64) real dy[BLOCK * Y] = {}, dh[BLOCK * H], dz[BLOCK * Z] = {};
             using Block::Block;
         };
-        const Transposed t(x);
+        const Transposed t = kept ? Transposed() : Transposed(x);
         SharedRows db(d.b, edges.neighbours * Z, threads);
         std::vector<Parameters> parameters(with_parameters ? threads : 0);
         in_parallel(edges.count, edges.centre, edges.centre, threads, [&](int range, int64_t start, int64_t end) {
@@ -165,7 +169,7 @@ template <class First, class Second, bool SUMS> struct Update {
             Work &b = *work;
             real *own_db = db.of(range);
             for (; start < end; start += BLOCK) {
-                b.evaluate(x, start, end, t, kept);
+                b.evaluate(x, start, end, t, kept, with_parameters);
                 std::fill_n(b.dy + b.size * Y, (BLOCK - b.size) * Y, real(0));
                 std::fill_n(b.dz + b.size * Z, (BLOCK - b.size) * Z, real(0));
                 for (int r = 0; r < b.size; ++r)
@@ -215,7 +219,7 @@ template <class First, class Second, bool SUMS> struct Update {
             Work &b = *work;
             real *own_db = db.of(range);
             for (; start < end; start += BLOCK) {
-                b.evaluate(x, start, end, t, kept);
+                b.evaluate(x, start, end, t, kept, with_parameters);
                 for (real *rows : {b.dy, b.dty}) std::fill_n(rows + b.size * Y, (BLOCK - b.size) * Y, real(0));
                 for (real *rows : {b.dz, b.dtz}) std::fill_n(rows + b.size * Z, (BLOCK - b.size) * Z, real(0));
                 std::copy_n(tangents.e + start * D, b.size * D, b.te);

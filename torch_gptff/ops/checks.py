@@ -26,7 +26,7 @@ def check_shapes(values: Mapping[str, Tensor], shapes: Sequence[tuple[int, ...]]
 
 
 def check_pairs(name: str, index: Tensor, rows: tuple[int, int]) -> None:
-    """Hold an index of pairs to the number of rows that each of its two rows points into. Waits for the device.
+    """Hold an index of pairs to the number of rows that each of its two rows points into. Of indices on the CPU.
 
     Raises:
         GraphError: the index is not int64 ``[2, …]``, or points past the last row or before the first.
@@ -35,7 +35,8 @@ def check_pairs(name: str, index: Tensor, rows: tuple[int, int]) -> None:
         raise GraphError(f"{name} is {index.dtype} {list(index.shape)}; it must be int64 [2, …]")
     if not index.size(1):
         return
-    for row, (low, high), n in zip((0, 1), torch.stack(index.aminmax(dim=1), dim=1).tolist(), rows, strict=True):
+    numbers = index.numpy()  # several times as fast as PyTorch in this
+    for row, low, high, n in zip((0, 1), numbers.min(axis=1), numbers.max(axis=1), rows, strict=True):
         if low < 0 or high >= n:
             outside = low if low < 0 else high
             raise GraphError(f"row {row} of {name} points to row {outside} of {n}: was the graph made of other atoms?")

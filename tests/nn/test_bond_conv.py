@@ -10,23 +10,22 @@ from torch_gptff.nn import BondConv
 
 
 def literal(layer: BondConv, graph) -> torch.Tensor:
-    """``e_ij += swish(W_3 s) ⊙ W_r b_ij`` with ``s = swish(W_1 u) ⊙ σ(W_2 u)``, ``u = [x_i ‖ x_j ‖ e_ij]``."""
+    """``e_ij + swish(W_3 s) ⊙ W_r b_ij`` with ``s = swish(W_1 u) ⊙ σ(W_2 u)``, ``u = [x_i ‖ x_j ‖ e_ij]``."""
     w_1, w_2 = layer.lin_gated.weight.chunk(2)
     b_1, b_2 = layer.lin_gated.bias.chunk(2)
-    updates = []
+    updated = []
     for bond, j, i in graph.bonds:
         u = cat([graph.x[i], graph.x[j], graph.e[bond]])
         s = silu(w_1 @ u + b_1) * sigmoid(w_2 @ u + b_2)
-        updates.append(
-            silu(layer.lin_out.weight @ s + layer.lin_out.bias) * (layer.lin_radial.weight @ graph.radial[bond])
-        )
-    return torch.stack(updates)
+        message = silu(layer.lin_out.weight @ s + layer.lin_out.bias) * (layer.lin_radial.weight @ graph.radial[bond])
+        updated.append(graph.e[bond] + message)
+    return torch.stack(updated)
 
 
 def test_formula(graph, paths):
     layer = paths(BondConv(8, 5))
-    update = layer(graph.x, graph.edge_index, graph.e, graph.radial)
-    torch.testing.assert_close(update, literal(layer, graph), atol=1e-13, rtol=0)
+    updated = layer(graph.x, graph.edge_index, graph.e, graph.radial)
+    torch.testing.assert_close(updated, literal(layer, graph), atol=1e-13, rtol=0)
 
 
 def test_gradient(graph, paths):

@@ -24,18 +24,18 @@ pytestmark = pytest.mark.skipif(
 Agree = Callable[[Sequence[Tensor], Sequence[Tensor], float], None]
 
 
-def literal_atom_update(a: Tensor, b: Tensor, e: Tensor, weight: Tensor, *parameters: Tensor) -> Tensor:
-    w_edge, w_gate, b_gate, edge_index = parameters
+def literal_atom_update(a: Tensor, b: Tensor, e: Tensor, radial: Tensor, *parameters: Tensor) -> Tensor:
+    w_radial, w_edge, w_gate, b_gate, edge_index = parameters
     neighbour, centre = edge_index
     v, g = (F.silu(a[centre] + b[neighbour] + e @ w_edge.T) @ w_gate.T + b_gate).chunk(2, dim=-1)
-    return a.new_zeros(len(a), e.size(1)).index_add(0, centre, F.silu(v) * g.sigmoid() * weight)
+    return a.new_zeros(len(a), e.size(1)).index_add(0, centre, F.silu(v) * g.sigmoid() * (radial @ w_radial.T))
 
 
-def literal_bond_update(a: Tensor, b: Tensor, e: Tensor, weight: Tensor, *parameters: Tensor) -> Tensor:
-    w_edge, w_out, b_out, edge_index = parameters
+def literal_bond_update(a: Tensor, b: Tensor, e: Tensor, radial: Tensor, *parameters: Tensor) -> Tensor:
+    w_radial, w_edge, w_out, b_out, edge_index = parameters
     neighbour, centre = edge_index
     v, g = (a[centre] + b[neighbour] + e @ w_edge.T).chunk(2, dim=-1)
-    return F.silu((F.silu(v) * g.sigmoid()) @ w_out.T + b_out) * weight
+    return e + F.silu((F.silu(v) * g.sigmoid()) @ w_out.T + b_out) * (radial @ w_radial.T)
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class Update:
     literal: Callable[..., Tensor]
     out_width: int  # of its second map, in units of d
 
-    def parameters(self, d: int) -> list[Tensor]:
+    def parameters(self, d: int, n_radial: int) -> list[Tensor]:
         w = self.out_width
-        shapes = ((2 * d, d), (w * d, w * d), (w * d,))
+        shapes = ((d, n_radial), (2 * d, d), (w * d, w * d), (w * d,))
         return [torch.randn(*shape, dtype=torch.float64) / d**0.5 for shape in shapes]
 
 
@@ -79,12 +79,14 @@ EDGES = {
 """Numbers of centres and neighbours, and the bonds between them."""
 
 
-def random_inputs(update: Update, edges: str, d: int = 32, dtype: torch.dtype = torch.float64) -> list[Tensor]:
+def random_inputs(
+    update: Update, edges: str, d: int = 32, dtype: torch.dtype = torch.float64, n_radial: int = 5
+) -> list[Tensor]:
     n_centres, n_neighbours, edge_index = EDGES[edges]
     n_edges = edge_index.size(1)
-    shapes = ((n_centres, 2 * d), (n_neighbours, 2 * d), (n_edges, d), (n_edges, d))
+    shapes = ((n_centres, 2 * d), (n_neighbours, 2 * d), (n_edges, d), (n_edges, n_radial))
     rows = [torch.randn(*shape, dtype=torch.float64) for shape in shapes]
-    return [*(value.to(dtype) for value in (*rows, *update.parameters(d))), edge_index]
+    return [*(value.to(dtype) for value in (*rows, *update.parameters(d, n_radial))), edge_index]
 
 
 def leaves(inputs: list[Tensor], n: int = 4) -> list[Tensor]:
@@ -111,6 +113,13 @@ def test_equals_literal_formula_with_its_gradient(update: Update, edges: str, as
     assert_agree(value_and_gradient(update.fused, inputs), expected, epsilons=1000)
 
 
+@pytest.mark.parametrize("n_radial", [1, 17, 32, 33])
+def test_any_number_of_radial_features(update: Update, n_radial: int, assert_agree: Agree) -> None:
+    inputs = random_inputs(update, "crystal", n_radial=n_radial)
+    for derivative in (value_and_gradient, second_gradient):
+        assert_agree(derivative(update.fused, inputs, 8), derivative(update.literal, inputs, 8), epsilons=1000)
+
+
 @pytest.mark.parametrize("d", [32, 64, 96])
 def test_float32_is_the_float64_result_to_rounding(update: Update, d: int, assert_agree: Agree) -> None:
     inputs = random_inputs(update, "crystal", d, torch.float32)
@@ -118,14 +127,14 @@ def test_float32_is_the_float64_result_to_rounding(update: Update, d: int, asser
     assert_agree(value_and_gradient(update.fused, inputs), exact, epsilons=100)
 
 
-@pytest.mark.parametrize("n", [4, 7])
+@pytest.mark.parametrize("n", [4, 8])
 def test_second_gradients_and_those_by_parameters(update: Update, n: int, assert_agree: Agree) -> None:
     inputs = random_inputs(update, "crystal")
     for derivative in (value_and_gradient, second_gradient):
         assert_agree(derivative(update.fused, inputs, n), derivative(update.literal, inputs, n), epsilons=1000)
 
 
-@pytest.mark.parametrize("n", [4, 7])
+@pytest.mark.parametrize("n", [4, 8])
 def test_what_is_kept_for_the_derivatives_changes_nothing(
     update: Update, n: int, assert_agree: Agree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,7 +147,7 @@ def test_what_is_kept_for_the_derivatives_changes_nothing(
 
 
 def test_gradients_against_differences(update: Update) -> None:
-    *values, edge_index = leaves(random_inputs(update, "one"), 7)
+    *values, edge_index = leaves(random_inputs(update, "one"), 8)
 
     def function(*values: Tensor) -> Tensor:
         return update.fused(*values, edge_index)
@@ -157,7 +166,7 @@ def test_forces_alone_leave_the_gradients_by_parameters_out(update: Update, monk
         return original(*arguments)
 
     monkeypatch.setattr(native, "edges_backward", spy)
-    inputs = leaves(random_inputs(update, "crystal"), 7)
+    inputs = leaves(random_inputs(update, "crystal"), 8)
     loss = update.fused(*inputs).sin().sum()
     (by_row,) = grad(loss, inputs[0], create_graph=True)
     assert asked == [False]
@@ -174,7 +183,7 @@ def test_inputs_that_depend_on_each_other(update: Update, assert_agree: Agree) -
     a, _, e, _, *parameters = random_inputs(update, "crystal")
 
     def of_two(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        return lambda a, e: function(a, a, e, e.sin(), *parameters)
+        return lambda a, e: function(a, a, e, e[:, :5].sin(), *parameters)
 
     for derivative in (value_and_gradient, second_gradient):
         actual, expected = (derivative(of_two(f), [a, e], 2) for f in (update.fused, update.literal))
@@ -220,11 +229,11 @@ def test_operators_keep_their_promises(update: Update) -> None:
     name = update.fused.__name__
     operators = torch.ops.torch_gptff
     for keep in (False, True):
-        torch.library.opcheck(getattr(operators, name), (*leaves(inputs, 7), keep))
+        torch.library.opcheck(getattr(operators, name), (*leaves(inputs, 8), keep))
         *values, edge_index = leaves(inputs, 0)
         out, kept = getattr(operators, name)(*values, edge_index, keep)
         dout, t = torch.randn_like(out), [torch.randn_like(value) for value in values]
-        x = leaves(values, 7)
+        x = leaves(values, 8)
         for with_parameters in (False, True):
             arguments = (name, dout.requires_grad_(), x, edge_index, kept, with_parameters)
             torch.library.opcheck(operators.gated_edges_backward, arguments)
@@ -300,10 +309,12 @@ def test_bond_of_an_atom_that_does_not_exist(update: Update, row: int, atom: int
 
 
 def test_inputs_that_do_not_fit_together(update: Update) -> None:
-    a, b, e, weight, *parameters = random_inputs(update, "crystal")
-    with pytest.raises(GraphError, match=r"weight is \[129, 32\], but \[130, 32\] fits"):
-        update.fused(a, b, e, weight[1:], *parameters)
+    a, b, e, radial, *parameters = random_inputs(update, "crystal")
+    with pytest.raises(GraphError, match=r"radial is \[129, 5\], but \[130, 5\] fits"):
+        update.fused(a, b, e, radial[1:], *parameters)
+    with pytest.raises(GraphError, match=r"w_radial is \[32, 5\], but \[32, 4\] fits"):
+        update.fused(a, b, e, radial[:, 1:], *parameters)
     with pytest.raises(GraphError, match=r"e is \[129, 32\], but \[130, 32\] fits"):
-        update.fused(a, b, e[1:], weight, *parameters)
+        update.fused(a, b, e[1:], radial, *parameters)
     with pytest.raises(GraphError, match=r"edge_index is torch.int32 \[2, 130\]; it must be int64"):
-        update.fused(a, b, e, weight, *parameters[:-1], parameters[-1].int())
+        update.fused(a, b, e, radial, *parameters[:-1], parameters[-1].int())

@@ -94,7 +94,7 @@ class GPTFFLayer(nn.Module):
             else self.angle(*short, g.short_radial, g.direction)
         )
         e = e.index_add(0, g.short, angles)
-        return e + self.bond(pair, g.edge_index, e, g.radial)
+        return self.bond(pair, g.edge_index, e, g.radial)
 
     def update_atoms(self, x: Tensor, e: Tensor, g: Geometry) -> Tensor:
         """``x`` of the centres of one range, after the messages of their bonds."""

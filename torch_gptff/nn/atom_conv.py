@@ -48,10 +48,10 @@ class AtomConv(MessagePassing):
         x_neighbour, x_centre = (x, x) if isinstance(x, Tensor) else x
         w_centre, w_neighbour, w_bond = self.lin_full.split()
         a, b = F.linear(x_centre, w_centre, self.lin_full.bias), F.linear(x_neighbour, w_neighbour)
-        weight = self.lin_radial(radial)
         w_gate, b_gate = self.lin_gated.weight, self.lin_gated.bias
         if self.fuse and not self.explain and can_fuse(edge_attr):
-            return atom_update(a, b, edge_attr, weight, w_bond, w_gate, b_gate, edge_index)
+            return atom_update(a, b, edge_attr, radial, self.lin_radial.weight, w_bond, w_gate, b_gate, edge_index)
+        weight = self.lin_radial(radial)
         return self.propagate(edge_index, x=(b, a), edge_attr=F.linear(edge_attr, w_bond), weight=weight)
 
     def message(self, x_i: Tensor, x_j: Tensor, edge_attr: Tensor, weight: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ class BondConv(MessagePassing):
 
     .. math::
         s_{ij} &= swish(W_1 [x_i ‖ x_j ‖ e_{ij}]) \odot \sigma(W_2 [x_i ‖ x_j ‖ e_{ij}]) \\
-        \Delta e_{ij} &= swish(W_3 s_{ij}) \odot W_r b_{ij}
+        e'_{ij} &= e_{ij} + swish(W_3 s_{ij}) \odot W_r b_{ij}
 
     Args:
         channels: width ``d`` of atom and bond features
@@ -26,7 +26,7 @@ class BondConv(MessagePassing):
     Shapes:
         - x ``[N, d]``, or a pair of the neighbours' ``[N, d]`` and the centres' ``[M, d]``; edge_index ``[2, E]``
           (neighbour, centre); edge_attr ``[E, d]``; radial ``[E, R]``
-        - returns what is to be added to ``edge_attr``, ``[E, d]``
+        - returns the updated ``edge_attr``, ``[E, d]``
     """
 
     def __init__(self, channels: int, num_radial: int) -> None:
@@ -48,11 +48,12 @@ class BondConv(MessagePassing):
         x_neighbour, x_centre = (x, x) if isinstance(x, Tensor) else x
         w_centre, w_neighbour, w_bond = self.lin_gated.split()
         a, b = F.linear(x_centre, w_centre, self.lin_gated.bias), F.linear(x_neighbour, w_neighbour)
-        weight = self.lin_radial(radial)
         w_out, b_out = self.lin_out.weight, self.lin_out.bias
         if self.fuse and not self.explain and can_fuse(edge_attr):
-            return bond_update(a, b, edge_attr, weight, w_bond, w_out, b_out, edge_index)
-        return self.edge_updater(edge_index, x=(b, a), edge_attr=F.linear(edge_attr, w_bond), weight=weight)
+            return bond_update(a, b, edge_attr, radial, self.lin_radial.weight, w_bond, w_out, b_out, edge_index)
+        weight = self.lin_radial(radial)
+        update = self.edge_updater(edge_index, x=(b, a), edge_attr=F.linear(edge_attr, w_bond), weight=weight)
+        return edge_attr + update
 
     def edge_update(self, x_i: Tensor, x_j: Tensor, edge_attr: Tensor, weight: Tensor) -> Tensor:
         return bond_message(x_i + x_j + edge_attr, weight, self.lin_out.weight, self.lin_out.bias)

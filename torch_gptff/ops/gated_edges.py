@@ -1,6 +1,7 @@
 """The atom and the bond update as operators: what a bond says to its centre, and to itself.
 
-Both begin with ``z = a_i + b_j + W_e e_ij`` for a bond with centre ``i`` and neighbour ``j``. On the CPU they are
+Both begin with ``z = a_i + b_j + W_e e_ij`` for a bond with centre ``i`` and neighbour ``j``, and weigh the message by
+``W_r b_ij``. On the CPU they are
 compiled kernels, where there is a compiler: the update, its gradient and the gradient of that, so that training on
 forces goes through them too. Elsewhere they are plain tensor operations.
 """
@@ -23,7 +24,7 @@ from torch_gptff.ops.plain import differentiate_twice
 from torch_gptff.ops.transforms import direct, is_plain, under_transform
 
 N_ROWS = 4
-"""Inputs before the parameters: ``a``, ``b``, ``e`` and ``weight``."""
+"""Inputs before the parameters: ``a``, ``b``, ``e`` and ``radial``."""
 
 MAX_KEPT = 1 << 20
 """Numbers in ``e``, up to which what a gradient can use is kept."""
@@ -54,7 +55,8 @@ def atom_update(
     a: Tensor,
     b: Tensor,
     e: Tensor,
-    weight: Tensor,
+    radial: Tensor,
+    w_radial: Tensor,
     w_edge: Tensor,
     w_gate: Tensor,
     b_gate: Tensor,
@@ -66,7 +68,8 @@ def atom_update(
         a: what the centre gives to ``z``, ``[N, 2 d]``
         b: what the neighbour gives, ``[M, 2 d]``
         e: bond features, ``[E, d]``
-        weight: of the message, ``[E, d]``
+        radial: radial features, ``[E, R]``
+        w_radial: ``[d, R]``
         w_edge: ``[2 d, d]``
         w_gate: ``[2 d, 2 d]``
         b_gate: ``[2 d]``
@@ -78,7 +81,7 @@ def atom_update(
     Raises:
         GraphError: the shapes do not fit together, or ``edge_index`` points to atoms that do not exist.
     """
-    values = [value.to(e.dtype) for value in (a, b, e, weight, w_edge, w_gate, b_gate)]
+    values = [value.to(e.dtype) for value in (a, b, e, radial, w_radial, w_edge, w_gate, b_gate)]
     update = _DirectAtomUpdate.apply if is_plain(values) else torch.ops.torch_gptff.atom_update
     return update(*values, edge_index, _is_worth_keeping(values))[0]
 
@@ -87,18 +90,23 @@ def bond_update(
     a: Tensor,
     b: Tensor,
     e: Tensor,
-    weight: Tensor,
+    radial: Tensor,
+    w_radial: Tensor,
     w_edge: Tensor,
     w_out: Tensor,
     b_out: Tensor,
     edge_index: Tensor,
 ) -> Tensor:
-    """:func:`bond_message` of every bond; arguments as for :func:`atom_update`, ``w_out [d, d]``, ``b_out [d]``.
+    """``e`` plus the :func:`bond_message` of every bond; arguments as for :func:`atom_update`.
+
+    Args:
+        w_out: ``[d, d]``
+        b_out: ``[d]``
 
     Returns:
         ``[E, d]``
     """
-    values = [value.to(e.dtype) for value in (a, b, e, weight, w_edge, w_out, b_out)]
+    values = [value.to(e.dtype) for value in (a, b, e, radial, w_radial, w_edge, w_out, b_out)]
     update = _DirectBondUpdate.apply if is_plain(values) else torch.ops.torch_gptff.bond_update
     return update(*values, edge_index, _is_worth_keeping(values))[0]
 
@@ -119,14 +127,16 @@ def _atom_update(
     a: Tensor,
     b: Tensor,
     e: Tensor,
-    weight: Tensor,
+    radial: Tensor,
+    w_radial: Tensor,
     w_edge: Tensor,
     w_gate: Tensor,
     b_gate: Tensor,
     edge_index: Tensor,
     keep: bool,
 ) -> tuple[Tensor, Tensor]:
-    x = {"a": a, "b": b, "e": e, "weight": weight, "w_edge": w_edge, "w_gate": w_gate, "b_gate": b_gate}
+    rows = {"a": a, "b": b, "e": e, "radial": radial}
+    x = rows | {"w_radial": w_radial, "w_edge": w_edge, "w_gate": w_gate, "b_gate": b_gate}
     d = e.size(1)
     _check(x, [(2 * d, d), (2 * d, 2 * d), (2 * d,)], edge_index)
     return native.edges_forward("atom_update", list(x.values()), edge_index, keep)
@@ -136,14 +146,16 @@ def _bond_update(
     a: Tensor,
     b: Tensor,
     e: Tensor,
-    weight: Tensor,
+    radial: Tensor,
+    w_radial: Tensor,
     w_edge: Tensor,
     w_out: Tensor,
     b_out: Tensor,
     edge_index: Tensor,
     keep: bool,
 ) -> tuple[Tensor, Tensor]:
-    x = {"a": a, "b": b, "e": e, "weight": weight, "w_edge": w_edge, "w_out": w_out, "b_out": b_out}
+    rows = {"a": a, "b": b, "e": e, "radial": radial}
+    x = rows | {"w_radial": w_radial, "w_edge": w_edge, "w_out": w_out, "b_out": b_out}
     d = e.size(1)
     _check(x, [(2 * d, d), (d, d), (d,)], edge_index)
     return native.edges_forward("bond_update", list(x.values()), edge_index, keep)
@@ -169,24 +181,24 @@ def _double_backward(
 
 
 def _check(x: dict[str, Tensor], shapes: list[tuple[int, ...]], edge_index: Tensor) -> None:
-    n_edges, d = edge_index.size(-1), x["e"].size(1)
+    n_edges, d, n_radial = edge_index.size(-1), x["e"].size(1), x["radial"].size(-1)
     n_centres, n_neighbours = len(x["a"]), len(x["b"])
-    rows = [(n_edges, d), (n_centres, 2 * d), (n_neighbours, 2 * d), (n_edges, d)]
-    check_shapes({"e": x["e"]} | x, [*rows, *shapes])
+    rows = [(n_edges, d), (n_centres, 2 * d), (n_neighbours, 2 * d), (n_edges, n_radial)]
+    check_shapes({"e": x["e"]} | x, [*rows, (d, n_radial), *shapes])
     check_pairs("edge_index", edge_index, (n_neighbours, n_centres))
 
 
 def _plain_atom_update(
-    a: Tensor, b: Tensor, e: Tensor, weight: Tensor, w_edge: Tensor, *gate: Tensor, edge_index: Tensor
+    a: Tensor, b: Tensor, e: Tensor, radial: Tensor, w_radial: Tensor, w_edge: Tensor, *gate: Tensor, edge_index: Tensor
 ) -> Tensor:
-    message = atom_message(_z(a, b, e, w_edge, edge_index), weight, *gate)
+    message = atom_message(_z(a, b, e, w_edge, edge_index), F.linear(radial, w_radial), *gate)
     return message.new_zeros(len(a), message.size(1)).index_add(0, edge_index[1], message)
 
 
 def _plain_bond_update(
-    a: Tensor, b: Tensor, e: Tensor, weight: Tensor, w_edge: Tensor, *out: Tensor, edge_index: Tensor
+    a: Tensor, b: Tensor, e: Tensor, radial: Tensor, w_radial: Tensor, w_edge: Tensor, *out: Tensor, edge_index: Tensor
 ) -> Tensor:
-    return bond_message(_z(a, b, e, w_edge, edge_index), weight, *out)
+    return e + bond_message(_z(a, b, e, w_edge, edge_index), F.linear(radial, w_radial), *out)
 
 
 _PLAIN = {"atom_update": _plain_atom_update, "bond_update": _plain_bond_update}

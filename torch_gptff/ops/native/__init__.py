@@ -27,6 +27,7 @@ class _Edges(ctypes.Structure):
     _fields_ = [
         ("count", ctypes.c_int64),
         ("neighbours", ctypes.c_int64),
+        ("radial", ctypes.c_int64),
         ("centre", ctypes.c_void_p),
         ("neighbour", ctypes.c_void_p),
     ]
@@ -53,7 +54,7 @@ class _Attention(ctypes.Structure):
 
 
 class _Update(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_void_p) for name in ("a", "b", "e", "weight", "w_edge", "w", "bias")]
+    _fields_ = [(name, ctypes.c_void_p) for name in ("a", "b", "e", "radial", "w_radial", "w_edge", "w", "bias")]
 
 
 @torch.compiler.assume_constant_result
@@ -105,11 +106,11 @@ def double_backward(
 def edges_forward(name: str, x: Sequence[Tensor], edge_index: Tensor, keep: bool) -> tuple[Tensor, Tensor]:
     """An update of :mod:`torch_gptff.ops.gated_edges` by its name, and what it keeps for its derivatives."""
     x, index = _all_contiguous(x), edge_index.contiguous()
-    a, b, e, _, _, w, _ = x
-    out = e.new_zeros(len(a) if name == "atom_update" else len(e), e.size(1))
-    kept = e.new_empty(len(e) if keep else 0, a.size(1) + len(w))
+    a, _, e, *_, bias = x
+    out = e.new_zeros(len(a), e.size(1)) if name == "atom_update" else torch.empty_like(e)
+    kept = e.new_empty(len(e) if keep else 0, a.size(1) + len(bias))
     forward = getattr(_kernels(e), f"{name}_forward")
-    forward(_update(x), _edges(index, len(b)), _pointer(out), _pointer(kept), _threads())
+    forward(_update(x), _edges(x, index), _pointer(out), _pointer(kept), _threads())
     return out, kept
 
 
@@ -120,7 +121,7 @@ def edges_backward(
     x, index = _all_contiguous(x), edge_index.contiguous()
     dout, d = dout.contiguous(), _gradients(x)
     backward = getattr(_kernels(x[2]), f"{name}_backward")
-    edges = _edges(index, len(x[1]))
+    edges = _edges(x, index)
     backward(_pointer(dout), _update(x), edges, _pointer(kept), _update(d), int(with_parameters), _threads())
     return d
 
@@ -143,7 +144,7 @@ def edges_double_backward(
         _update(t),
         _pointer(dout),
         _update(x),
-        _edges(index, len(x[1])),
+        _edges(x, index),
         _pointer(kept),
         _pointer(ddout),
         _update(d),
@@ -155,7 +156,7 @@ def edges_double_backward(
 
 def _gradients(x: Sequence[Tensor]) -> list[Tensor]:
     """Of sums zeros to begin with; of what belongs to one bond whatever is there."""
-    per_bond = (2, 3)  # e and weight
+    per_bond = (2, 3)  # e and radial
     return [torch.empty_like(v) if k in per_bond else torch.zeros_like(v) for k, v in enumerate(x)]
 
 
@@ -219,8 +220,10 @@ def _angles(index: Tensor) -> ctypes._Pointer:
     return ctypes.pointer(_Angles(index.size(1), index[0].data_ptr(), index[1].data_ptr()))
 
 
-def _edges(index: Tensor, n_neighbours: int) -> ctypes._Pointer:
-    return ctypes.pointer(_Edges(index.size(1), n_neighbours, index[1].data_ptr(), index[0].data_ptr()))
+def _edges(x: Sequence[Tensor], index: Tensor) -> ctypes._Pointer:
+    _, b, _, radial, *_ = x
+    sizes = index.size(1), len(b), radial.size(1)
+    return ctypes.pointer(_Edges(*sizes, index[1].data_ptr(), index[0].data_ptr()))
 
 
 def _update(values: Sequence[Tensor]) -> ctypes._Pointer:

@@ -59,13 +59,13 @@ struct Block {
         if (kept)
             std::copy_n(kept + start * 2 * D, size * 2 * D, y);
         else
-            product<BLOCK, 2 * D, D, false>(h, D, 1, transposed, y);
+            product<BLOCK, false>(h, D, 1, transposed, y, 2 * D, D);
     }
 };
 
 // weight[m, n] += sum over the block's angles of dy[a, m] h[a, n].
 void outer_product(const real *dy, const real *h, real *weight) {
-    product<2 * D, D, BLOCK, true>(dy, 1, 2 * D, h, weight);
+    product<2 * D, true>(dy, 1, 2 * D, h, weight, D, BLOCK);
 }
 
 void add_scaled(real *to, real scale, const real *from) {
@@ -131,7 +131,7 @@ extern "C" void angle_sum_backward(
                 add_scaled(d.direction + 3 * i, sum(dcosine) * SCALE, x.direction + 3 * j);
                 add_scaled(d.direction + 3 * j, sum(dcosine) * SCALE, x.direction + 3 * i);
             }
-            product<BLOCK, D, 2 * D, false>(dy, 2 * D, 1, x.weight, dh);
+            product<BLOCK, false>(dy, 2 * D, 1, x.weight, dh, D, 2 * D);
             for (int a = 0; a < b.size; ++a)
                 for (int n = 0; n < D; n += LANES) {
                     const vec sigma_z = load(b.sigma_z + a * D + n);
@@ -175,7 +175,7 @@ extern "C" void angle_sum_double_backward(
                     const vec tz = load(t.p + b.first[a] * D + n) + load(t.q + b.second[a] * D + n);
                     store(th + a * D + n, slope * tz);
                 }
-            product<BLOCK, 2 * D, D, false>(th, D, 1, transposed.data(), ty);
+            product<BLOCK, false>(th, D, 1, transposed.data(), ty, 2 * D, D);
             for (int a = 0; a < b.size; ++a) {
                 const int64_t i = b.first[a], j = b.second[a];
                 const real *u_i = x.direction + 3 * i, *u_j = x.direction + 3 * j;
@@ -222,8 +222,8 @@ extern "C" void angle_sum_double_backward(
                 add_scaled(d.direction + 3 * j, dcos, u_i);
                 add_scaled(d.direction + 3 * j, dtcos, tu_i);
             }
-            product<BLOCK, D, 2 * D, false>(dy, 2 * D, 1, x.weight, dh);
-            product<BLOCK, D, 2 * D, false>(dty, 2 * D, 1, x.weight, dth);
+            product<BLOCK, false>(dy, 2 * D, 1, x.weight, dh, D, 2 * D);
+            product<BLOCK, false>(dty, 2 * D, 1, x.weight, dth, D, 2 * D);
             for (int a = 0; a < b.size; ++a)
                 for (int n = 0; n < D; n += LANES) {
                     const vec z = load(b.z + a * D + n), sigma_z = load(b.sigma_z + a * D + n);

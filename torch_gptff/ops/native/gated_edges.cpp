@@ -1,6 +1,6 @@
 // The atom and the bond update, fused, with their gradients and the gradients of those. A block of bonds goes through
 // all steps while it is in cache. The mathematics, with the same names, is in ../gated_edges.py: both updates are
-//     z = a_i + b_j + W_edge e,  h = first(z),  y = W h + bias,  message = second(y) * weight
+//     z = a_i + b_j + W_edge e,  h = first(z),  y = W h + bias,  message = second(y) * weight,  weight = W_radial radial
 // of which one activation is swish and the other the gate of two halves.
 #include <memory>
 
@@ -12,14 +12,14 @@ namespace {
 constexpr int D = CHANNELS, BLOCK = 4 * ROWS;  // bonds in a block
 
 struct Edges {
-    int64_t count, neighbours;
+    int64_t count, neighbours, radial;  // radial: features of a bond
     const int64_t *centre, *neighbour;
 };
 struct Inputs {  // row-major; see gated_edges.py
-    const real *a, *b, *e, *weight, *w_edge, *w, *bias;
+    const real *a, *b, *e, *radial, *w_radial, *w_edge, *w, *bias;
 };
 struct Outputs {
-    real *a, *b, *e, *weight, *w_edge, *w, *bias;
+    real *a, *b, *e, *radial, *w_radial, *w_edge, *w, *bias;
 };
 
 // An activation of IN vectors x, with its slope by each of them. `curve(…)[k]` is the derivative by x[k] of the
@@ -54,52 +54,83 @@ template <class Activation> struct Columns {  // of a row of IN parts, `width` w
     }
 };
 
-// SUMS: whether messages are summed over the bonds of a centre, or stay with the bond.
+// Rows of R radial features, with zeros after them up to the width that product() takes.
+struct Radial {
+    int R, padded;
+    explicit Radial(const Edges &edges)
+        : R(int(edges.radial)), padded((R + 2 * LANES - 1) / (2 * LANES) * (2 * LANES)) {}
+    void pad(const real *rows, int count, real *to) const {
+        for (int r = 0; r < count; ++r) std::copy_n(rows + r * R, R, to + r * padded);
+    }
+    void unpad(const real *rows, int count, real *to) const {
+        for (int r = 0; r < count; ++r) std::copy_n(rows + r * padded, R, to + r * R);
+    }
+};
+
+// SUMS: whether messages are summed over the bonds of a centre, or added to the bond's own features.
 template <class First, class Second, bool SUMS> struct Update {
     static constexpr int Z = 2 * D, H = Z / First::IN, Y = D * Second::IN, KEPT = Z + Y;
 
     struct Parameters {  // gradients of one range of bonds
+        const Radial &rows;
+        std::vector<real> w_radial;  // padded
         alignas(64) real w_edge[Z * D] = {}, w[Y * H] = {}, bias[Y] = {};
+        explicit Parameters(const Radial &rows) : rows(rows), w_radial(D * rows.padded) {}
         void add_into(const Outputs &out) const {
+            for (int m = 0; m < D; ++m)
+                for (int n = 0; n < rows.R; ++n) out.w_radial[m * rows.R + n] += w_radial[m * rows.padded + n];
             for (int n = 0; n < Z * D; ++n) out.w_edge[n] += w_edge[n];
             for (int n = 0; n < Y * H; ++n) out.w[n] += w[n];
             for (int n = 0; n < Y; ++n) out.bias[n] += bias[n];
         }
     };
-    struct Transposed {
-        std::vector<real> w_edge, w;
-        Transposed() = default;
-        explicit Transposed(const Inputs &x) : w_edge(transpose(x.w_edge, Z, D)), w(transpose(x.w, Y, H)) {}
+    // Matrices as the products take them. Those before the activations are not needed where their results were kept.
+    struct Maps {
+        const Radial rows;
+        std::vector<real> w_radial, w_radial_back, w_edge, w;
+        Maps(const Inputs &x, const Edges &edges, bool with_z = true)
+            : rows(edges), w_radial(transpose(x.w_radial, D, rows.R)), w_radial_back(D * rows.padded) {
+            rows.pad(x.w_radial, D, w_radial_back.data());
+            if (!with_z) return;
+            w_edge = transpose(x.w_edge, Z, D);
+            w = transpose(x.w, Y, H);
+        }
     };
 
     // The forward pass of up to BLOCK bonds. Rows beyond `size` are of no meaning, but finite.
     struct Block {
-        alignas(64) real e[BLOCK * D] = {}, z[BLOCK * Z] = {}, h[BLOCK * H] = {}, y[BLOCK * Y] = {};
+        alignas(64) real e[BLOCK * D] = {}, z[BLOCK * Z] = {}, h[BLOCK * H] = {}, y[BLOCK * Y] = {}, weight[BLOCK * D];
+        std::vector<real> radial;  // padded
         const Edges &edges;
+        const Maps &maps;
         int64_t start;
         int size;
-        explicit Block(const Edges &edges) : edges(edges) {}
+        Block(const Edges &edges, const Maps &maps) : radial(BLOCK * maps.rows.padded), edges(edges), maps(maps) {}
 
         int64_t target(int r) const { return SUMS ? edges.centre[start + r] : start + r; }
 
-        // e, a and b are of the tangents too: W_edge e + a_i + b_j.
-        void first_map(const real *a, const real *b, const real *e_rows, const Transposed &t, real *to) const {
-            product<BLOCK, Z, D, false>(e_rows, D, 1, t.w_edge.data(), to);
+        // e, a, b and radial are of the tangents too: W_edge e + a_i + b_j, and W_radial radial.
+        void first_map(const real *a, const real *b, const real *e_rows, real *to) const {
+            product<BLOCK, false>(e_rows, D, 1, maps.w_edge.data(), to, Z, D);
             for (int r = 0; r < size; ++r) {
                 const real *a_i = a + edges.centre[start + r] * Z, *b_j = b + edges.neighbour[start + r] * Z;
                 for (int n = 0; n < Z; n += LANES) add_to(to + r * Z + n, load(a_i + n) + load(b_j + n));
             }
         }
+        void weigh(const real *all_rows, std::vector<real> &rows, real *to) const {
+            maps.rows.pad(all_rows + start * maps.rows.R, size, rows.data());
+            product<BLOCK, false>(rows.data(), maps.rows.padded, 1, maps.w_radial.data(), to, D, maps.rows.R);
+        }
         // With what was kept, h is of use to the gradients by parameters only.
-        void evaluate(
-            const Inputs &x, int64_t from, int64_t end, const Transposed &t, const real *kept, bool with_parameters) {
+        void evaluate(const Inputs &x, int64_t from, int64_t end, const real *kept, bool with_parameters) {
             start = from;
             size = int(std::min<int64_t>(BLOCK, end - from));
             std::copy_n(x.e + start * D, size * D, e);
+            weigh(x.radial, radial, weight);
             if (kept)
                 for (int r = 0; r < size; ++r) std::copy_n(kept + (start + r) * KEPT, Z, z + r * Z);
             else
-                first_map(x.a, x.b, e, t, z);
+                first_map(x.a, x.b, e, z);
             if (!kept || with_parameters)
                 for (int r = 0; r < size; ++r)
                     for (int n = 0; n < H; n += LANES)
@@ -108,7 +139,7 @@ template <class First, class Second, bool SUMS> struct Update {
                 for (int r = 0; r < size; ++r) std::copy_n(kept + (start + r) * KEPT + Z, Y, y + r * Y);
                 return;
             }
-            product<BLOCK, Y, H, false>(h, H, 1, t.w.data(), y);
+            product<BLOCK, false>(h, H, 1, maps.w.data(), y, Y, H);
             for (int r = 0; r < size; ++r)
                 for (int n = 0; n < Y; n += LANES) add_to(y + r * Y + n, load(x.bias + n));
         }
@@ -126,10 +157,17 @@ template <class First, class Second, bool SUMS> struct Update {
                     add_to(db + edges.neighbour[start + r] * Z + n, value);
                 }
         }
-        void multiply_back(const real *dz, const real *w_edge, real *de) const {
+        // With the gradient by e of the sum that e itself is a part of, if it is.
+        void multiply_back(const real *dz, const real *w_edge, const real *dsum, real *de) const {
             alignas(64) real block[BLOCK * D];
-            product<BLOCK, D, Z, false>(dz, Z, 1, w_edge, block);
+            product<BLOCK, false>(dz, Z, 1, w_edge, block, D, Z);
+            if (dsum)
+                for (int n = 0; n < size * D; n += LANES) add_to(block + n, load(dsum + start * D + n));
             std::copy_n(block, size * D, de + start * D);
+        }
+        void weigh_back(const real *dweight, std::vector<real> &block, real *dradial) const {
+            product<BLOCK, false>(dweight, D, 1, maps.w_radial_back.data(), block.data(), maps.rows.padded, D);
+            maps.rows.unpad(block.data(), size, dradial + start * maps.rows.R);
         }
         void add_bias(const real *dy, real *bias) const {
             for (int r = 0; r < size; ++r)
@@ -138,17 +176,21 @@ template <class First, class Second, bool SUMS> struct Update {
     };
 
     static void forward(const Inputs &x, const Edges &edges, real *out, real *kept, int threads) {
-        const Transposed t(x);
+        const Maps maps(x, edges);
         in_parallel(edges.count, edges.centre, edges.centre, threads, [&](int, int64_t start, int64_t end) {
-            auto block = std::make_unique<Block>(edges);
+            auto block = std::make_unique<Block>(edges, maps);
             Block &b = *block;
             for (; start < end; start += BLOCK) {
-                b.evaluate(x, start, end, t, nullptr, false);
+                b.evaluate(x, start, end, nullptr, false);
                 if (kept) b.keep(kept);
                 for (int r = 0; r < b.size; ++r)
                     for (int n = 0; n < D; n += LANES) {
                         const Second second(Columns<Second>(b.y + r * Y + n, D).x);
-                        add_to(out + b.target(r) * D + n, second.out * load(x.weight + (start + r) * D + n));
+                        const vec message = second.out * load(b.weight + r * D + n);
+                        if (SUMS)
+                            add_to(out + b.target(r) * D + n, message);
+                        else
+                            store(out + b.target(r) * D + n, load(b.e + r * D + n) + message);
                     }
             }
         });
@@ -158,29 +200,30 @@ template <class First, class Second, bool SUMS> struct Update {
         const real *dout, const Inputs &x, const Edges &edges, const real *kept, const Outputs &d, bool with_parameters,
         int threads) {
         struct Work : Block {
-            alignas(64) real dy[BLOCK * Y] = {}, dh[BLOCK * H], dz[BLOCK * Z] = {};
-            using Block::Block;
+            alignas(64) real dweight[BLOCK * D] = {}, dy[BLOCK * Y] = {}, dh[BLOCK * H], dz[BLOCK * Z] = {};
+            std::vector<real> dradial;
+            Work(const Edges &edges, const Maps &maps) : Block(edges, maps), dradial(BLOCK * maps.rows.padded) {}
         };
-        const Transposed t = kept ? Transposed() : Transposed(x);
+        const Maps maps(x, edges, !kept);
         SharedRows db(d.b, edges.neighbours * Z, threads);
-        std::vector<Parameters> parameters(with_parameters ? threads : 0);
+        std::vector<Parameters> parameters(with_parameters ? threads : 0, Parameters(maps.rows));
         in_parallel(edges.count, edges.centre, edges.centre, threads, [&](int range, int64_t start, int64_t end) {
-            auto work = std::make_unique<Work>(edges);
+            auto work = std::make_unique<Work>(edges, maps);
             Work &b = *work;
             real *own_db = db.of(range);
             for (; start < end; start += BLOCK) {
-                b.evaluate(x, start, end, t, kept, with_parameters);
+                b.evaluate(x, start, end, kept, with_parameters);
+                std::fill_n(b.dweight + b.size * D, (BLOCK - b.size) * D, real(0));
                 std::fill_n(b.dy + b.size * Y, (BLOCK - b.size) * Y, real(0));
                 std::fill_n(b.dz + b.size * Z, (BLOCK - b.size) * Z, real(0));
                 for (int r = 0; r < b.size; ++r)
                     for (int n = 0; n < D; n += LANES) {
                         const Second second(Columns<Second>(b.y + r * Y + n, D).x);
-                        const int64_t at = (start + r) * D + n;
-                        const vec dm = load(dout + b.target(r) * D + n), dw = dm * load(x.weight + at);
-                        store(d.weight + at, dm * second.out);
+                        const vec dm = load(dout + b.target(r) * D + n), dw = dm * load(b.weight + r * D + n);
+                        store(b.dweight + r * D + n, dm * second.out);
                         for (int k = 0; k < Second::IN; ++k) store(b.dy + r * Y + k * D + n, dw * second.slope[k]);
                     }
-                product<BLOCK, H, Y, false>(b.dy, Y, 1, x.w, b.dh);
+                product<BLOCK, false>(b.dy, Y, 1, x.w, b.dh, H, Y);
                 for (int r = 0; r < b.size; ++r)
                     for (int n = 0; n < H; n += LANES) {
                         const First first(Columns<First>(b.z + r * Z + n, H).x);
@@ -188,12 +231,15 @@ template <class First, class Second, bool SUMS> struct Update {
                         for (int k = 0; k < First::IN; ++k) store(b.dz + r * Z + k * H + n, dh * first.slope[k]);
                     }
                 b.scatter(b.dz, d.a, own_db);
-                b.multiply_back(b.dz, x.w_edge, d.e);
+                b.multiply_back(b.dz, x.w_edge, SUMS ? nullptr : dout, d.e);
+                b.weigh_back(b.dweight, b.dradial, d.radial);
                 if (with_parameters) {
                     Parameters &own = parameters[range];
                     b.add_bias(b.dy, own.bias);
-                    product<Y, H, BLOCK, true>(b.dy, 1, Y, b.h, own.w);
-                    product<Z, D, BLOCK, true>(b.dz, 1, Z, b.e, own.w_edge);
+                    product<D, true>(
+                        b.dweight, 1, D, b.radial.data(), own.w_radial.data(), maps.rows.padded, BLOCK);
+                    product<Y, true>(b.dy, 1, Y, b.h, own.w, H, BLOCK);
+                    product<Z, true>(b.dz, 1, Z, b.e, own.w_edge, D, BLOCK);
                 }
             }
         });
@@ -206,24 +252,30 @@ template <class First, class Second, bool SUMS> struct Update {
         const Inputs &tangents, const real *dout, const Inputs &x, const Edges &edges, const real *kept, real *ddout,
         const Outputs &d, bool with_parameters, int threads) {
         struct Work : Block {
+            alignas(64) real tweight[BLOCK * D], dweight[BLOCK * D] = {}, dtweight[BLOCK * D] = {};
             alignas(64) real te[BLOCK * D] = {}, tz[BLOCK * Z] = {}, th[BLOCK * H] = {}, ty[BLOCK * Y];
             alignas(64) real dy[BLOCK * Y] = {}, dty[BLOCK * Y] = {}, dh[BLOCK * H], dth[BLOCK * H];
             alignas(64) real dz[BLOCK * Z] = {}, dtz[BLOCK * Z] = {};
-            using Block::Block;
+            std::vector<real> tradial, dradial;
+            Work(const Edges &edges, const Maps &maps)
+                : Block(edges, maps), tradial(BLOCK * maps.rows.padded), dradial(BLOCK * maps.rows.padded) {}
         };
-        const Transposed t(x);
+        const Maps maps(x, edges);
         SharedRows db(d.b, edges.neighbours * Z, threads);
-        std::vector<Parameters> parameters(with_parameters ? threads : 0);
+        std::vector<Parameters> parameters(with_parameters ? threads : 0, Parameters(maps.rows));
         in_parallel(edges.count, edges.centre, edges.centre, threads, [&](int range, int64_t start, int64_t end) {
-            auto work = std::make_unique<Work>(edges);
+            auto work = std::make_unique<Work>(edges, maps);
             Work &b = *work;
             real *own_db = db.of(range);
             for (; start < end; start += BLOCK) {
-                b.evaluate(x, start, end, t, kept, with_parameters);
+                b.evaluate(x, start, end, kept, with_parameters);
+                for (real *rows : {b.dweight, b.dtweight})
+                    std::fill_n(rows + b.size * D, (BLOCK - b.size) * D, real(0));
                 for (real *rows : {b.dy, b.dty}) std::fill_n(rows + b.size * Y, (BLOCK - b.size) * Y, real(0));
                 for (real *rows : {b.dz, b.dtz}) std::fill_n(rows + b.size * Z, (BLOCK - b.size) * Z, real(0));
                 std::copy_n(tangents.e + start * D, b.size * D, b.te);
-                b.first_map(tangents.a, tangents.b, b.te, t, b.tz);
+                b.first_map(tangents.a, tangents.b, b.te, b.tz);
+                b.weigh(tangents.radial, b.tradial, b.tweight);
                 for (int r = 0; r < b.size; ++r)
                     for (int n = 0; n < H; n += LANES) {
                         const First first(Columns<First>(b.z + r * Z + n, H).x);
@@ -231,7 +283,7 @@ template <class First, class Second, bool SUMS> struct Update {
                         for (int k = 0; k < First::IN; ++k) th += first.slope[k] * load(b.tz + r * Z + k * H + n);
                         store(b.th + r * H + n, th);
                     }
-                product<BLOCK, Y, H, false>(b.th, H, 1, t.w.data(), b.ty);
+                product<BLOCK, false>(b.th, H, 1, maps.w.data(), b.ty, Y, H);
                 for (int r = 0; r < b.size; ++r)
                     for (int n = 0; n < D; n += LANES) {
                         const Second second(Columns<Second>(b.y + r * Y + n, D).x);
@@ -239,19 +291,21 @@ template <class First, class Second, bool SUMS> struct Update {
                         vec tout = {}, curve[Second::IN];
                         for (int k = 0; k < Second::IN; ++k) tout += second.slope[k] * ty.x[k];
                         second.curve(ty.x, curve);
-                        const int64_t at = (start + r) * D + n;
-                        const vec weight = load(x.weight + at), tweight = load(tangents.weight + at);
+                        const int at = r * D + n;
+                        const vec weight = load(b.weight + at), tweight = load(b.tweight + at);
                         const vec dm = load(dout + b.target(r) * D + n);
-                        add_to(ddout + b.target(r) * D + n, tout * weight + second.out * tweight);
-                        store(d.weight + at, dm * tout);
+                        const vec tmessage = tout * weight + second.out * tweight;
+                        add_to(ddout + b.target(r) * D + n, SUMS ? tmessage : load(b.te + at) + tmessage);
+                        store(b.dweight + at, dm * tout);
+                        store(b.dtweight + at, dm * second.out);
                         for (int k = 0; k < Second::IN; ++k) {
                             const int to = r * Y + k * D + n;
                             store(b.dy + to, dm * (tweight * second.slope[k] + weight * curve[k]));
                             store(b.dty + to, dm * weight * second.slope[k]);
                         }
                     }
-                product<BLOCK, H, Y, false>(b.dy, Y, 1, x.w, b.dh);
-                product<BLOCK, H, Y, false>(b.dty, Y, 1, x.w, b.dth);
+                product<BLOCK, false>(b.dy, Y, 1, x.w, b.dh, H, Y);
+                product<BLOCK, false>(b.dty, Y, 1, x.w, b.dth, H, Y);
                 for (int r = 0; r < b.size; ++r)
                     for (int n = 0; n < H; n += LANES) {
                         const First first(Columns<First>(b.z + r * Z + n, H).x);
@@ -266,14 +320,19 @@ template <class First, class Second, bool SUMS> struct Update {
                         }
                     }
                 b.scatter(b.dz, d.a, own_db);
-                b.multiply_back(b.dz, x.w_edge, d.e);
+                b.multiply_back(b.dz, x.w_edge, nullptr, d.e);
+                b.weigh_back(b.dweight, b.dradial, d.radial);
                 if (with_parameters) {
                     Parameters &own = parameters[range];
                     b.add_bias(b.dy, own.bias);
-                    product<Y, H, BLOCK, true>(b.dy, 1, Y, b.h, own.w);
-                    product<Y, H, BLOCK, true>(b.dty, 1, Y, b.th, own.w);
-                    product<Z, D, BLOCK, true>(b.dz, 1, Z, b.e, own.w_edge);
-                    product<Z, D, BLOCK, true>(b.dtz, 1, Z, b.te, own.w_edge);
+                    product<D, true>(
+                        b.dweight, 1, D, b.radial.data(), own.w_radial.data(), maps.rows.padded, BLOCK);
+                    product<D, true>(
+                        b.dtweight, 1, D, b.tradial.data(), own.w_radial.data(), maps.rows.padded, BLOCK);
+                    product<Y, true>(b.dy, 1, Y, b.h, own.w, H, BLOCK);
+                    product<Y, true>(b.dty, 1, Y, b.th, own.w, H, BLOCK);
+                    product<Z, true>(b.dz, 1, Z, b.e, own.w_edge, D, BLOCK);
+                    product<Z, true>(b.dtz, 1, Z, b.te, own.w_edge, D, BLOCK);
                 }
             }
         });

@@ -58,8 +58,8 @@ static inline vec exponential(vec x) {
 static inline vec sigmoid(vec x) { return real(1) / (real(1) + exponential(-x)); }
 
 // R rows of C and two vectors of its columns, held in registers: see product().
-template <int R, int N, int K, bool ACCUMULATE>
-static inline void tile(const real *A, int row, int column, const real *B, real *C) {
+template <int R, bool ACCUMULATE>
+static inline void tile(const real *A, int row, int column, const real *B, real *C, int N, int K) {
     vec left[R], right[R];
     for (int i = 0; i < R; ++i) {
         left[i] = ACCUMULATE ? load(C + i * N) : vec{};
@@ -81,15 +81,14 @@ static inline void tile(const real *A, int row, int column, const real *B, real 
 }
 
 // C[m, n] (+)= sum over k of A(m, k) B[k, n], row-major; A(m, k) = A[m * row + k * column]. N is a multiple of 2 LANES.
-template <int M, int N, int K, bool ACCUMULATE>
-static inline void product(const real *A, int row, int column, const real *B, real *C) {
-    static_assert(N % (2 * LANES) == 0, "");
+template <int M, bool ACCUMULATE>
+static inline void product(const real *A, int row, int column, const real *B, real *C, int N, int K) {
     constexpr int REST = M % ROWS;
     for (int n = 0; n < N; n += 2 * LANES) {
         for (int m = 0; m + ROWS <= M; m += ROWS)
-            tile<ROWS, N, K, ACCUMULATE>(A + m * row, row, column, B + n, C + m * N + n);
+            tile<ROWS, ACCUMULATE>(A + m * row, row, column, B + n, C + m * N + n, N, K);
         if constexpr (REST > 0)
-            tile<REST, N, K, ACCUMULATE>(A + (M - REST) * row, row, column, B + n, C + (M - REST) * N + n);
+            tile<REST, ACCUMULATE>(A + (M - REST) * row, row, column, B + n, C + (M - REST) * N + n, N, K);
     }
 }
 

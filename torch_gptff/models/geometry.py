@@ -22,6 +22,7 @@ class Geometry:
             first of ``atoms``
         radial: radial features of the bonds, ``[E, R]``
         short: the bonds no longer than the angle cutoff, as columns of ``edge_index``, ``[S]``
+        short_edge_index: those columns, ``[2, S]``
         short_radial: radial features that end at the angle cutoff, ``[S, R]``
         direction: unit vectors of the short bonds, ``[S, 3]``
         angle_index: angles as pairs of positions in ``short``, ``[2, A]``; ``None`` for a model without
@@ -31,6 +32,7 @@ class Geometry:
     edge_index: Tensor
     radial: Tensor
     short: Tensor
+    short_edge_index: Tensor
     short_radial: Tensor
     direction: Tensor
     angle_index: Tensor | None
@@ -38,10 +40,6 @@ class Geometry:
     def centres(self, x: Tensor) -> Tensor:
         """The rows of the centres, of rows of all atoms ``[N, d]``: the same tensor where all atoms are centres."""
         return x if self.atoms == slice(0, len(x)) else x[self.atoms]
-
-    @property
-    def short_edge_index(self) -> Tensor:
-        return self.edge_index[:, self.short]
 
 
 def ranges_of_centres(graph: Data, max_bonds: int) -> list[tuple[slice, slice, slice]]:

@@ -214,11 +214,13 @@ class GPTFF(EnergyModel):
         short = is_short.nonzero().squeeze(-1)
         short_vectors, short_lengths = vectors[short], lengths[short]
         neighbour, centre = graph.edge_index[:, bonds]
+        edge_index = torch.stack([neighbour, centre - atoms.start])
         return Geometry(
             atoms=atoms,
-            edge_index=torch.stack([neighbour, centre - atoms.start]),
+            edge_index=edge_index,
             radial=self.bond_features(lengths),
             short=short,
+            short_edge_index=edge_index.index_select(1, short),
             short_radial=self.angle_features(short_lengths),
             direction=short_vectors / short_lengths.unsqueeze(-1),
             angle_index=angle_index,

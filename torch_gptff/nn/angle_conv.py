@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.nn import Linear
@@ -64,10 +65,9 @@ class AngleConv(MessagePassing):
         neighbour, centre = edge_index
         x_neighbour, x_centre = (x, x) if isinstance(x, Tensor) else x
         w_i, w_j, w_k, w_ij, w_ik = self.lin_full.split()
-        p_centre = F.linear(x_centre, w_i, self.lin_full.bias).index_select(0, centre)
-        p_neighbour = F.linear(x_neighbour, w_j).index_select(0, neighbour)
-        p = p_centre + p_neighbour + F.linear(edge_attr, w_ij)
-        q = F.linear(x_neighbour, w_k).index_select(0, neighbour) + F.linear(edge_attr, w_ik)
+        of_neighbours = F.linear(x_neighbour, torch.cat([w_j, w_k])).index_select(0, neighbour)
+        p, q = (of_neighbours + F.linear(edge_attr, torch.cat([w_ij, w_ik]))).chunk(2, dim=-1)
+        p = p + F.linear(x_centre, w_i, self.lin_full.bias).index_select(0, centre)
         k = self.lin_radial_k(radial)
         if self.fuse and not self.explain:
             inputs = Inputs(

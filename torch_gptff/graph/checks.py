@@ -17,6 +17,7 @@ from torch_gptff.errors import (
     UnsupportedElementError,
 )
 from torch_gptff.graph.data import structure_count, structure_index
+from torch_gptff.graph.geometry import volumes
 
 MIN_DISTANCE = 1e-3
 """Å. Atoms nearer than this are on one spot: a mistake in the file, since nuclei never come this close."""
@@ -44,17 +45,9 @@ def check_geometry(data: Data) -> None:
     counts = torch.bincount(batch, minlength=n_structures)
     if len(counts) == 0 or bool((counts == 0).any()):
         raise EmptyStructureError(f"{_which(counts == 0, n_structures)} has no atoms")
-    finite = data.pos.isfinite().all(dim=-1)
-    if not bool(finite.all()):
-        atom = int((~finite).nonzero()[0])
-        raise NonFiniteError(
-            f"atom {_atom(atom, batch, n_structures)} is at {data.pos[atom].tolist()}: every coordinate must be a "
-            "finite number; look for a failed run or a missing value where the structure comes from"
-        )
-    if not bool(data.cell.isfinite().all()):
-        bad = ~data.cell.isfinite().all(dim=-1).all(dim=-1)
-        raise NonFiniteError(f"{_which(bad, n_structures)} has a cell with NaN or infinite entries")
-    _check_range(data, batch, n_structures)
+    limit = min(MAX_COORDINATE, MIN_DISTANCE / torch.finfo(data.pos.dtype).eps)
+    if not all(bool(values.abs().max() <= limit) for values in (data.pos, data.cell)):  # also where there is a NaN
+        _refuse_coordinates(data, batch, n_structures, limit)
     missing = data.pbc & (data.cell.norm(dim=-1) == 0)
     if bool(missing.any()):
         _, direction = missing.nonzero()[0].tolist()
@@ -174,7 +167,7 @@ def completed_cell(cell: Tensor, pbc: Tensor) -> Tensor:
 
 def heights(cell: Tensor) -> Tensor:
     """Distances between opposite faces of cells ``[B, 3, 3]``, in Å, ``[B, 3]``; zero where there is no volume."""
-    volume = torch.linalg.det(cell).abs().unsqueeze(-1)
+    volume = volumes(cell).unsqueeze(-1)
     areas = torch.linalg.cross(cell.roll(-1, dims=-2), cell.roll(-2, dims=-2)).norm(dim=-1)
     return torch.where(areas > 0, volume / areas.clamp(min=torch.finfo(cell.dtype).tiny), torch.zeros_like(areas))
 
@@ -203,8 +196,17 @@ def element_ranges(numbers: frozenset[int]) -> str:
     return ", ".join(first if first == last else f"{first}–{last}" for first, last in ends)
 
 
-def _check_range(data: Data, batch: Tensor, n_structures: int) -> None:
-    limit = min(MAX_COORDINATE, MIN_DISTANCE / torch.finfo(data.pos.dtype).eps)
+def _refuse_coordinates(data: Data, batch: Tensor, n_structures: int, limit: float) -> None:
+    finite = data.pos.isfinite().all(dim=-1)
+    if not bool(finite.all()):
+        atom = int((~finite).nonzero()[0])
+        raise NonFiniteError(
+            f"atom {_atom(atom, batch, n_structures)} is at {data.pos[atom].tolist()}: every coordinate must be a "
+            "finite number; look for a failed run or a missing value where the structure comes from"
+        )
+    if not bool(data.cell.isfinite().all()):
+        bad = ~data.cell.isfinite().all(dim=-1).all(dim=-1)
+        raise NonFiniteError(f"{_which(bad, n_structures)} has a cell with NaN or infinite entries")
     advice = f"coordinates in {data.pos.dtype} must be within {limit:.0e} Å, or their digits cannot place an atom"
     outside = (data.pos.abs() > limit).any(dim=-1)
     if bool(outside.any()):
@@ -214,8 +216,7 @@ def _check_range(data: Data, batch: Tensor, n_structures: int) -> None:
             "for a run that blew up, or move the structure to the origin"
         )
     long = (data.cell.abs() > limit).flatten(1).any(dim=-1)
-    if bool(long.any()):
-        raise CoordinateRangeError(f"{_which(long, n_structures)} has a cell vector that is too long: {advice}")
+    raise CoordinateRangeError(f"{_which(long, n_structures)} has a cell vector that is too long: {advice}")
 
 
 def _check_indices(index: Tensor, name: str, count: int, of: str) -> None:

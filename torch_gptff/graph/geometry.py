@@ -28,6 +28,12 @@ def bond_vectors(data: Data) -> Tensor:
     return data.pos.index_select(0, neighbour) - data.pos.index_select(0, centre) + offset
 
 
+def volumes(cell: Tensor) -> Tensor:
+    """Of cells ``[B, 3, 3]``, in Å³, ``[B]``: exactly 0 where a vector is zero."""
+    a, b, c = cell.unbind(dim=-2)
+    return (torch.linalg.cross(a, b) * c).sum(dim=-1).abs()
+
+
 def fractional_coordinates(pos: Tensor, cell: Tensor, batch: Tensor) -> Tensor:
     """Positions ``[N, 3]`` in Å as multiples of the vectors of their structures' cells ``[B, 3, 3]``."""
     return (pos.unsqueeze(-2) @ torch.linalg.inv(cell)[batch]).squeeze(-2)
@@ -55,9 +61,13 @@ def forces_from_bonds(gradient: Tensor, edge_index: Tensor, n_atoms: int) -> Ten
 def stress_from_bonds(gradient: Tensor, vectors: Tensor, data: Data) -> Tensor:
     """Stress in eV/Å³, ``[B, 3, 3]`` float64, ``sym(Σ r ⊗ g)/V``; NaN for a structure whose cell has no volume."""
     batch, n_structures = structure_index(data)
-    outer = vectors.double().unsqueeze(-1) * gradient.double().unsqueeze(-2)
-    virial = outer.new_zeros(n_structures, 3, 3).index_add(0, batch[data.edge_index[1]], outer)
-    volume = torch.linalg.det(data.cell.double()).abs().view(-1, 1, 1)
+    vectors, gradient = vectors.double(), gradient.double()
+    if n_structures == 1:
+        virial = (vectors.mT @ gradient).unsqueeze(0)
+    else:
+        outer = vectors.unsqueeze(-1) * gradient.unsqueeze(-2)
+        virial = outer.new_zeros(n_structures, 3, 3).index_add(0, batch[data.edge_index[1]], outer)
+    volume = volumes(data.cell.double()).view(-1, 1, 1)
     # Filled in last: a volume of NaN would make NaN of every gradient that passes here, also of that of a crystal.
     stress = (virial + virial.mT) / (2 * torch.where(volume > 0, volume, torch.ones_like(volume)))
     return stress.masked_fill(volume == 0, torch.nan)

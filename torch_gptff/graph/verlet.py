@@ -94,9 +94,11 @@ class VerletGraph:
         return candidates
 
     def _select(self, moved: CrystalData, lengths: Tensor, bonded: Tensor) -> CrystalData:
-        graph = CrystalData(edge_index=moved.edge_index[:, bonded], edge_shift=moved.edge_shift[bonded])
+        bonds = bonded.nonzero().squeeze(-1)
+        edge_index, edge_shift = moved.edge_index.index_select(1, bonds), moved.edge_shift.index_select(0, bonds)
+        graph = CrystalData(edge_index=edge_index, edge_shift=edge_shift)
         if self.angle_cutoff is not None:
-            graph.angle_index = angle_pairs(graph.edge_index[1], lengths[bonded], self.angle_cutoff)
+            graph.angle_index = angle_pairs(edge_index[1], lengths.index_select(0, bonds), self.angle_cutoff)
         return graph
 
     def _still_complete(self, data: CrystalData, reference: CrystalData) -> bool:

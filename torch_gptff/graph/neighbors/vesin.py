@@ -21,7 +21,9 @@ MOST_BINS = 100_000
 
 def find_pairs(pos: Tensor, cell: Tensor, pbc: Tensor, batch: Tensor, cutoff: float) -> tuple[Tensor, Tensor, Tensor]:
     """See :data:`torch_gptff.graph.neighbors.Backend`. What is too large or too sparse for vesin goes to ``torch``."""
-    box = _box(pos.double(), completed_cell(cell.double(), pbc), pbc, batch, cutoff)
+    box = completed_cell(cell.double(), pbc)
+    if not bool(pbc.all()):
+        box = _longer(box, pos.double(), pbc, batch, cutoff)
     if bool(((heights(box) / cutoff).clamp(min=1).prod(dim=-1) > MOST_BINS).any()):
         return cell_list.find_pairs(pos, cell, pbc, batch, cutoff)
 
@@ -36,6 +38,6 @@ def find_pairs(pos: Tensor, cell: Tensor, pbc: Tensor, batch: Tensor, cutoff: fl
     return for_each_structure(find_one, pos, box, pbc, batch, cutoff)
 
 
-def _box(pos: Tensor, cell: Tensor, pbc: Tensor, batch: Tensor, cutoff: float) -> Tensor:
+def _longer(cell: Tensor, pos: Tensor, pbc: Tensor, batch: Tensor, cutoff: float) -> Tensor:
     low, high = extents(fractional_coordinates(pos, cell, batch), batch, len(cell))
     return torch.where(pbc, torch.ones_like(low), high - low + 2 * cutoff).unsqueeze(-1) * cell

@@ -106,8 +106,8 @@ def test_no_batch_exceeds_the_budget_unless_it_is_one_structure(
     expected = potential.predict(mixed_list())
     sizes = []
 
-    def spy(graph: Batch, **wanted: bool) -> Prediction:
-        sizes.append((graph.num_graphs, graph.edge_index.size(1), graph.angle_index.size(1)))
+    def spy(graph: Data, **wanted: bool) -> Prediction:
+        sizes.append((len(graph.cell), graph.edge_index.size(1), graph.angle_index.size(1)))
         return Potential.evaluate(potential, graph, **wanted)
 
     monkeypatch.setattr(potential, "evaluate", spy)
@@ -131,7 +131,7 @@ def test_structures_are_taken_as_they_come(potential: Potential, monkeypatch: py
             taken.append(number)
             yield crystal()
 
-    def spy(graph: Batch, **wanted: bool) -> Prediction:
+    def spy(graph: Data, **wanted: bool) -> Prediction:
         taken_before_a_batch.append(len(taken))
         return Potential.evaluate(potential, graph, **wanted)
 

@@ -262,7 +262,7 @@ class Potential(nn.Module):
         results: list[Prediction] = []
         with _for_inference(self):
             for graphs in self._batches(structures, device, max_bonds, max_angles):
-                batch = Batch.from_data_list(graphs)
+                batch = graphs[0] if len(graphs) == 1 else Batch.from_data_list(graphs)
                 prediction = self.evaluate(
                     batch, forces=forces, stress=stress, energies=energies, energy_std=energy_std, forces_std=forces_std
                 )
@@ -299,13 +299,17 @@ class Potential(nn.Module):
 @contextmanager
 def _for_inference(module: nn.Module) -> Iterator[None]:
     """In evaluation mode and with frozen parameters, for as long as the block lasts."""
-    was_training = module.training
+    training = [each for each in module.modules() if each.training]
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    module.eval().requires_grad_(False)
     try:
+        for each in training:
+            each.training = False
+        for parameter in trained:
+            parameter.requires_grad_(False)
         yield
     finally:
-        module.train(was_training)
+        for each in training:
+            each.training = True
         for parameter in trained:
             parameter.requires_grad_()
 

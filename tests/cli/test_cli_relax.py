@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -22,7 +23,7 @@ from torch_gptff.calculators import GPTFFCalculator
 from torch_gptff.cli.relax import Optimizer
 from torch_gptff.cli.relaxations import OutputNames
 from torch_gptff.io.structures import read_structures, write_structures
-from torch_gptff.workflows import OPTIMIZERS
+from torch_gptff.workflows import OPTIMIZERS, Relaxation
 
 AT_ONCE = ("--fmax", "1e6", "--smax", "1e6")  # bounds that every structure meets
 
@@ -108,6 +109,25 @@ def test_all_well_is_exit_code_0_and_plain_lines(call, salt: Atoms, tmp_path: Pa
     assert line == f"{tmp_path}/salt.extxyz: converged after 0 steps -> {tmp_path}/out/salt.extxyz, .cif, .traj"
     assert head.endswith("ΔV (%)  steps  conv.")
     assert row.split()[-3:] == ["0.00", "0", "yes"]
+
+
+@pytest.mark.parametrize("batch", [(), ("--batch",)])
+def test_results_and_report(call, salt: Atoms, tmp_path: Path, batch: tuple[str, ...]) -> None:
+    path, results, page = tmp_path / "salt.extxyz", tmp_path / "results.json", tmp_path / "page.html"
+    write_structures(path, [salt])
+    files = (path, tmp_path / "absent.cif")
+    options = ("--fmax", "1e-9", "--max-steps", "3", "--out", tmp_path / "out", "--json", results, "--report", page)
+    assert call("relax", *files, *options, *batch).exit_code == 1
+    document = json.loads(results.read_text())
+    (relaxed,) = (Relaxation.from_dict(each) for each in document["results"])
+    (written,) = read_structures(tmp_path / "out" / "salt.extxyz")
+    assert relaxed.energy == pytest.approx(written.get_potential_energy())
+    assert relaxed.n_steps == 3
+    assert document["settings"]["max_steps"] == 3
+    assert "absent.cif" in document["failures"][0]["file"]
+    told = page.read_text()
+    assert "Not converged: " in told
+    assert f"{written.cell.volume:.2f}" in told
 
 
 def test_no_convergence_is_told_and_fails(call, salt: Atoms, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +10,7 @@ from typing import Annotated
 import typer
 
 from torch_gptff.cli.errors import Failures
-from torch_gptff.cli.options import Device, DType, Files, Model, Precision, Reference
+from torch_gptff.cli.options import Device, DType, Files, JsonFile, Model, Precision, Reference, ReportFile
 from torch_gptff.defaults import DEFAULT_MODEL
 
 
@@ -49,6 +50,8 @@ def relax(
     ] = False,
     batch_atoms: Annotated[int, typer.Option(help="Atoms of a batch.", min=1)] = 256,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run of --batch that was killed.")] = False,
+    json: JsonFile = None,
+    report: ReportFile = None,
     reference: Reference = None,
     device: Device = None,
     dtype: Precision = DType.float32,
@@ -62,7 +65,7 @@ def relax(
     console = make_console()
     with console.status(f"loading {model}"):
         from torch_gptff.cli.model import load_potential
-        from torch_gptff.cli.relaxations import Settings, relax_all
+        from torch_gptff.cli.relaxations import Settings, conclude, relax_all
         from torch_gptff.cli.relaxations_together import relax_together
 
         potential = load_potential(model, device, dtype, reference)
@@ -82,9 +85,11 @@ def relax(
     )
     failures = Failures(context)
     if batch:
-        about = f"{model} {dtype.value} {reference or ''}".strip()
-        all_well = relax_together(files, potential, settings, console, failures, about=about, resume=resume)
+        named = f"{model} {dtype.value} {reference or ''}".strip()
+        done = relax_together(files, potential, settings, console, failures, about=named, resume=resume)
     else:
-        all_well = relax_all(files, potential, settings, console, failures)
-    if not all_well:
+        done = relax_all(files, potential, settings, console, failures)
+    about = {"model": model, "dtype": dtype.value, "reference": reference, **asdict(settings), "out": str(out)}
+    conclude(done, files, console, failures, about, json, report)
+    if failures or not all(relaxation.converged for relaxation in done.values()):
         raise typer.Exit(1)

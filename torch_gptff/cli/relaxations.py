@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,12 @@ from torch_gptff.cli.output import (
     print_table,
     short_labels,
 )
+from torch_gptff.cli.results import Results
 from torch_gptff.io.structures import read_labelled, split_index, write_structures
 from torch_gptff.potential import Potential
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
 from torch_gptff.workflows import Relaxation, RelaxationStep, relax
+from torch_gptff.workflows.reports.relaxation import relaxation_report
 
 COLUMNS = (
     Column("file", number=False),
@@ -132,16 +134,16 @@ class Reporter:
 
 def relax_all(
     files: Sequence[str], potential: Potential, settings: Settings, console: Console, failures: Failures
-) -> bool:
+) -> dict[str, Relaxation]:
     """Relax every structure of every file, each by itself.
 
     Returns:
-        whether all were read, relaxed and converged
+        what came of those that could be relaxed, by their labels
     """
     short = short_labels(console, files)
     calculator = GPTFFCalculator(potential, device=next(potential.parameters()).device)
     names = OutputNames(settings.out, files)
-    done: list[tuple[str, Relaxation]] = []
+    done: dict[str, Relaxation] = {}
     with make_progress(console) as progress:
         for number, file in enumerate(files, start=1):
             structures: dict[str, Atoms] = {}
@@ -154,11 +156,40 @@ def relax_all(
                     relaxation = _relax(atoms, calculator, settings, path, reporter)
                     written = [*write_final(relaxation, path), _with_ending(path, ".traj")]
                     reporter.end(relaxation, written)
-                    done.append((label, relaxation))
+                    done[label] = relaxation
                 reporter.close()
+    return done
+
+
+def conclude(
+    done: Mapping[str, Relaxation],
+    files: Sequence[str],
+    console: Console,
+    failures: Failures,
+    about: Mapping[str, Any],
+    json: Path | None,
+    report: Path | None,
+) -> None:
+    """Print the table, and write the JSON file and the report where they are asked for.
+
+    Args:
+        done: what came of each structure
+        files: that they are of
+        console: to print on
+        failures: what failed
+        about: the model and the settings
+        json: a file
+        report: a file
+    """
+    short = short_labels(console, files)
     if done:
-        print_table(console, COLUMNS, [row(short(label), relaxation) for label, relaxation in done])
-    return not failures and all(relaxation.converged for _, relaxation in done)
+        print_table(console, COLUMNS, [row(short(label), relaxation) for label, relaxation in done.items()])
+    results = Results(Relaxation, json, about)
+    results.extend(done)
+    results.write(failures)
+    if report is not None:
+        shortly = {short(label): relaxation for label, relaxation in done.items()}
+        relaxation_report(shortly, f"{about['model']}, {about['dtype']}.").save(report)
 
 
 def _relax(atoms: Atoms, calculator: GPTFFCalculator, settings: Settings, path: Path, reporter: Reporter) -> Relaxation:

@@ -9,8 +9,8 @@ from ase import Atoms
 from rich.console import Console
 
 from torch_gptff.cli.errors import Failures
-from torch_gptff.cli.output import make_progress, print_line, print_table, short_labels
-from torch_gptff.cli.relaxations import COLUMNS, OutputNames, Settings, row, verdict, write_final
+from torch_gptff.cli.output import make_progress, print_line, short_labels
+from torch_gptff.cli.relaxations import OutputNames, Settings, verdict, write_final
 from torch_gptff.errors import JournalError
 from torch_gptff.io.journal import Journal
 from torch_gptff.io.structures import read_labelled
@@ -30,7 +30,7 @@ def relax_together(
     *,
     about: str,
     resume: bool,
-) -> bool:
+) -> dict[str, Relaxation]:
     """Relax every structure of every file, many of them side by side.
 
     Args:
@@ -43,7 +43,7 @@ def relax_together(
         resume: go on with an unfinished run
 
     Returns:
-        whether all were read, relaxed and converged
+        what came of those that could be relaxed, by their labels
 
     Raises:
         JournalError: an unfinished run is there, and ``resume`` is not set; or it has other settings.
@@ -81,7 +81,5 @@ def relax_together(
                 written = write_final(result, paths[number])
                 print_line(console, f"{short(labels[number])}: {verdict(result, written)}")
                 done[number] = result
-    if done:
-        print_table(console, COLUMNS, [row(short(labels[number]), done[number]) for number in sorted(done)])
     journal.remove()
-    return not failures and all(relaxation.converged for relaxation in done.values())
+    return {labels[number]: done[number] for number in sorted(done)}

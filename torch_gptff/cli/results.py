@@ -61,6 +61,10 @@ class Results(Generic[R]):
         self._records[label] = record
         self.write()
 
+    def extend(self, records: Mapping[str, R]) -> None:
+        """Take many in, without writing yet."""
+        self._records.update(records)
+
     def write(self, failures: Sequence[dict[str, str]] = (), **together: Record) -> None:
         """Write the file.
 

@@ -1,0 +1,115 @@
+"""A report on relaxations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from ase import Atoms
+
+from torch_gptff.report import Column, Report
+from torch_gptff.report.plots import histogram
+from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
+from torch_gptff.workflows.relaxation import Relaxation
+from torch_gptff.workflows.reports import reduced_formula
+
+IN_DETAIL = 20
+"""So many structures have a part of their own; of more, the table tells."""
+
+ENOUGH = 10
+"""Crystals, from which on their volumes make a histogram."""
+
+_COLUMNS = (
+    "structure",
+    "formula",
+    Column("atoms", "", 0),
+    Column("energy", "eV/atom", 4),
+    Column("energy gained", "meV/atom", 1),
+    Column("max force", "eV/Å", 4),
+    Column("max stress", "GPa", 3),
+    Column("ΔV", "%", 2),
+    Column("furthest atom", "Å", 3),
+    Column("steps", "", 0),
+    "converged",
+)
+
+_CELL: tuple[Column | str, ...] = (
+    "",
+    *(Column(name, "Å", 3) for name in "abc"),
+    *(Column(name, "°", 3) for name in "αβγ"),
+    Column("volume", "Å³", 2),
+    "space group",
+)
+
+
+def relaxation_report(relaxations: Mapping[str, Relaxation], about: str = "") -> Report:
+    """A page of relaxations.
+
+    Args:
+        relaxations: by the labels of their structures
+        about: how they were computed, below the title
+    """
+    report = Report("Relaxation", about)
+    if not relaxations:
+        return report.note("There is no result.")
+    rows = [_row(label, relaxation) for label, relaxation in relaxations.items()]
+    report.table(_COLUMNS, rows, "The furthest atom is the one that moved most beside the change of the cell.")
+    unfinished = [label for label, relaxation in relaxations.items() if not relaxation.converged]
+    if unfinished:
+        report.note(f"Not converged: {', '.join(unfinished)}. Allow more steps, or look at the way they took.")
+    changes = [change for relaxation in relaxations.values() if (change := _volume_change(relaxation)) is not None]
+    if len(changes) >= ENOUGH:
+        report.figure(histogram(changes, "change of volume", "%"), "How much volumes changed.")
+    for label, relaxation in list(relaxations.items())[:IN_DETAIL]:
+        _detail(report, label, relaxation)
+    return report
+
+
+def _row(label: str, relaxation: Relaxation) -> list[object]:
+    n_atoms, stress = len(relaxation.final), relaxation.max_stress
+    return [
+        label,
+        reduced_formula(relaxation.final),
+        n_atoms,
+        relaxation.energy / n_atoms,
+        1000 * (relaxation.initial.get_potential_energy() - relaxation.energy) / n_atoms,
+        relaxation.fmax,
+        None if stress is None else stress * GPA_PER_EV_PER_ANGSTROM3,
+        _volume_change(relaxation),
+        _furthest(relaxation),
+        relaxation.n_steps,
+        relaxation.converged,
+    ]
+
+
+def _volume_change(relaxation: Relaxation) -> float | None:
+    """In per cent; ``None`` without a cell."""
+    before, after = relaxation.initial.cell.volume, relaxation.final.cell.volume
+    return 100 * (after / before - 1) if relaxation.final.pbc.any() and before > 0 else None
+
+
+def _furthest(relaxation: Relaxation) -> float:
+    """The largest displacement of an atom beyond what the cell carries it, and beyond a shift of all, Å."""
+    initial, final = relaxation.initial, relaxation.final
+    carried = initial.positions
+    if initial.cell.rank == 3:
+        carried = np.linalg.solve(initial.cell.T, initial.positions.T).T @ final.cell.array
+    moves = final.positions - carried
+    return float(np.linalg.norm(moves - moves.mean(axis=0), axis=1).max())
+
+
+def _detail(report: Report, label: str, relaxation: Relaxation) -> None:
+    """Cell and symmetry before and after."""
+    if not relaxation.final.pbc.all():
+        return
+    report.heading(label)
+    rows = [_cell("before", relaxation.initial), _cell("after", relaxation.final)]
+    report.table(_CELL, rows, "Cell, and space group to 0.01 Å.")
+
+
+def _cell(when: str, atoms: Atoms) -> list[object]:
+    import spglib
+
+    found = spglib.get_symmetry_dataset((atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers), symprec=0.01)
+    group = "" if found is None else f"{found.international} ({found.number})"
+    return [when, *atoms.cell.cellpar().tolist(), atoms.cell.volume, group]

@@ -216,8 +216,7 @@ def write_final(relaxation: Relaxation, path: Path) -> list[Path]:
 
 def row(label: str, relaxation: Relaxation) -> list[str]:
     """Of the table."""
-    final, stress = relaxation.final, relaxation.max_stress
-    before, after = relaxation.initial.cell.volume, final.cell.volume
+    final, stress, grown = relaxation.final, relaxation.max_stress, relaxation.volume_change
     return [
         label,
         formula_of(final),
@@ -225,7 +224,7 @@ def row(label: str, relaxation: Relaxation) -> list[str]:
         fixed(relaxation.energy / len(final), 4),
         fixed(relaxation.fmax, 4),
         fixed(None if stress is None else stress * GPA_PER_EV_PER_ANGSTROM3, 3),
-        fixed((after / before - 1) * 100 if final.pbc.any() and before > 0 else None, 2),
+        fixed(None if grown is None else 100 * grown, 2),
         str(relaxation.n_steps),
         "yes" if relaxation.converged else "NO",
     ]

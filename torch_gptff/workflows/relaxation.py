@@ -57,6 +57,12 @@ class Relaxation(Record):
     n_steps: int
     converged: bool
 
+    @property
+    def volume_change(self) -> float | None:
+        """By which part the volume of the cell grew; ``None`` without periods or volume."""
+        before, after = self.initial.cell.volume, self.final.cell.volume
+        return after / before - 1 if self.final.pbc.any() and before > 0 else None
+
     def to_dict(self) -> dict[str, Any]:
         """As :meth:`Record.to_dict`, with the results of both structures."""
         document = super().to_dict()

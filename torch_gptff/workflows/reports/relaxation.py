@@ -57,16 +57,16 @@ def relaxation_report(relaxations: Mapping[str, Relaxation], about: str = "") ->
     unfinished = [label for label, relaxation in relaxations.items() if not relaxation.converged]
     if unfinished:
         report.note(f"Not converged: {', '.join(unfinished)}. Allow more steps, or look at the way they took.")
-    changes = [change for relaxation in relaxations.values() if (change := _volume_change(relaxation)) is not None]
+    changes = [each.volume_change for each in relaxations.values() if each.volume_change is not None]
     if len(changes) >= ENOUGH:
-        report.figure(histogram(changes, "change of volume", "%"), "How much volumes changed.")
+        report.figure(histogram(100 * np.array(changes), "change of volume", "%"), "How much volumes changed.")
     for label, relaxation in list(relaxations.items())[:IN_DETAIL]:
         _detail(report, label, relaxation)
     return report
 
 
 def _row(label: str, relaxation: Relaxation) -> list[object]:
-    n_atoms, stress = len(relaxation.final), relaxation.max_stress
+    n_atoms, stress, grown = len(relaxation.final), relaxation.max_stress, relaxation.volume_change
     return [
         label,
         reduced_formula(relaxation.final),
@@ -75,17 +75,11 @@ def _row(label: str, relaxation: Relaxation) -> list[object]:
         1000 * (relaxation.initial.get_potential_energy() - relaxation.energy) / n_atoms,
         relaxation.fmax,
         None if stress is None else stress * GPA_PER_EV_PER_ANGSTROM3,
-        _volume_change(relaxation),
+        None if grown is None else 100 * grown,
         _furthest(relaxation),
         relaxation.n_steps,
         relaxation.converged,
     ]
-
-
-def _volume_change(relaxation: Relaxation) -> float | None:
-    """In per cent; ``None`` without a cell."""
-    before, after = relaxation.initial.cell.volume, relaxation.final.cell.volume
-    return 100 * (after / before - 1) if relaxation.final.pbc.any() and before > 0 else None
 
 
 def _furthest(relaxation: Relaxation) -> float:

@@ -151,11 +151,12 @@ class WriteMetrics(Callback):
         self._batches += 1
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, EnergyModelModule)
         values = {name: float(value) for name, value in trainer.callback_metrics.items()}
         row = {
             "epoch": trainer.current_epoch,
             "step": trainer.global_step,
-            "lr": max(group["lr"] for group in trainer.optimizers[0].param_groups),
+            "lr": pl_module.rate,
             "train_loss": self._loss / max(self._batches, 1),
             "seconds": self._elapsed(),
             **{name: values.get(name, math.nan) for name in COLUMNS if name.startswith("val_")},

@@ -62,6 +62,11 @@ class EnergyModelModule(LightningModule):
         """The potential as it is to be used: the average, where there is one."""
         return self.potential if self.average is None else self.average.module  # type: ignore[return-value]
 
+    @property
+    def rate(self) -> float:
+        """The learning rate of now: the highest, where parts of the model have their own."""
+        return max(group["lr"] for group in self.optimizers().param_groups)  # type: ignore[union-attr]
+
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.AdamW(self._groups, weight_decay=self.config.optimizer.weight_decay)
 
@@ -83,8 +88,7 @@ class EnergyModelModule(LightningModule):
         value = loss(found, self.config.loss)
         if not bool(value.isfinite()):
             raise TrainingError(f"the loss is {value.item()} in epoch {self.current_epoch}: {_suspects(found, batch)}")
-        rate = max(group["lr"] for group in self.optimizers().param_groups)  # type: ignore[union-attr]
-        self.log_dict({"train_loss": value.detach(), "lr": rate}, batch_size=len(batch.energy))
+        self.log_dict({"train_loss": value.detach(), "lr": self.rate}, batch_size=len(batch.energy))
         return value
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:

@@ -1,12 +1,16 @@
 """Elastic moduli and heat capacities of crystals, beside DFT: what second derivatives of a model are worth.
 
     python benchmarks/properties.py moduli mp-binary-pbe-elasticity-2025.1.json.gz gptff-universal gptff-v1 --number 60
-    python benchmarks/properties.py heat-capacity alexandria-binary-pbe-phonon-2025.1.json.gz gptff-universal
+    python benchmarks/properties.py heat-capacity alexandria-binary-pbe-phonon-2025.1.json.gz gptff-universal chgnet
 
 take a random sample of the crystals in a file of MatCalc's benchmark data, relax each with the model, and print mean
 absolute errors with their standard errors: of the bulk and the shear modulus (Voigt–Reuss–Hill, GPa), or of the heat
 capacity at 300 K (J/(mol K), of the cells in the file). ``--formulas FILE`` takes crystals of these reduced formulas
 alone, one on a line, such as those which a model has not been trained on. What fails is counted, and its reason told.
+
+A model is whatever may be a teacher of ``torch-gptff distill``: one of this package, by name or path, ``chgnet``, or
+``matgl:FOLDER``; the last two in an environment that holds their package beside this one. Ours run in float64, others
+in the precision that they come with.
 """
 
 from __future__ import annotations
@@ -27,8 +31,9 @@ from pymatgen.io.ase import AseAtomsAdaptor
 from rich.console import Console
 from rich.table import Table
 
-from torch_gptff import GPTFFCalculator
+from torch_gptff.calculators import GPTFFCalculator
 from torch_gptff.errors import GPTFFError
+from torch_gptff.training.distillation import make_teacher
 from torch_gptff.workflows import elastic_tensor, phonon_spectrum, relax
 
 Values = dict[str, float]
@@ -64,9 +69,15 @@ def sampled(file: Path, formulas: Path | None, number: int, seed: int) -> Iterat
         yield entry, Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=True)
 
 
+def calculator_of(model: str) -> Any:
+    """Its ASE calculator."""
+    teacher = make_teacher(model).calculator
+    return GPTFFCalculator(model, dtype=torch.float64) if isinstance(teacher, GPTFFCalculator) else teacher
+
+
 def errors_of(model: str, options: argparse.Namespace) -> tuple[dict[str, list[float]], list[str]]:
     """The errors of a model by property, and what failed."""
-    calculator = GPTFFCalculator(model, dtype=torch.float64)
+    calculator = calculator_of(model)
     errors: dict[str, list[float]] = {}
     failed: list[str] = []
     for entry, atoms in sampled(options.file, options.formulas, options.number, options.seed):

@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 from ase.data import chemical_symbols, covalent_radii
-from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
 from torch_gptff.graph import CrystalData
-from torch_gptff.graph.convert import to_ase
+from torch_gptff.training.distillation.limits import near_pairs
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
 
 NEIGHBORS = 1.25
@@ -142,9 +141,9 @@ def kind_of(frame_id: str) -> str:
 
 def _neighbours(frame: CrystalData, frames: Counter[str], closest: dict[str, float]) -> NDArray[np.float64]:
     """Distances of neighbours over the sums of their radii; counts their pairs."""
-    radii = covalent_radii[frame.z.numpy()]
-    i, j, d = neighbor_list("ijd", to_ase(frame), NEIGHBORS * radii)
     numbers = frame.z.numpy()
+    radii = covalent_radii[numbers]
+    i, j, d = near_pairs(frame, NEIGHBORS)
     low, high = np.minimum(numbers[i], numbers[j]), np.maximum(numbers[i], numbers[j])
     for one, other in np.unique(np.stack([low, high], axis=1), axis=0):
         pair = f"{chemical_symbols[one]}–{chemical_symbols[other]}"

@@ -82,6 +82,30 @@ def test_parts_of_the_files_and_of_a_split(call, checkpoint: Path, data: Path, t
     assert "no frame is of the part 'validation': the files name test, train" in absent.stderr
 
 
+def test_frames_of_some_formulas(call, checkpoint: Path, data: Path, tmp_path: Path) -> None:
+    sodium = bulk("Na", cubic=True)
+    sodium.calc = SinglePointCalculator(sodium, energy=0.0, forces=np.zeros((2, 3)))
+    write(tmp_path / "sodium.extxyz", sodium)
+    both, file = (data, tmp_path / "sodium.extxyz"), tmp_path / "formulas.txt"
+    file.write_text("NaCl\nKCl\n")
+    assert call("evaluate", checkpoint, *both).stdout.startswith("13 frames of 62 atoms\n")
+    assert call("evaluate", checkpoint, *both, "--formulas", file).stdout.startswith("12 frames of 60 atoms\n")
+    split = tmp_path / "split.json"
+    call("dataset", "split", *both, "--by", "random", "--fractions", "0.5,0.5", "--out", split)
+    counts = {}
+    for formulas in ("NaCl", "Na"):
+        file.write_text(formulas)
+        for part in ("train", "test"):
+            result = call("evaluate", checkpoint, *both, "--split", split, "--part", part, "--formulas", file)
+            counts[formulas, part] = int(result.stdout.split()[0]) if result.exit_code == 0 else 0
+    assert sum(counts["NaCl", part] for part in ("train", "test")) == 12
+    assert sum(counts["Na", part] for part in ("train", "test")) == 1
+    file.write_text("KCl")
+    absent = call("evaluate", checkpoint, *both, "--formulas", file)
+    assert absent.exit_code == 2
+    assert "no frame has one of these formulas" in absent.stderr
+
+
 def test_report_and_model_card(call, checkpoint: Path, data: Path, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     assert call("evaluate", checkpoint, data, "--report", page).exit_code == 0

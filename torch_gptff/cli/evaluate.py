@@ -36,6 +36,16 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    formulas: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="Take frames of these reduced formulas alone, one on a line: those a model never saw.",
+            show_default=False,
+        ),
+    ] = None,
     align: Annotated[
         bool,
         typer.Option("--align", help="Give the energies after a constant for each element, fitted to them, too."),
@@ -85,7 +95,8 @@ def evaluate(
 
         potential = load_potential(model, device, dtype, reference)
 
-    evaluation = evaluated(potential, data, format, option, source, split, part, align, console)
+    wanted = None if formulas is None else frozenset(formulas.read_text(encoding="utf-8").split())
+    evaluation = evaluated(potential, data, format, option, source, split, part, wanted, align, console)
     document = to_document(evaluation, model, dtype, data, part if split is None else part or "test")
     if arrays is not None:
         write_arrays(evaluation, arrays)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
 from ase.data import chemical_symbols
 from rich.console import Console
 from torch_geometric.data import Data
@@ -15,6 +16,7 @@ from torch_gptff.cli.errors import tell
 from torch_gptff.cli.options import DType
 from torch_gptff.cli.output import NOTHING, Column, fixed, make_progress, print_line, print_table
 from torch_gptff.datasets import Split, read_sources
+from torch_gptff.datasets.frames import reduced_formula
 from torch_gptff.datasets.statistics import MOST_SOURCES
 from torch_gptff.errors import SplitError
 from torch_gptff.training.evaluation import Evaluation, GroupErrors, evaluate
@@ -41,6 +43,7 @@ def evaluated(
     source: str | None,
     split: Path | None,
     part: str | None,
+    formulas: frozenset[str] | None,
     align: bool,
     console: Console,
 ) -> Evaluation:
@@ -48,25 +51,29 @@ def evaluated(
 
     Raises:
         SplitError: no such part.
+        BadParameter: no frame has one of the formulas.
         DatasetError, StructureError: see :func:`~torch_gptff.training.evaluation.evaluate`.
     """
     shift: Any = "elements" if align else None
     if split is None:
         with watched(data, format, options, source, console) as sources:
             frames: Iterable[Data] = read_sources(sources)
-            return evaluate(potential, frames if part is None else _of_part(frames, part), energy_shift=shift)
+            frames = frames if part is None else _of_part(frames, part)
+            frames = frames if formulas is None else _of_formulas(frames, formulas)
+            return evaluate(potential, frames, energy_shift=shift)
     parts = Split.load(split).of(opened(data, format, options, source, console))
     name = part or "test"
     if name not in parts:
         raise SplitError(f"{split} has no part {name!r}; it has {', '.join(parts)}")
+    chosen = parts[name] if formulas is None else list(_of_formulas(parts[name], formulas))
     with make_progress(console) as progress:
-        total = len(parts[name])
+        total = len(chosen)
         task = progress.add_task(f"0/{total:,} frames")
 
         def show(done: int) -> None:
             progress.update(task, description=f"{done:,}/{total:,} frames")
 
-        return evaluate(potential, parts[name], energy_shift=shift, progress=show)
+        return evaluate(potential, chosen, energy_shift=shift, progress=show)
 
 
 def _of_part(frames: Iterable[Data], part: str) -> Iterator[Data]:
@@ -83,6 +90,17 @@ def _of_part(frames: Iterable[Data], part: str) -> Iterator[Data]:
         raise SplitError(
             f"no frame is of the part {part!r}: the files name {', '.join(sorted(others))}; --split FILE takes a split"
         )
+
+
+def _of_formulas(frames: Iterable[Data], formulas: frozenset[str]) -> Iterator[Data]:
+    """The frames whose reduced formula is one of these."""
+    found = False
+    for frame in frames:
+        if reduced_formula(frame.z.numpy()) in formulas:
+            found = True
+            yield frame
+    if not found:
+        raise typer.BadParameter("no frame has one of these formulas", param_hint="--formulas")
 
 
 def hint_at_reference(evaluation: Evaluation) -> None:

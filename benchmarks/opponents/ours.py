@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from ase import Atoms
 from torch import Tensor, nn
-from torch_geometric.data import Batch
 
 from torch_gptff import GPTFF, CrystalData, GPTFFCalculator, GPTFFConfig, Potential, load_pretrained
 
@@ -34,6 +33,8 @@ def trainable(
     fuse: bool = True,
 ) -> tuple[nn.Module, Callable[[], tuple[Tensor, Tensor, Tensor]]]:
     """A model in training mode, and a function that gives its energies, forces and stresses of one batch."""
+    from torch_geometric.data import Batch  # makes a tensor, after which no large pages can be asked for
+
     trained = potential(checkpoint, config).to(device).train()
     set_fused(trained, fuse)
     graphs = [trained.model.build_graph(CrystalData.from_ase(atoms)) for atoms in crystals]

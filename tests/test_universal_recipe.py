@@ -1,0 +1,97 @@
+"""What the recipe of gptff-universal holds out and what it makes anew."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+
+from torch_gptff import load_pretrained
+from torch_gptff.datasets.frames import reduced_formula
+from torch_gptff.graph import CrystalData
+
+RECIPE = Path(__file__).parents[1] / "examples" / "universal"
+
+
+def script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, RECIPE / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def prepare() -> ModuleType:
+    return script("prepare")
+
+
+@pytest.fixture(scope="module")
+def making() -> ModuleType:
+    return script("new_materials")
+
+
+def frame(atoms: Atoms, **labels: str) -> CrystalData:
+    data = CrystalData.from_ase(atoms)
+    for name, value in labels.items():
+        data[name] = value
+    return data
+
+
+def test_a_formula_is_held_out_of_both_sources_however_it_is_spelt(prepare: ModuleType) -> None:
+    """Of MgO the teacher decides, and spells it otherwise; of the rest, which only the other source has, the name."""
+    salts = [bulk(symbols, "rocksalt", a=5.0) for symbols in ("NaCl", "KCl", "LiF", "NaF", "KF", "RbF", "CsF", "LiH")]
+    oxide = bulk("MgO", "rocksalt", a=4.2)
+    turned = oxide[[1, 0]]
+    teacher = [frame(oxide, split="test", material="OMg"), frame(bulk("Cu"), split="train", material="Cu")]
+    acwf = [frame(atoms) for atoms in (turned, bulk("Cu"), *salts)]
+    held_out = prepare.held_out_formulas(teacher, acwf)
+    assert "MgO" in held_out
+    assert "Cu" not in held_out
+    divided = [prepare.Divided(held_out)(each) for each in (*teacher, *acwf)]
+    assert [each.split for each in divided if each.material == "MgO"] == ["test", "test"]
+    assert [each.split for each in divided if each.material == "Cu"] == ["train", "train"]
+    parts = {part: {each.material for each in divided if each.split == part} for part in ("train", "test")}
+    assert not parts["train"] & parts["test"]
+
+
+def test_one_formula_in_ten_is_chosen_by_its_name(prepare: ModuleType) -> None:
+    rng = np.random.default_rng(0)
+    metals = [*range(19, 34), *range(37, 52)]
+    names = [frame(Atoms(numbers=rng.choice(metals, 3), positions=np.eye(3))) for _ in range(1000)]
+    held_out = prepare.held_out_formulas([], names)
+    assert 60 < len(held_out) < 140
+    assert held_out == prepare.held_out_formulas([], names[::-1]), "whatever their order"
+
+
+def test_new_materials_are_new_and_of_known_elements(making: ModuleType) -> None:
+    crystals = [bulk("NaCl", "rocksalt", a=5.64, cubic=True), bulk("ZnS", "zincblende", a=5.41, cubic=True)]
+    elements = frozenset({3, 11, 19, 37, 9, 17, 35, 53, 30, 48, 16, 34})
+    known = {"NaCl", "ZnS", "KCl", "CdS"}
+    made = list(making.new_materials(crystals, known, elements, copies=60))
+    formulas = {reduced_formula(atoms.numbers) for atoms in made}
+    assert not formulas & known
+    assert {"NaBr", "ZnSe"} <= formulas
+    assert any(len(np.unique(atoms.numbers)) == 3 for atoms in made), "some sites of an element, not all"
+    assert {int(number) for atoms in made for number in atoms.numbers} <= elements
+
+
+def test_a_larger_element_makes_the_cell_larger(making: ModuleType) -> None:
+    salt = bulk("NaCl", "rocksalt", a=5.64)
+    made = list(making.new_materials([salt], {"NaCl"}, frozenset({11, 17, 35}), copies=20))
+    assert made
+    assert all(atoms.get_volume() > salt.get_volume() for atoms in made)
+
+
+def test_they_get_the_volume_of_least_energy(making: ModuleType) -> None:
+    model = load_pretrained("gptff-universal")
+    (salt,) = making.at_their_volumes([bulk("NaCl", "rocksalt", a=6.1)], model)
+    at = [model.predict([making.scaled(salt, scale)])[0].energy.item() for scale in (0.98, 1.0, 1.02)]
+    assert at[1] == min(at)
+    assert not list(making.at_their_volumes([bulk("NaCl", "rocksalt", a=9.0)], model)), "too far from it"

@@ -70,12 +70,13 @@ def main(arguments: Sequence[str] | None = None) -> DiffusionSeries:
     model = options.model or fine_tuned(options.start, options.data, options.out, options.epochs)
     atoms = to_ase(next(iter(read_frames(options.data, **TYPES))))
     temperatures = options.temperatures or (np.arange(300, 1001, 100) if options.paper else (600.0, 800.0, 1000.0))
-    size: dict[str, Any] = {"steps": 10_000, "n_blocks": 5, "fit_range": (1.0, 3.0)}
+    steps = options.steps or 10_000
+    duration = steps * 2.0 / 1000  # ps
+    fit_range = (0.05 * duration, 0.15 * duration)
+    size: dict[str, Any] = {"steps": steps, "skip": 0.1 * duration, "n_blocks": 5, "fit_range": fit_range}
     if options.paper:
         atoms = atoms.repeat((2, 2, 2)) if len(atoms) == 50 else atoms
-        size = {"steps": 250_000, "interval": 50, "skip": 20.0}
-    if options.steps:
-        size["steps"] = options.steps
+        size = {"steps": options.steps or 250_000, "interval": 50, "skip": 20.0}
     kelvins = [float(kelvin) for kelvin in temperatures]
     series = conductivity(atoms, GPTFFCalculator(model), kelvins, options.out, name="Li10GeP2S12", **size)
     tell(series, BESIDE)

@@ -161,7 +161,8 @@ def _arrhenius_plot(fit: ArrheniusFit, name: str, unit: str, series: DiffusionSe
 
 
 def _run(report: Report, label: str, run: Diffusion, density: IonDensity | None) -> None:
-    report.heading(f"{label}, {run.temperature:.0f} K")
+    temperature = f"{run.temperature:.0f} K"
+    report.heading(label if label == temperature else f"{label}, {temperature}")
     for remark in run.remarks:
         report.note(remark)
     report.figure(_msd(run), "Mean squared displacement with standard errors, and the line of the fit.")

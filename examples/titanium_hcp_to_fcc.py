@@ -86,7 +86,7 @@ def pull(
     series = diffraction_series(iterate_frames(trajectory), two_theta=(30.0, 60.0))
     series.save(folder / f"titanium-{axis}.json")
     rate = strain / (steps * timestep) * 1e6
-    about = f"Ti, {len(atoms)} atoms at {temperature:g} K, pulled along {axis} by {rate:.2g} per ns."
+    about = f"Ti, {len(atoms)} atoms at {temperature:g} K, pulled along {axis} at a strain rate of {rate:.2g} per ns."
     diffraction_report(series, f"strain-{axis}", about).save(folder / f"titanium-{axis}.html")  # type: ignore[arg-type]
     return series
 

@@ -29,7 +29,7 @@ class Reliability:
     """Errors of one quantity beside the calibrated uncertainties.
 
     Attributes:
-        factor: root mean square of errors over the members' standard deviations
+        factor: root mean square of errors over that of the members' standard deviations
         number: of errors: energies, or components of forces
         within_one: the part within one calibrated standard deviation; 0.683 of normal errors
         within_two: the part within 1.96; 0.95 of normal errors
@@ -65,7 +65,10 @@ class CalibrationReport:
 
 
 def calibrate(potential: Potential, frames: Iterable[CrystalData]) -> CalibrationReport:
-    """Set ``potential.calibration`` such that errors over uncertainties have a mean square of one, and say how it fits.
+    """Set ``potential.calibration`` such that errors and uncertainties have one mean square, and say how it fits.
+
+    The ratio of the mean squares, and not the mean square of ratios, which one atom on which the members agree by
+    symmetry, and the reference does not, would decide.
 
     Args:
         potential: whose model is a committee; ``calibration`` is replaced
@@ -116,20 +119,19 @@ class _Pairs:
         stds = np.concatenate(self._stds) if self._stds else np.zeros(0)
         if not len(errors):
             raise TrainingError(f"no frame to calibrate on has known {what}")
-        if not (stds > 0).all():
+        if not stds.any():
             raise TrainingError(f"the members agree on {what} to the last digit: was each of them trained?")
-        ratios = np.abs(errors) / stds[:, None]
-        factor = float(np.sqrt(np.mean(ratios**2)))
+        factor = float(np.sqrt(np.mean(errors**2) / np.mean(stds**2)))
         if not 0 < factor < np.inf:
             raise TrainingError(
                 f"{what} are known to the last digit: calibrate on data that the model was not made from"
             )
-        sizes = np.linalg.norm(errors, axis=1)
+        sizes, expected = np.linalg.norm(errors, axis=1), factor * stds[:, None]
         return Reliability(
             factor=factor,
             number=errors.size,
-            within_one=float(np.mean(ratios <= factor)),
-            within_two=float(np.mean(ratios <= 1.96 * factor)),
+            within_one=float(np.mean(np.abs(errors) <= expected)),
+            within_two=float(np.mean(np.abs(errors) <= 1.96 * expected)),
             rank_correlation=float(spearmanr(stds, sizes).statistic) if len(stds) > 1 else float("nan"),
         )
 

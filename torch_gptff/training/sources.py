@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
+from pathlib import Path
 from typing import Any
 
 from torch.utils.data import Dataset
@@ -52,7 +53,7 @@ class JoinedFrames(Dataset):
 
 def opened(source: SourceSettings) -> Any:
     """The dataset of a source: one that is stored, a file or folder, or a published one by name."""
-    if source.path in NAMED and source.format is None:
+    if source.path in NAMED and source.format is None and not Path(source.path).exists():
         return open_dataset(named_sources(source.path))
     if source.format is None and not source.options:
         return open_dataset(source.path)

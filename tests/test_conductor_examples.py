@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 from pathlib import Path
 from types import ModuleType
 
@@ -12,21 +12,15 @@ import spglib
 from ase.build import bulk
 from ase.calculators.harmonic import SpringCalculator
 from ase.neighborlist import neighbor_list
+from example_scripts import EXAMPLES, load_example
 
 from torch_gptff import load
 from torch_gptff.workflows import DiffusionSeries
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
-
 
 @pytest.fixture(scope="module")
 def example() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("li3ycl6_conductivity", EXAMPLES / "li3ycl6_conductivity.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_example("li3ycl6_conductivity")
 
 
 def test_the_structure_is_that_of_octahedra(example: ModuleType) -> None:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-from types import ModuleType
-
 import numpy as np
 import pytest
 import spglib
 from ase.neighborlist import neighbor_list
+from example_scripts import EXAMPLES, load_example
 
 from torch_gptff.io.structures import read_structures
-
-EXAMPLES = Path(__file__).parents[1] / "examples"
 
 # space group, atoms, and the shortest and longest bond of every kind in Å with the number of them at an atom
 CRYSTALS = {
@@ -23,15 +18,6 @@ CRYSTALS = {
     "Si.POSCAR": (227, 2, {"Si-Si": (4, 2.352, 2.352)}),
     "SrTiO3.extxyz": (221, 5, {"Ti-O": (6, 1.953, 1.953), "Sr-O": (12, 2.761, 2.761)}),
 }
-
-
-def load_example(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.parametrize("name", CRYSTALS)

@@ -2,39 +2,27 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
+from example_scripts import load_example
 
 from torch_gptff import load_pretrained
 from torch_gptff.datasets.frames import reduced_formula
 from torch_gptff.graph import CrystalData
 
-RECIPE = Path(__file__).parents[1] / "examples" / "universal"
-
-
-def script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, RECIPE / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
 
 @pytest.fixture(scope="module")
 def prepare() -> ModuleType:
-    return script("prepare")
+    return load_example("universal/prepare")
 
 
 @pytest.fixture(scope="module")
 def making() -> ModuleType:
-    return script("new_materials")
+    return load_example("universal/new_materials")
 
 
 def frame(atoms: Atoms, **labels: str) -> CrystalData:

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from ase.calculators.lj import LennardJones
-
-EXAMPLES = Path(__file__).parents[1] / "examples"
-
-
-def example(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from example_scripts import load_example
 
 
 def test_equation_of_state(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    curves = example("equation_of_state").main(["--report", str(tmp_path / "eos.html")])
+    curves = load_example("equation_of_state").main(["--report", str(tmp_path / "eos.html")])
     assert curves["Cu"].fit.bulk_modulus == pytest.approx(134, abs=3)
     assert "Cu: V0 11.5" in capsys.readouterr().out
     assert "<svg" in (tmp_path / "eos.html").read_text()
@@ -30,25 +18,25 @@ def test_equation_of_state(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 
 def test_relax_many(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--number", "2", "--journal", str(tmp_path / "journal.jsonl")]
-    done = example("relax_many").main(arguments)
+    done = load_example("relax_many").main(arguments)
     assert all(relaxation.converged for relaxation in done.values())
     assert "2 crystals, 0 of them done before" in capsys.readouterr().out
-    again = example("relax_many").main(arguments)
+    again = load_example("relax_many").main(arguments)
     assert "2 crystals, 2 of them done before" in capsys.readouterr().out
     assert again[0].energy == done[0].energy
 
 
 def test_thermal_expansion(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--steps", "100", "--repeat", "2", "--temperatures", "200", "500", "--folder", str(tmp_path)]
-    coefficient = example("thermal_expansion").main(arguments)
+    coefficient = load_example("thermal_expansion").main(arguments)
     assert abs(coefficient) < 1e-3  # so short a run has no better
-    assert example("thermal_expansion").main(arguments) == coefficient
+    assert load_example("thermal_expansion").main(arguments) == coefficient
     assert capsys.readouterr().out.count("500 K: ") == 2
 
 
 def test_titanium_hcp_to_fcc(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("pyscal3", reason="pyscal3 is not installed: it classifies atoms")
-    module = example("titanium_hcp_to_fcc")
+    module = load_example("titanium_hcp_to_fcc")
     calculator = LennardJones(sigma=2.62, epsilon=0.5, rc=6.0, ro=5.0, smooth=True)
     atoms = module.titanium((3, 2, 2), calculator)
     assert len(atoms) == 48
@@ -70,7 +58,7 @@ def test_titanium_hcp_to_fcc(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 
 @pytest.mark.filterwarnings("ignore:alloys")  # of another reference than the checkpoint's, as it is meant
 def test_fine_tune_and_compare(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    module = example("fine_tune_and_compare")
+    module = load_example("fine_tune_and_compare")
     data = module.alloys(tmp_path / "alloys.extxyz", number=20)
     evaluations = module.compare(data, "gptff-universal", tmp_path, epochs=1)
     assert list(evaluations) == ["as it is", "fine-tuned", "from random weights"]

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from torch_gptff.cli.errors import Failures
-from torch_gptff.cli.options import Device, DType, JsonFile, Model, Precision, Reference, ReportFile, Resume
+from torch_gptff.cli.options import Device, DType, Formulas, JsonFile, Model, Precision, Reference, ReportFile, Resume
 from torch_gptff.defaults import DEFAULT_MODEL
 
 
@@ -34,16 +34,7 @@ def eos_benchmark(
     model: Model = DEFAULT_MODEL,
     reference: Reference = None,
     crystals: Annotated[CrystalSet, typer.Option("--set", help="The crystals to compute.")] = CrystalSet.unaries,
-    formulas: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            exists=True,
-            dir_okay=False,
-            help="Compute crystals of these reduced formulas alone, one on a line: those a model never saw.",
-            show_default=False,
-        ),
-    ] = None,
+    formulas: Formulas = None,
     json: JsonFile = None,
     report: ReportFile = None,
     resume: Resume = False,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from torch_gptff.cli.dataset import Data, Format, Options, SourceName
-from torch_gptff.cli.options import Device, DType, Precision, Reference
+from torch_gptff.cli.options import Device, DType, Formulas, Precision, Reference
 
 
 def evaluate(
@@ -36,16 +36,7 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
-    formulas: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            exists=True,
-            dir_okay=False,
-            help="Take frames of these reduced formulas alone, one on a line: those a model never saw.",
-            show_default=False,
-        ),
-    ] = None,
+    formulas: Formulas = None,
     align: Annotated[
         bool,
         typer.Option("--align", help="Give the energies after a constant for each element, fitted to them, too."),

@@ -55,6 +55,17 @@ Device = Annotated[
     typer.Option("--device", help="[bold]cpu[/bold], [bold]cuda[/bold], ... By default the GPU, where there is one."),
 ]
 Precision = Annotated[DType, typer.Option("--dtype", help="The precision of the model's arithmetic.")]
+Formulas = Annotated[
+    Path | None,
+    typer.Option(
+        "--formulas",
+        metavar="FILE",
+        exists=True,
+        dir_okay=False,
+        help="Only what has one of these reduced formulas, one on a line: materials that a model never saw.",
+        show_default=False,
+    ),
+]
 JsonFile = Annotated[
     Path | None,
     typer.Option("--json", metavar="OUT", help="Write all values to a JSON file, anew after each structure."),

@@ -71,8 +71,9 @@ def sampled(file: Path, formulas: Path | None, number: int, seed: int) -> Iterat
 
 def calculator_of(model: str) -> Any:
     """Its ASE calculator."""
-    teacher = make_teacher(model).calculator
-    return GPTFFCalculator(model, dtype=torch.float64) if isinstance(teacher, GPTFFCalculator) else teacher
+    calculator = make_teacher(model).calculator
+    ours = isinstance(calculator, GPTFFCalculator)
+    return GPTFFCalculator(calculator.potential, dtype=torch.float64) if ours else calculator
 
 
 def errors_of(model: str, options: argparse.Namespace) -> tuple[dict[str, list[float]], list[str]]:

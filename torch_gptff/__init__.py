@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-# PyTorch then asks Linux for large pages for large tensors, if it has made none yet. Faults of small ones are a quarter
-# of the time for ten thousand atoms.
+# PyTorch then asks Linux for large pages for large tensors, if it has made none yet. See docs/pages/speed.md.
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 if TYPE_CHECKING:

@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
-from ase.data import covalent_radii
 from ase.io import write
 from numpy.random import Generator, default_rng
 
@@ -26,7 +25,7 @@ from torch_gptff.datasets import open_dataset
 from torch_gptff.datasets.frames import reduced_formula
 from torch_gptff.errors import UnfamiliarCompositionWarning
 from torch_gptff.graph.convert import to_ase
-from torch_gptff.training.distillation.substitution import near_elements
+from torch_gptff.training.distillation.substitution import near_elements, with_elements
 
 SCALES = np.linspace(0.8, 1.2, 11)
 """Of the lengths of the cell, at which energies are looked at."""
@@ -44,11 +43,9 @@ def replaced(atoms: Atoms, elements: frozenset[int], rng: Generator) -> Atoms | 
         return None
     if len(sites) > 1 and rng.random() < 1 / 3:
         sites = rng.permutation(sites)[: rng.integers(1, len(sites))]
-    copy = atoms.copy()
-    copy.numbers[sites] = rng.choice(near)
-    before, after = (float((covalent_radii[each.numbers] ** 3).sum()) for each in (atoms, copy))
-    copy.set_cell(copy.cell * (after / before) ** (1 / 3), scale_atoms=True)
-    return copy
+    numbers = atoms.numbers.copy()
+    numbers[sites] = rng.choice(near)
+    return with_elements(atoms, numbers)
 
 
 def new_materials(crystals: Sequence[Atoms], known: set[str], elements: frozenset[int], copies: int) -> Iterator[Atoms]:

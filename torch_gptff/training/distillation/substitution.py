@@ -9,6 +9,7 @@ import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols, covalent_radii
 from numpy.random import Generator
+from numpy.typing import NDArray
 
 from torch_gptff.training.distillation.deformations import deformed
 
@@ -56,8 +57,13 @@ def substituted(atoms: Atoms, among: Sequence[str], rng: Generator) -> Atoms | N
     if not choices:
         return None
     old, new = choices[rng.integers(len(choices))]
+    return with_elements(atoms, np.where(atoms.numbers == old, new, atoms.numbers))
+
+
+def with_elements(atoms: Atoms, numbers: NDArray[np.int64]) -> Atoms:
+    """A copy with these atomic numbers, ``[N]``; the volume goes with the cubes of covalent radii."""
     copy = atoms.copy()
-    copy.numbers[atoms.numbers == old] = new
+    copy.numbers = numbers
     before, after = (float((covalent_radii[each.numbers] ** 3).sum()) for each in (atoms, copy))
     scale = (after / before) ** (1 / 3)
     if copy.pbc.any():

@@ -39,6 +39,7 @@ def test_a_preset_is_changed_key_by_key():
         ({"loss": {"function": "hubert"}}, "loss.function must be 'huber', 'l1' or 'l2'; got 'hubert'"),
         ({"loss": 3}, "loss must be a table"),
         ({"loss": {"energy": 0, "forces": 0, "stress": 0}}, "loss must be of something"),
+        ({"optimizer": {"name": "sgd"}}, "optimizer.name must be 'adamw' or 'muon'; got 'sgd'"),
         ({"optimizer": {"lr": 1e-6}}, "optimizer.final_lr must be in"),
         ({"batch": {"max_frames": 0}}, "batch.max_frames must be at least 1"),
         ({"data": {"split": "year"}}, "data.split must be"),

@@ -51,9 +51,10 @@ def test_tensorboard_is_told_of_steps_and_epochs(config, tmp_path):
     assert len(events.Scalars("val_loss")) == 3
 
 
-def test_it_learns(config, tmp_path):
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_it_learns(optimizer, config, tmp_path):
     """The error of the forces falls on frames that it was not trained on."""
-    fast = replace(config, epochs=15, optimizer=replace(config.optimizer, lr=0.02))
+    fast = replace(config, epochs=15, optimizer=replace(config.optimizer, name=optimizer, lr=0.02))
     run = train(fast, tmp_path / "run", accelerator="cpu", report=False)
     rows = losses(run.folder)
     first, last = (float(row[6]) for row in (rows[0], rows[-1]))
@@ -90,7 +91,8 @@ def killed_after(steps: int):
 def random(config):
     """With dropout, and readouts that are drawn: a run that goes another way when it meets other random numbers."""
     settings = {**MODEL, "transformer": "local", "dropout": 0.2, "num_readouts": 2}
-    return replace(config, model=replace(config.model, config=settings))
+    optimizer = replace(config.optimizer, name="muon")  # with a state of its own beside AdamW's
+    return replace(config, model=replace(config.model, config=settings), optimizer=optimizer)
 
 
 def test_a_resumed_run_is_the_run_that_was_not_stopped(random, tmp_path):

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from torch_gptff.training.config import TrainingConfig
     from torch_gptff.training.evaluation import Evaluation, evaluate
     from torch_gptff.training.module import EnergyModelModule
+    from torch_gptff.training.muon import Muon
     from torch_gptff.training.run import TrainingRun, train
 
 _HOMES = {
@@ -16,11 +17,12 @@ _HOMES = {
     "Evaluation": "evaluation",
     "evaluate": "evaluation",
     "EnergyModelModule": "module",
+    "Muon": "muon",
     "TrainingRun": "run",
     "train": "run",
 }
 
-__all__ = ["EnergyModelModule", "Evaluation", "TrainingConfig", "TrainingRun", "evaluate", "train"]
+__all__ = ["EnergyModelModule", "Evaluation", "Muon", "TrainingConfig", "TrainingRun", "evaluate", "train"]
 
 
 def __getattr__(name: str) -> Any:

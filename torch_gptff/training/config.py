@@ -147,17 +147,20 @@ class LossSettings:
 
 @dataclass(frozen=True)
 class OptimizerSettings:
-    """How it is made small: AdamW, a linear warm-up, then a cosine from ``lr`` to ``final_lr``.
+    """How it is made small: a linear warm-up, then a cosine from ``lr`` to ``final_lr``.
 
     Attributes:
+        name: ``"adamw"``; or ``"muon"``, :class:`~torch_gptff.training.Muon`, which learns more in a step where there
+            is much to learn
         lr: highest learning rate
         final_lr: the learning rate at the end
-        weight_decay: of AdamW
+        weight_decay: decoupled from the loss
         warmup: fraction of all steps in which the learning rate rises from 0
         clip: largest norm of the gradient; 0 for no limit
         ema: decay of the moving average of the weights, which is what is validated and kept; 0 for none
     """
 
+    name: str = "adamw"
     lr: float = 2e-4
     final_lr: float = 5e-6
     weight_decay: float = 1e-2
@@ -166,6 +169,7 @@ class OptimizerSettings:
     ema: float = 0.999
 
     def __post_init__(self) -> None:
+        _check(self.name in ("adamw", "muon"), "optimizer.name", self.name, "'adamw' or 'muon'")
         _check(self.lr > 0, "optimizer.lr", self.lr, "positive")
         _check(0 <= self.final_lr <= self.lr, "optimizer.final_lr", self.final_lr, f"in [0, lr = {self.lr}]")
         _check(0 <= self.warmup < 1, "optimizer.warmup", self.warmup, "in [0, 1)")

@@ -18,6 +18,7 @@ from torch_gptff.nn import sum_by_structure
 from torch_gptff.potential import Potential, Prediction
 from torch_gptff.training.config import TrainingConfig
 from torch_gptff.training.loss import Errors, errors, loss
+from torch_gptff.training.muon import Muon, matrices_apart
 from torch_gptff.training.optimizer import learning_rate, parameter_groups
 from torch_gptff.training.references import SIZE
 
@@ -68,7 +69,10 @@ class EnergyModelModule(LightningModule):
         return max(group["lr"] for group in self.optimizers().param_groups)  # type: ignore[union-attr]
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(self._groups, weight_decay=self.config.optimizer.weight_decay)
+        decay = self.config.optimizer.weight_decay
+        if self.config.optimizer.name == "muon":
+            return Muon(matrices_apart(self, self._groups), weight_decay=decay)
+        return torch.optim.AdamW(self._groups, weight_decay=decay)
 
     def on_train_epoch_start(self) -> None:
         self.trainer.train_dataloader.batches.set_epoch(self.current_epoch)  # type: ignore[union-attr]

@@ -11,9 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import write
+from emt_frames import emt_frames
 from torch.utils.flop_counter import FlopCounterMode
 
-from torch_gptff import GPTFF, CrystalData, GPTFFConfig
+from torch_gptff import GPTFF, CrystalData, GPTFFCalculator, GPTFFConfig, load_pretrained
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the benchmarks are part of the repository only")
@@ -180,3 +183,28 @@ def test_diatomics(on_path: None, tmp_path: Path, capsys: pytest.CaptureFixture[
         assert curve.wall > curves["gptff-universal-without"][symbol].wall
     assert (tmp_path / "pairs.png").stat().st_size > 0
     assert "gptff-universal-without" in capsys.readouterr().out
+
+
+def test_uncertainty(on_path: None, tmp_path: Path) -> None:
+    uncertainty = import_module("uncertainty")
+    rng = np.random.default_rng(0)
+    deviations = rng.uniform(0.5, 2.0, size=20_000)
+    mean, expected, *within, rank = uncertainty.figures(deviations * rng.normal(size=20_000), deviations)
+    assert within == ["68%", "95%"]
+    assert float(mean) == pytest.approx(0.8 * float(expected), abs=0.1)  # √(2/π) = 0.798
+    assert float(rank) > 0.1
+
+    potential, file = load_pretrained("gptff-universal"), tmp_path / "frames.extxyz"
+    frames = emt_frames(6, seed=3)
+    for atoms in frames:  # labels that are right, but for half an eV in the energy of each atom
+        calculator = GPTFFCalculator(potential)
+        energy = calculator.get_potential_energy(atoms) + 0.5 * len(atoms)
+        atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=calculator.get_forces(atoms))
+    write(file, frames)
+    chosen = uncertainty.sampled(str(file), None, None, 4)
+    assert len(chosen) == 4
+    for align, error in ((False, -500), (True, 0)):
+        (energies, _), (forces, deviations) = uncertainty.errors_and_deviations(potential, chosen, align)
+        assert energies == pytest.approx(np.full(4, error), abs=0.05)
+        assert forces == pytest.approx(np.zeros(48), abs=0.05)
+        assert deviations.min() > 0

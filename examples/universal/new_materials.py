@@ -1,6 +1,6 @@
 """Make materials that the data do not hold, for the teacher to label: chemically near elements in the place of others.
 
-    python examples/universal/new_materials.py data/teacher further/best.safetensors --held-out data/held-out.txt
+    python examples/universal/new_materials.py data/teacher volumes/best.safetensors --held-out data/held-out.txt
 
 In every relaxed crystal for training, one or two elements are replaced, on all of their sites or on some; what has a
 formula of the data, or one that is held out, is left out. Crystals of four and more elements, which are rare, are taken
@@ -25,6 +25,7 @@ from torch_gptff.datasets import open_dataset
 from torch_gptff.datasets.frames import reduced_formula
 from torch_gptff.errors import UnfamiliarCompositionWarning
 from torch_gptff.graph.convert import to_ase
+from torch_gptff.training.distillation.deformations import rescaled
 from torch_gptff.training.distillation.substitution import near_elements, with_elements
 
 SCALES = np.linspace(0.8, 1.2, 11)
@@ -61,24 +62,18 @@ def new_materials(crystals: Sequence[Atoms], known: set[str], elements: frozense
                 yield copy
 
 
-def scaled(atoms: Atoms, scale: float) -> Atoms:
-    copy = atoms.copy()
-    copy.set_cell(atoms.cell * scale, scale_atoms=True)
-    return copy
-
-
 def at_their_volumes(crystals: Sequence[Atoms], model: Potential) -> Iterator[Atoms]:
     """The crystals with the volume of the least energy, by a parabola; left out where that is at an end."""
     for first in range(0, len(crystals), TOGETHER):
         part = crystals[first : first + TOGETHER]
-        copies = [scaled(atoms, scale) for atoms in part for scale in SCALES]
+        copies = [rescaled(atoms, scale**3) for atoms in part for scale in SCALES]
         energies = [each.energy.item() for each in model.predict(copies, forces=False, stress=False)]
         for atoms, curve in zip(part, np.reshape(energies, (len(part), len(SCALES))), strict=True):
             lowest = int(curve.argmin())
             if 0 < lowest < len(SCALES) - 1:
                 near = slice(lowest - 1, lowest + 2)
                 a, b, _ = np.polyfit(SCALES[near], curve[near], 2)
-                yield scaled(atoms, -b / (2 * a))
+                yield rescaled(atoms, (-b / (2 * a)) ** 3)
 
 
 def main() -> None:

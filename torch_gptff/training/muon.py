@@ -24,9 +24,9 @@ class Muon(torch.optim.AdamW):
         B &\leftarrow \mu B + (1 - \mu) G \\
         W &\leftarrow (1 - \eta\lambda) W - 0.2\, \eta \sqrt{\max(m, n)}\; \mathrm{orthogonal}(\mu B + (1 - \mu) G)
 
-    from `Muon: An optimizer for hidden layers in neural networks <https://kellerjordan.github.io/posts/muon>`_, with the
-    factor of `Muon is Scalable for LLM Training <https://arxiv.org/abs/2502.16982>`_: it makes the mean square step of
-    an entry that of AdamW, so that both go by one learning rate.
+    from `Muon: An optimizer for hidden layers in neural networks <https://kellerjordan.github.io/posts/muon>`_, with
+    the factor of `Muon is Scalable for LLM Training <https://arxiv.org/abs/2502.16982>`_: it makes the mean square step
+    of an entry that of AdamW, so that both go by one learning rate.
 
     Args:
         groups: parameters as :class:`torch.optim.AdamW` takes them; those of a group with ``"matrices": True`` are

@@ -95,11 +95,11 @@ class LocalAttention(MessagePassing):
         own_key, own_value = (
             (key, value) if x_centre is x_neighbour else (self.lin_key(x_centre), self.lin_value(x_centre))
         )
-        w_bias = self.lin_bias.weight
+        bias, envelope = self.lin_bias(radial), radial[:, -1]
         dropout = self.dropout * self.training
-        if self.fuse and not self.explain and not dropout and can_fuse(radial, value.size(1)):
-            return self.lin_out(local_attention(query, key, value, own_key, own_value, radial, w_bias, edge_index))
-        own, others = shares(query, key, own_key, radial, w_bias, edge_index)
+        if self.fuse and not self.explain and not dropout and can_fuse(envelope, value.size(1)):
+            return self.lin_out(local_attention(query, key, value, own_key, own_value, bias, envelope, edge_index))
+        own, others = shares(query, key, own_key, bias, envelope, edge_index)
         own, others = F.dropout(own, dropout), F.dropout(others, dropout)
         value, own_value = (each.unflatten(-1, (self.heads, -1)) for each in (value, own_value))
         mixed = own.unsqueeze(-1) * own_value

@@ -4,7 +4,7 @@ For a head, a centre :math:`i` and what it attends to, :math:`j` (its neighbours
 :math:`b = 0`):
 
 .. math::
-    s_{ij} &= q_i \cdot k_j + W_b b_{ij}, \qquad
+    s_{ij} &= q_i \cdot k_j + b_{ij}, \qquad
     r_{ij} = \frac{\exp s_{ij}}{\sum_k u_{ik} \exp s_{ik}}, \qquad p_{ij} = u_{ij} r_{ij} \\
     out_i &= \sum_j p_{ij} v_j
 
@@ -25,7 +25,6 @@ For its own gradient, let dotted letters be tangents and :math:`\Phi = \sum_i do
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import torch
@@ -35,17 +34,15 @@ from torch.library import custom_op
 from torch_gptff.errors import GraphError
 from torch_gptff.ops import native
 from torch_gptff.ops.checks import check_pairs, check_shapes
-from torch_gptff.ops.plain import differentiate_twice
 from torch_gptff.ops.transforms import direct, is_plain, under_transform
 
 N_INPUTS = 7
-PARAMETER = 6
-"""The last input: the weight of the bias."""
 
 
-def can_fuse(radial: Tensor, channels: int) -> bool:
-    """Whether the fused operator takes bonds ``radial [E, R]`` of this width: on the CPU, where there is a compiler."""
-    return not under_transform() and radial.device.type == "cpu" and native.is_available(radial.dtype, channels)
+def can_fuse(bias: Tensor, channels: int) -> bool:
+    """Whether the fused operator takes atoms of this width, on the device and in the dtype of their bonds' ``bias``: on
+    the CPU, where there is a compiler."""
+    return not under_transform() and bias.device.type == "cpu" and native.is_available(bias.dtype, channels)
 
 
 def local_attention(
@@ -54,11 +51,11 @@ def local_attention(
     value: Tensor,
     own_key: Tensor,
     own_value: Tensor,
-    radial: Tensor,
-    w_bias: Tensor,
+    bias: Tensor,
+    envelope: Tensor,
     edge_index: Tensor,
 ) -> Tensor:
-    """``out``, computed in the dtype of ``radial``. Twice differentiable, in memory of a number a bond and head.
+    """``out``, computed in the dtype of ``envelope``. Twice differentiable, in memory of a number a bond and head.
 
     Args:
         query: of the centres, scaled, ``[M, d]``, head by head
@@ -66,8 +63,8 @@ def local_attention(
         value: of the neighbours, ``[N, d]``
         own_key: of the centres, ``[M, d]``
         own_value: of the centres, ``[M, d]``
-        radial: ``b`` of the bonds, ``[E, R]``, the last of which is the envelope ``u``
-        w_bias: ``[H, R]``, ``H`` dividing ``d``
+        bias: ``b`` of the bonds, ``[E, H]``, ``H`` dividing ``d``
+        envelope: ``u`` of the bonds, ``[E]``
         edge_index: neighbours and centres, int64 ``[2, E]``; fastest with the bonds of one centre together
 
     Returns:
@@ -76,46 +73,25 @@ def local_attention(
     Raises:
         GraphError: the shapes do not fit together, or ``edge_index`` points to atoms that do not exist.
     """
-    values = [each.to(radial.dtype) for each in (query, key, value, own_key, own_value, radial, w_bias)]
+    values = [each.to(envelope.dtype) for each in (query, key, value, own_key, own_value, bias, envelope)]
     attend = _Direct.apply if is_plain(values) else torch.ops.torch_gptff.local_attention
     return attend(*values, edge_index)[0]
 
 
-def shares(query: Tensor, key: Tensor, own_key: Tensor, radial: Tensor, w_bias: Tensor, edge_index: Tensor) -> Any:
+def shares(query: Tensor, key: Tensor, own_key: Tensor, bias: Tensor, envelope: Tensor, edge_index: Tensor) -> Any:
     """``p`` of the centres themselves, ``[M, H]``, and of their bonds, ``[E, H]``, in plain operations."""
     neighbour, centre = edge_index
-    query, key, own_key = (_by_head(each.to(radial.dtype), len(w_bias)) for each in (query, key, own_key))
+    heads, dtype = bias.size(1), envelope.dtype
+    query, key, own_key = (each.to(dtype).unflatten(-1, (heads, -1)) for each in (query, key, own_key))
     to_itself = (query * own_key).sum(dim=-1)  # [M, H]
-    to_others = query.index_select(0, centre) * key.index_select(0, neighbour)
-    to_others = to_others.sum(dim=-1) + radial @ w_bias.T  # [E, H]
+    to_others = (query.index_select(0, centre) * key.index_select(0, neighbour)).sum(dim=-1) + bias  # [E, H]
     highest = to_itself.detach().scatter_reduce(
         0, centre.unsqueeze(-1).expand_as(to_others), to_others.detach(), "amax"
     )
     own = (to_itself - highest).exp()
-    others = (to_others - highest.index_select(0, centre)).exp() * radial[:, -1:]
+    others = (to_others - highest.index_select(0, centre)).exp() * envelope.unsqueeze(-1)
     total = own.index_add(0, centre, others)
     return own / total, others / total.index_select(0, centre)
-
-
-def _by_head(x: Tensor, heads: int) -> Tensor:
-    return x.unflatten(-1, (heads, -1))
-
-
-def _plain(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    own_key: Tensor,
-    own_value: Tensor,
-    radial: Tensor,
-    w_bias: Tensor,
-    edge_index: Tensor,
-) -> Tensor:
-    neighbour, centre = edge_index
-    own, others = shares(query, key, own_key, radial, w_bias, edge_index)
-    value, own_value = _by_head(value, len(w_bias)), _by_head(own_value, len(w_bias))
-    messages = value.index_select(0, neighbour) * others.unsqueeze(-1)
-    return (own.unsqueeze(-1) * own_value).index_add(0, centre, messages).flatten(1)
 
 
 def _forward(
@@ -124,8 +100,8 @@ def _forward(
     value: Tensor,
     own_key: Tensor,
     own_value: Tensor,
-    radial: Tensor,
-    w_bias: Tensor,
+    bias: Tensor,
+    envelope: Tensor,
     edge_index: Tensor,
 ) -> tuple[Tensor, Tensor]:
     x = {
@@ -134,17 +110,15 @@ def _forward(
         "key": key,
         "own_key": own_key,
         "own_value": own_value,
-        "radial": radial,
-        "w_bias": w_bias,
+        "bias": bias,
+        "envelope": envelope,
     }
-    (n, d), m, n_edges = value.shape, len(query), edge_index.size(-1)
-    heads, n_radial = w_bias.shape
+    (n, d), m, n_edges, heads = value.shape, len(query), edge_index.size(-1), bias.size(-1)
     if d % heads:
-        raise GraphError(f"w_bias is for {heads} heads, which do not divide {d} channels")
-    shapes = [(n, d), (m, d), (n, d), (m, d), (m, d), (n_edges, n_radial), (heads, n_radial)]
-    check_shapes(x, shapes)
+        raise GraphError(f"bias is for {heads} heads, which do not divide {d} channels")
+    check_shapes(x, [(n, d), (m, d), (n, d), (m, d), (m, d), (n_edges, heads), (n_edges,)])
     check_pairs("edge_index", edge_index, (n, m))
-    return native.attention_forward((query, key, value, own_key, own_value, radial, w_bias), edge_index)
+    return native.attention_forward((query, key, value, own_key, own_value, bias, envelope), edge_index)
 
 
 def _backward(dout: Tensor, x: list[Tensor], edge_index: Tensor, kept: Tensor) -> list[Tensor]:
@@ -162,8 +136,8 @@ _backward_operator = custom_op("torch_gptff::local_attention_backward", _backwar
 
 @_operator.register_fake
 def _(query: Tensor, *others: Tensor) -> tuple[Tensor, Tensor]:
-    *_, w_bias, edge_index = others
-    return query.new_empty(query.shape), query.new_empty(edge_index.size(1) + query.size(0), w_bias.size(0))
+    *_, bias, _, edge_index = others
+    return query.new_empty(query.shape), query.new_empty(edge_index.size(1) + query.size(0), bias.size(1))
 
 
 @_backward_operator.register_fake
@@ -201,8 +175,6 @@ def _keep_backward(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> N
 
 def _differentiate_backward(ctx: Any, tangents: list[Tensor | None]) -> tuple[Any, ...]:
     dout, *x, edge_index, kept = ctx.saved_tensors
-    if tangents[PARAMETER] is not None:
-        return *differentiate_twice(partial(_plain, edge_index=edge_index), tangents, dout, x), None, None
     t = [torch.zeros_like(v) if tangent is None else tangent for tangent, v in zip(tangents, x, strict=True)]
     ddout, *d = torch.ops.torch_gptff.local_attention_double_backward(t, dout, x, edge_index, kept)
     return ddout, d, None, None

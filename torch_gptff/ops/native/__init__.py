@@ -38,18 +38,15 @@ class _Bonds(ctypes.Structure):
         ("count", ctypes.c_int64),
         ("neighbours", ctypes.c_int64),
         ("centres", ctypes.c_int64),
+        ("heads", ctypes.c_int64),
         ("centre", ctypes.c_void_p),
         ("neighbour", ctypes.c_void_p),
     ]
 
 
-class _Sizes(ctypes.Structure):
-    _fields_ = [("heads", ctypes.c_int64), ("radial", ctypes.c_int64)]
-
-
 class _Attention(ctypes.Structure):
     _fields_ = [
-        (name, ctypes.c_void_p) for name in ("query", "key", "value", "own_key", "own_value", "radial", "w_bias")
+        (name, ctypes.c_void_p) for name in ("query", "key", "value", "own_key", "own_value", "bias", "envelope")
     ]
 
 
@@ -164,7 +161,7 @@ def attention_forward(x: Sequence[Tensor], edge_index: Tensor) -> tuple[Tensor, 
     """See :mod:`torch_gptff.ops.local_attention`; and ``r`` of the bonds and of the centres, ``[E + M, H]``."""
     x, index = _all_contiguous(x), edge_index.contiguous()
     out = torch.zeros_like(x[0])
-    kept = out.new_empty(index.size(1) + len(out), len(x[6]))
+    kept = out.new_empty(index.size(1) + len(out), x[5].size(1))
     _kernels(out).local_attention_forward(*_attention(x, index), _pointer(out), _pointer(kept), _threads())
     return out, kept
 
@@ -182,7 +179,7 @@ def attention_backward(dout: Tensor, x: Sequence[Tensor], edge_index: Tensor, ke
 def attention_double_backward(
     t: Sequence[Tensor], dout: Tensor, x: Sequence[Tensor], edge_index: Tensor, kept: Tensor
 ) -> list[Tensor]:
-    """The gradients of ``Σ t · backward(dout, x)`` by ``dout`` and by every input; ``w_bias`` has no tangent."""
+    """The gradients of ``Σ t · backward(dout, x)`` by ``dout`` and by every input."""
     t, x, index, dout = _all_contiguous(t), _all_contiguous(x), edge_index.contiguous(), dout.contiguous()
     ddout, d = torch.zeros_like(dout), [torch.zeros_like(value) for value in x]
     _kernels(dout).local_attention_double_backward(
@@ -231,9 +228,9 @@ def _update(values: Sequence[Tensor]) -> ctypes._Pointer:
 
 
 def _attention(x: Sequence[Tensor], index: Tensor) -> tuple[ctypes._Pointer, ...]:
-    query, key, w_bias = x[0], x[1], x[6]
-    bonds = _Bonds(index.size(1), len(key), len(query), index[1].data_ptr(), index[0].data_ptr())
-    return _attention_rows(x), ctypes.pointer(bonds), ctypes.pointer(_Sizes(*w_bias.shape))
+    query, key, bias = x[0], x[1], x[5]
+    bonds = _Bonds(index.size(1), len(key), len(query), bias.size(1), index[1].data_ptr(), index[0].data_ptr())
+    return _attention_rows(x), ctypes.pointer(bonds)
 
 
 def _attention_rows(values: Sequence[Tensor]) -> ctypes._Pointer:

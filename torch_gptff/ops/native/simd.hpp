@@ -18,7 +18,13 @@ constexpr int LANES = VECTOR_BYTES / sizeof(real);
 static inline vec load(const real *x) { vec v; std::memcpy(&v, x, sizeof v); return v; }
 static inline void store(real *x, vec v) { std::memcpy(x, &v, sizeof v); }
 static inline void add_to(real *x, vec v) { store(x, load(x) + v); }
-static inline real sum(vec v) { real total = 0; for (int l = 0; l < LANES; ++l) total += v[l]; return total; }
+static inline real sum(vec v) {
+    real x[LANES];
+    store(x, v);
+    for (int half = LANES / 2; half > 0; half /= 2)
+        for (int l = 0; l < half; ++l) x[l] += x[l + half];
+    return x[0];
+}
 
 template <typename T> struct Exponential;
 template <> struct Exponential<float> {

@@ -12,7 +12,7 @@ from torch.autograd import grad
 from torch_gptff.errors import GraphError
 from torch_gptff.nn import LocalAttention
 from torch_gptff.ops import native
-from torch_gptff.ops.local_attention import local_attention
+from torch_gptff.ops.local_attention import local_attention, shares
 
 pytestmark = pytest.mark.skipif(
     not native.is_available(torch.float32, 32), reason="there is no C++ compiler that makes the native kernels"
@@ -131,6 +131,22 @@ def test_scores_beyond_the_range_of_exp() -> None:
     inputs = random_inputs("crystal", dtype=torch.float32)
     inputs[0] *= 1e4
     assert all(value.isfinite().all() for value in value_and_gradient(local_attention, inputs))
+
+
+@pytest.mark.parametrize("envelope", [0.0, 1e-30, 1e-12, 1e-2])
+def test_the_largest_score_next_to_the_cutoff(envelope: float, assert_agree: Agree) -> None:
+    """What has all but faded away may be what an atom would look at most."""
+    inputs = random_inputs("crystal", dtype=torch.float32)
+    inputs[5] *= 20
+    inputs[5][::4] += 200
+    inputs[6][::4] = envelope
+    exact = value_and_gradient(literal, [*(value.double() for value in inputs[:-1]), inputs[-1]])
+    found = value_and_gradient(local_attention, inputs)
+    assert all(value.isfinite().all() for value in found)
+    assert_agree(found[:-1], exact[:-1], epsilons=1000)  # of all but the envelope, which is divided by
+    own, others = shares(inputs[0], inputs[1], inputs[3], inputs[5], inputs[6], inputs[7])
+    total = own.index_add(0, inputs[7][1], others)
+    torch.testing.assert_close(total, torch.ones_like(total))
 
 
 def test_inputs_that_are_the_same_tensor(assert_agree: Agree) -> None:

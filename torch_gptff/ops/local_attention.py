@@ -38,6 +38,9 @@ from torch_gptff.ops.transforms import direct, is_plain, under_transform
 
 N_INPUTS = 7
 
+HIGHEST = 80.0
+"""Exponent that is reached only where an envelope of zero, or next to it, takes all of the share away again."""
+
 
 def can_fuse(bias: Tensor, channels: int) -> bool:
     """Whether the fused operator takes atoms of this width, on the device and in the dtype of their bonds' ``bias``: on
@@ -85,11 +88,10 @@ def shares(query: Tensor, key: Tensor, own_key: Tensor, bias: Tensor, envelope: 
     query, key, own_key = (each.to(dtype).unflatten(-1, (heads, -1)) for each in (query, key, own_key))
     to_itself = (query * own_key).sum(dim=-1)  # [M, H]
     to_others = (query.index_select(0, centre) * key.index_select(0, neighbour)).sum(dim=-1) + bias  # [E, H]
-    highest = to_itself.detach().scatter_reduce(
-        0, centre.unsqueeze(-1).expand_as(to_others), to_others.detach(), "amax"
-    )
+    weighted = (to_others + envelope.unsqueeze(-1).log()).detach()
+    highest = to_itself.detach().scatter_reduce(0, centre.unsqueeze(-1).expand_as(weighted), weighted, "amax")
     own = (to_itself - highest).exp()
-    others = (to_others - highest.index_select(0, centre)).exp() * envelope.unsqueeze(-1)
+    others = (to_others - highest.index_select(0, centre)).clamp(max=HIGHEST).exp() * envelope.unsqueeze(-1)
     total = own.index_add(0, centre, others)
     return own / total, others / total.index_select(0, centre)
 

@@ -96,10 +96,19 @@ struct PairArray : PerPair<real> {
     }
 };
 
+// To HIGHEST only where an envelope of zero, or next to it, takes all of it away again.
+constexpr real HIGHEST = 80;
+
 void exponentiate(real *x, const real *end) {
-    for (; x + LANES <= end; x += LANES) store(x, exponential(load(x)));
-    for (; x < end; ++x) *x = std::exp(*x);
+    for (; x + LANES <= end; x += LANES) {
+        const vec s = load(x);
+        store(x, exponential(s > HIGHEST ? vec{} + HIGHEST : s));
+    }
+    for (; x < end; ++x) *x = std::exp(*x > HIGHEST ? HIGHEST : *x);
 }
+
+// Of an envelope; of one that is not small 0 will do, where the largest of scores is looked for.
+real log_if_small(real envelope) { return envelope < real(1e-3) ? std::log(envelope) : real(0); }
 
 struct Gradients {  // of one range: those that ranges share are its own
     real *key, *value;
@@ -127,8 +136,9 @@ void forward(const Pairs<WIDTH> &pairs, const Inputs &x, real *out, real *kept, 
             const real *key = pairs.row(x.own_key, x.key, i, e, h);
             const real s = pairs.dot(x.query + i * D + h * width, key) + pairs.bias(x.bias, e, h);
             r(i, e, h) = s;
+            const real weighted = s + log_if_small(pairs.envelope(x.envelope, e));
             real &most = highest[i * heads + h];
-            most = s <= most ? most : s;  // a NaN stays
+            most = weighted <= most ? most : weighted;  // a NaN stays
         });
         pairs.each(start, end, first, last, [&](int64_t i, int64_t e, int h) { r(i, e, h) -= highest[i * heads + h]; });
         exponentiate(kept + start * heads, kept + end * heads);

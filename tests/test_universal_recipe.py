@@ -80,6 +80,19 @@ def test_a_larger_element_makes_the_cell_larger(making: ModuleType) -> None:
 def test_they_get_the_volume_of_least_energy(making: ModuleType) -> None:
     model = load_pretrained("gptff-universal")
     (salt,) = making.at_their_volumes([bulk("NaCl", "rocksalt", a=6.1)], model)
-    at = [model.predict([making.scaled(salt, scale)])[0].energy.item() for scale in (0.98, 1.0, 1.02)]
+    at = [model.predict([making.rescaled(salt, scale**3)])[0].energy.item() for scale in (0.98, 1.0, 1.02)]
     assert at[1] == min(at)
     assert not list(making.at_their_volumes([bulk("NaCl", "rocksalt", a=9.0)], model)), "too far from it"
+
+
+def test_a_sample_is_validated_on_other_formulas() -> None:
+    sample = load_example("universal/sample")
+    rng = np.random.default_rng(1)
+    material = rng.choice([f"A{n}B" for n in range(400)], 3000)
+    is_training = ~np.isin(material, ["A1B", "A2B"])
+    training, validation = sample.sample(material, is_training)
+    assert not set(material[training]) & set(material[validation])
+    assert len(set(material[validation])) == 200
+    assert is_training[training].all()
+    assert is_training[validation].all()
+    assert len(set(training)) == len(training) == (is_training & ~np.isin(material, material[validation])).sum()

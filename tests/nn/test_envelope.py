@@ -44,6 +44,17 @@ def test_formula():
     torch.testing.assert_close(PolynomialEnvelope(6, 5.0)(5 * x), expected, atol=1e-14, rtol=0)
 
 
+@pytest.mark.parametrize("exponent", [2, 6, 9])
+def test_float32_next_to_the_cutoff(exponent):
+    """It neither falls below zero there nor loses its digits, as the powers of x do where they cancel."""
+    r = 5 * (1 - torch.logspace(-7, -1, 500, dtype=torch.float64)).float()
+    envelope = PolynomialEnvelope(exponent, 5.0)
+    u, exact = envelope(r), envelope.double()(r.double())
+    assert u.min() >= 0
+    distance = 1 - r.double() / 5  # known to 1e-7 in float32
+    assert ((u.double() / exact - 1).abs() <= 1e-5 + 4e-7 / distance).all()
+
+
 def test_make_envelope():
     assert isinstance(make_envelope(None, 5.0), NoEnvelope)
     assert make_envelope(None, 5.0)(torch.tensor([1.0, 6.0])).tolist() == [1, 1]

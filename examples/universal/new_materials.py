@@ -1,6 +1,6 @@
 """Make materials that the data do not hold, for the teacher to label: chemically near elements in the place of others.
 
-    python examples/universal/new_materials.py data/teacher further/best.safetensors --held-out data/held-out.txt
+    python examples/universal/new_materials.py data/teacher volumes/best.safetensors --held-out data/held-out.txt
 
 In every relaxed crystal for training, one or two elements are replaced, on all of their sites or on some; what has a
 formula of the data, or one that is held out, is left out. Crystals of four and more elements, which are rare, are taken

@@ -1,7 +1,7 @@
 """Are the uncertainties of a model as large as its errors? On labelled frames that it was not trained on.
 
     python benchmarks/uncertainty.py gptff-universal data/teacher --part test --formulas unseen.txt --frames 1500
-    python benchmarks/uncertainty.py gptff-universal mlearn/Ni/test.json mlearn/Si/test.json
+    python benchmarks/uncertainty.py gptff-universal mlearn/Ni/test.json mlearn/Si/test.json --align
 
 prints, for each of the data, mean absolute errors and mean uncertainties, of energies for each atom and of the
 components of forces, which part of the errors lies within one and within 1.96 standard deviations, 68 % and 95 % if
@@ -24,11 +24,9 @@ from scipy.stats import spearmanr
 from torch_gptff import CrystalData, Potential, load_pretrained
 from torch_gptff.datasets import Source, read_sources
 from torch_gptff.datasets.frames import reduced_formula
+from torch_gptff.training.calibration import SILENT
 
 Values = NDArray[np.float64]
-
-SILENT = 1e-5
-"""eV/Å: a force that symmetry forbids is below it in reference and model."""
 
 
 def sampled(data: str, part: str | None, formulas: set[str] | None, number: int) -> list[CrystalData]:

@@ -154,7 +154,7 @@ class OptimizerSettings:
             is much to learn
         lr: highest learning rate
         final_lr: the learning rate at the end
-        weight_decay: decoupled from the loss
+        weight_decay: decoupled from the loss; not of the readouts of a committee, which stay apart
         warmup: fraction of all steps in which the learning rate rises from 0
         clip: largest norm of the gradient; 0 for no limit
         ema: decay of the moving average of the weights, which is what is validated and kept; 0 for none

@@ -28,14 +28,16 @@ def parameter_groups(module: nn.Module, config: TrainingConfig) -> list[dict[str
     """The parameters that are trained, by the factor of their learning rate.
 
     Those whose names, in the energy model, begin with one of ``model.freeze`` are frozen; the longest beginning in
-    ``model.learning_rates`` gives the factor of others.
+    ``model.learning_rates`` gives the factor of others. The readouts of a committee do not decay: decay would make
+    its members one where the data do not tell them apart.
 
     Raises:
         ConfigError: a beginning that no parameter has, or nothing is left to train.
     """
     frozen, factors = config.model.freeze, config.model.learning_rates
     used: set[str] = set()
-    groups: dict[float, list[nn.Parameter]] = {}
+    is_committee = module.potential.model.num_readouts > 1  # type: ignore[union-attr]
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for full_name, parameter in module.named_parameters():
         if not parameter.requires_grad:
             continue
@@ -46,11 +48,15 @@ def parameter_groups(module: nn.Module, config: TrainingConfig) -> list[dict[str
         if held:
             parameter.requires_grad_(False)
         else:
-            groups.setdefault(factors[matching[-1]] if matching else 1.0, []).append(parameter)
+            decays = not (is_committee and name.startswith("readout."))
+            groups.setdefault((factors[matching[-1]] if matching else 1.0, decays), []).append(parameter)
     unused = [start for start in (*frozen, *factors) if start not in used]
     if unused:
         known = sorted({name.split(".")[0] for name, _ in module.potential.model.named_parameters()})  # type: ignore[union-attr]
         raise ConfigError(f"no parameter's name begins with {', '.join(unused)}; they begin with {', '.join(known)}")
     if not groups:
         raise ConfigError("model.freeze leaves nothing to train")
-    return [{"params": parameters, "factor": factor, "lr": 0.0} for factor, parameters in groups.items()]
+    return [
+        {"params": parameters, "factor": factor, "lr": 0.0} | ({} if decays else {"weight_decay": 0.0})
+        for (factor, decays), parameters in groups.items()
+    ]

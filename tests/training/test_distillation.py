@@ -19,7 +19,7 @@ from torch_gptff.errors import ConfigError, DistillationError, SingularCellError
 from torch_gptff.graph.convert import to_ase
 from torch_gptff.report import Report
 from torch_gptff.training.distillation import DistillationSettings, Teacher, distill, make_teacher, run
-from torch_gptff.training.distillation.coverage import kind_of
+from torch_gptff.training.distillation.coverage import Coverage, PairCoverage, kind_of
 
 FEW = DistillationSettings(
     strained=2, rattled=2, rescaled=1, temperatures=(600.0,), md_steps=10, md_interval=5, md_length=3
@@ -267,6 +267,15 @@ def test_the_coverage(tmp_path: Path) -> None:
     page = (tmp_path / "coverage.html").read_text()
     assert "A distilled dataset" in page
     assert "Al–Cu" in page
+
+
+def test_the_terminal_is_told_of_the_closest_pairs_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of large atoms and small ones, those nearest to each other by the sum of their radii (C 0.76, Cs 2.44 Å)."""
+    pairs = {"Cs–Cs": PairCoverage(3, 4.0), "C–C": PairCoverage(2, 1.4), "C–Cs": PairCoverage(1, 2.5)}
+    coverage = Coverage(1, 3, 9, {}, {}, {}, pairs, {})
+    assert "closest neighbours: C–Cs 2.50 Å, Cs–Cs 4.00 Å, C–C 1.40 Å\n" in f"{coverage}\n"
+    monkeypatch.setattr("torch_gptff.training.distillation.coverage.SHOWN", 2)
+    assert "closest neighbours: C–Cs 2.50 Å, Cs–Cs 4.00 Å and 1 others\n" in f"{coverage}\n"
 
 
 @pytest.mark.parametrize(

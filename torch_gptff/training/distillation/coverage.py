@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-from ase.data import chemical_symbols, covalent_radii
+from ase.data import atomic_numbers, chemical_symbols, covalent_radii
 from numpy.typing import NDArray
 
 from torch_gptff.graph import CrystalData
@@ -17,6 +17,9 @@ from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
 
 NEIGHBORS = 1.25
 """Atoms within so many sums of their covalent radii are neighbours."""
+
+SHOWN = 12
+"""Pairs of elements that the terminal is told of."""
 
 QUANTILES = {"least": 0.0, "1 %": 0.01, "median": 0.5, "99 %": 0.99, "largest": 1.0}
 
@@ -75,12 +78,19 @@ class Coverage:
         kinds = ", ".join(f"{number:,} {kind}" for kind, number in self.kinds.items())
         lines = [f"{self.n_frames:,} frames of {self.n_atoms:,} atoms from {self.n_seeds:,} seeds: {kinds}"]
         lines += [f"left out: {number:,}, {reason}" for reason, number in self.left_out.items()]
-        closest = ", ".join(f"{pair} {found.closest:.2f} Å" for pair, found in self.pairs.items())
-        lines.append(f"closest neighbours: {closest or 'none'}")
+        closest = sorted(self.pairs, key=self._fraction_of_radii)
+        shown = [f"{pair} {self.pairs[pair].closest:.2f} Å" for pair in closest[:SHOWN]]
+        others = f" and {len(closest) - SHOWN:,} others" if len(closest) > SHOWN else ""
+        lines.append(f"closest neighbours: {', '.join(shown) or 'none'}{others}")
         for name, values in self.values.items():
             row = ", ".join(f"{label} {value:.3g}" for label, value in quantiles(values).items())
             lines.append(f"{name}: {row or 'none'}")
         return "\n".join(lines)
+
+    def _fraction_of_radii(self, pair: str) -> float:
+        """How close these elements came, as a fraction of the sum of their covalent radii."""
+        radii = (covalent_radii[atomic_numbers[symbol]] for symbol in pair.split("–"))
+        return float(self.pairs[pair].closest / sum(radii))
 
 
 def quantiles(values: NDArray[np.float64]) -> dict[str, float]:

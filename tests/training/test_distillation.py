@@ -275,7 +275,7 @@ def test_the_terminal_is_told_of_the_closest_pairs_alone(monkeypatch: pytest.Mon
     coverage = Coverage(1, 3, 9, {}, {}, {}, pairs, {})
     assert "closest neighbours: C–Cs 2.50 Å, Cs–Cs 4.00 Å, C–C 1.40 Å\n" in f"{coverage}\n"
     monkeypatch.setattr("torch_gptff.training.distillation.coverage.SHOWN", 2)
-    assert "closest neighbours: C–Cs 2.50 Å, Cs–Cs 4.00 Å and 1 others\n" in f"{coverage}\n"
+    assert "closest neighbours: C–Cs 2.50 Å, Cs–Cs 4.00 Å and 1 more\n" in f"{coverage}\n"
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ class Coverage:
         lines += [f"left out: {number:,}, {reason}" for reason, number in self.left_out.items()]
         closest = sorted(self.pairs, key=self._fraction_of_radii)
         shown = [f"{pair} {self.pairs[pair].closest:.2f} Å" for pair in closest[:SHOWN]]
-        others = f" and {len(closest) - SHOWN:,} others" if len(closest) > SHOWN else ""
+        others = f" and {len(closest) - SHOWN:,} more" if len(closest) > SHOWN else ""
         lines.append(f"closest neighbours: {', '.join(shown) or 'none'}{others}")
         for name, values in self.values.items():
             row = ", ".join(f"{label} {value:.3g}" for label, value in quantiles(values).items())

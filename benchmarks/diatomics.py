@@ -6,8 +6,9 @@ The file holds energies of pairs in vacuum by their distance, from 0.4 of the co
 (https://github.com/janosh/matbench-discovery, site/src/lib). No model here has learned any of them, and the far end of
 a curve, where bonds break, is not asked of a model of crystals. What is counted is the near end, nearer than 0.6 of
 touching atoms: in how many elements the force is attractive somewhere there, so that atoms on a collision course fall
-into a hole (in nine of PBE, where the spin of the pair changes); and how high the wall is, beside that of PBE. Along
-the whole curve the force should change its sign once. ``NAME-without`` is NAME without its repulsion of nuclei.
+into a hole (in nine of PBE, where the spin of the pair changes), and how deep those are; and how high the wall is,
+beside that of PBE. Along the whole curve the force should change its sign once. ``NAME-without`` is NAME without its
+repulsion of nuclei.
 """
 
 from __future__ import annotations
@@ -54,6 +55,12 @@ class Curve:
     def has_hole(self) -> bool:
         """Whether the atoms attract each other anywhere there."""
         return bool((self.forces[self.near] <= 0).any())
+
+    @property
+    def hole_depth(self) -> float:
+        """How far the energy falls on the way in from :data:`NEAR`, eV; 0 where it only rises."""
+        inwards = self.energies[self.near][::-1]
+        return float((np.maximum.accumulate(inwards) - inwards).max())
 
     @property
     def wall(self) -> float:
@@ -147,7 +154,12 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, dict[str, Curve]]:
         }
         add_row(table, name, of_model, known)
         curves[name] = of_model
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    for name, of_model in curves.items():
+        holes = {s: curve.hole_depth for s, curve in of_model.items() if curve.has_hole}
+        deepest = sorted(holes, key=lambda symbol: -holes[symbol])
+        console.print(f"{name}, how deep: {', '.join(f'{s} {holes[s]:.1f} eV' for s in deepest) or 'no hole'}")
     if options.plot:
         draw(options.plot, curves)
     return curves

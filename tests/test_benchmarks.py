@@ -182,7 +182,16 @@ def test_diatomics(on_path: None, tmp_path: Path, capsys: pytest.CaptureFixture[
         assert not curve.has_hole
         assert curve.wall > curves["gptff-universal-without"][symbol].wall
     assert (tmp_path / "pairs.png").stat().st_size > 0
-    assert "gptff-universal-without" in capsys.readouterr().out
+    assert "gptff-universal, how deep: no hole" in capsys.readouterr().out
+
+
+def test_how_deep_a_hole_of_two_atoms_is(on_path: None) -> None:
+    """Silicon, near below 1.33 Å: on the way in the energy rises to 4, falls to 1, rises to 3, falls, rises."""
+    distances, energies = np.array([0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 2.0]), np.array([9, 2.5, 3, 1, 4, 0, -5])
+    curve = import_module("diatomics").Curve("Si", distances, energies, -np.gradient(energies, distances))
+    assert curve.has_hole
+    assert curve.hole_depth == 3.0
+    assert curve.wall == 9.0
 
 
 def test_uncertainty(on_path: None, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def parameter_groups(module: nn.Module, config: TrainingConfig) -> list[dict[str
     """
     frozen, factors = config.model.freeze, config.model.learning_rates
     used: set[str] = set()
-    is_committee = module.potential.model.num_readouts > 1  # type: ignore[union-attr]
+    is_committee = module.potential.model.num_readouts > 1  # type: ignore[operator, union-attr]
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for full_name, parameter in module.named_parameters():
         if not parameter.requires_grad:

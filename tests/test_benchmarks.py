@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ase.build import bulk
+from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 from emt_frames import emt_frames
@@ -192,6 +194,20 @@ def test_how_deep_a_hole_of_two_atoms_is(on_path: None) -> None:
     assert curve.has_hole
     assert curve.hole_depth == 3.0
     assert curve.wall == 9.0
+
+
+def test_collisions(on_path: None) -> None:
+    """Copper keeps its distance; pushed together, as it is before it can move, it does not."""
+    collisions = import_module("collisions")
+    assert {"Cu", "Gd", "Ti"} <= set(collisions.metals())
+    assert "Si" not in collisions.metals()
+    copper = bulk("Cu") * 2
+    for scale, low, high in ((1.0, 0.85, 1.0), (0.55, 0.5, 0.6)):
+        atoms = copper.copy()
+        atoms.set_cell(scale * copper.cell, scale_atoms=True)
+        atoms.calc = EMT()
+        first = next(collisions.least_distances(atoms, 300.0, steps=0))
+        assert low < first < high
 
 
 def test_uncertainty(on_path: None, tmp_path: Path) -> None:

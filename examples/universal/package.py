@@ -17,6 +17,8 @@ LIMITS = [
     "'acwf'; in the reference 'teacher' they have no energy, and asking for it is an error.",
     "The training data are crystals of at most 24 atoms in a cell, strained by a few per cent and rattled by up to 0.2 "
     "Å: no liquids, surfaces, molecules or defects. Expect larger errors there.",
+    "Hot lanthanides and actinides are not safe: in molecular dynamics at 1500 K two atoms of Ce, Pr, Nd, Sm or Tb "
+    "come to half of touching and stay there.",
     "Interactions end at 15 Å (three layers of 5 Å); there is no long-range electrostatics.",
 ]
 

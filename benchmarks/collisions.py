@@ -19,13 +19,11 @@ from ase.data import atomic_numbers, covalent_radii, reference_states
 from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from ase.neighborlist import neighbor_list
+from diatomics import NEAR
 from rich.console import Console
 from rich.table import Table
 
 from torch_gptff.calculators import GPTFFCalculator
-
-NEAR = 0.6
-"""Of the sum of covalent radii."""
 
 METALS = ("fcc", "bcc", "hcp")
 

@@ -1,6 +1,6 @@
 """Do the atoms of a hot metal keep their distance? Molecular dynamics of elements, at constant volume.
 
-    python benchmarks/collisions.py gptff-universal --elements Cu Nd Gd U --temperature 1500 --steps 1500
+    python benchmarks/collisions.py gptff-universal --elements Cu Nd Gd --temperature 1500 --steps 1500
 
 starts from the crystal of experiment, and prints how near two atoms came, as a fraction of the sum of their covalent
 radii, and the part of all times, after the first tenth, at which two were nearer than 0.6 of it: a model whose energy
@@ -20,21 +20,24 @@ from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from ase.neighborlist import neighbor_list
 from diatomics import NEAR
+from pymatgen.core import Element
 from rich.console import Console
 from rich.table import Table
 
+from torch_gptff import load_pretrained
 from torch_gptff.calculators import GPTFFCalculator
 
-METALS = ("fcc", "bcc", "hcp")
+CRYSTALS = ("fcc", "bcc", "hcp")
 
 EVERY = 10
 """Steps between two looks."""
 
 
 def metals() -> list[str]:
-    """Elements whose crystals are fcc, bcc or hcp."""
-    known = {symbol: reference_states[number] for symbol, number in atomic_numbers.items() if number < 97}
-    return [symbol for symbol, state in known.items() if state is not None and state["symmetry"] in METALS]
+    """Those from Li to Bi whose crystals are fcc, bcc or hcp."""
+    known = {symbol: reference_states[number] for symbol, number in atomic_numbers.items() if 2 < number < 84}
+    crystals = [symbol for symbol, state in known.items() if state is not None and state["symmetry"] in CRYSTALS]
+    return [symbol for symbol in crystals if Element(symbol).is_metal]
 
 
 def least_distances(atoms: Atoms, temperature: float, steps: int) -> Iterator[float]:
@@ -53,16 +56,17 @@ def least_distances(atoms: Atoms, temperature: float, steps: int) -> Iterator[fl
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", help="by name or path")
-    parser.add_argument("--elements", nargs="+", default=metals(), help="fcc, bcc and hcp ones where none is named")
+    parser.add_argument("--elements", nargs="+", default=metals(), help="fcc, bcc and hcp metals to Bi by default")
     parser.add_argument("--temperature", type=float, default=1500.0, help="K")
     parser.add_argument("--steps", type=int, default=1500, help="of 2 fs")
     options = parser.parse_args()
 
+    potential = load_pretrained(options.model)
     title = f"{options.model} at {options.temperature:g} K"
     table = Table("element", "atoms", "nearest", f"below {NEAR:g}", title=title)
     for symbol in options.elements:
         atoms = bulk(symbol) * (3, 3, 3)
-        atoms.calc = GPTFFCalculator(options.model)
+        atoms.calc = GPTFFCalculator(potential)
         distances = np.array(list(least_distances(atoms, options.temperature, options.steps)))
         late = distances[len(distances) // 10 :]
         table.add_row(symbol, str(len(atoms)), f"{distances.min():.2f}", f"{np.mean(late < NEAR):.0%}")

@@ -12,13 +12,22 @@ from ase import Atoms
 from ase.build import bulk, fcc111, molecule
 from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
+from ase.data import covalent_radii
 from ase.io import write
 
 from torch_gptff import GPTFF, GPTFFConfig, Potential, save
 from torch_gptff.datasets import LMDBCrystalDataset, Source
 from torch_gptff.errors import CheckpointError, DistillationError
 from torch_gptff.training.distillation import make_teacher, read_seeds
-from torch_gptff.training.distillation.deformations import deformed, rattled, repeated, rescaled, strained
+from torch_gptff.training.distillation.deformations import (
+    NEIGHBOURS,
+    collided,
+    deformed,
+    rattled,
+    repeated,
+    rescaled,
+    strained,
+)
 from torch_gptff.training.distillation.dynamics import repeats
 from torch_gptff.training.distillation.limits import are_too_close
 from torch_gptff.training.distillation.substitution import near_elements, substituted
@@ -63,6 +72,29 @@ def test_a_volume_is_rescaled(factor):
     slab = fcc111("Cu", (1, 1, 3), vacuum=6.0)
     area = np.linalg.norm(np.cross(*rescaled(slab, factor).cell[:2]))
     assert area == pytest.approx(factor * np.linalg.norm(np.cross(*slab.cell[:2])))
+
+
+def test_two_neighbours_collide_and_the_others_stay():
+    atoms = bulk("NaCl", "rocksalt", a=5.64, cubic=True)
+    generator = rng()
+    fractions, pairs = [], set()
+    for _ in range(60):
+        copy = collided(atoms, (0.5, 0.7), generator)
+        moves = copy.positions - atoms.positions
+        first, second = np.flatnonzero(np.abs(moves).sum(1) > 1e-9)
+        np.testing.assert_allclose(moves[first], -moves[second], atol=1e-12)  # their centre stays where it was
+        touching = covalent_radii[atoms.numbers[[first, second]]].sum()
+        assert atoms.get_distance(first, second, mic=True) < NEIGHBOURS * touching
+        fractions.append(copy.get_distance(first, second, mic=True) / touching)
+        pairs.add(tuple(sorted(atoms.numbers[[first, second]].tolist())))
+    assert 0.5 <= min(fractions) < 0.52
+    assert 0.68 < max(fractions) <= 0.7
+    assert pairs == {(11, 11), (11, 17)}  # chlorine ions are farther from each other than 1.6 times their bond
+
+
+def test_what_has_no_neighbour_collides_with_nothing():
+    assert collided(bulk("Cu"), (0.5, 0.7), rng()) is None  # its neighbours are images of itself
+    assert collided(Atoms("Cu2", positions=[[0, 0, 0], [5, 0, 0]]), (0.5, 0.7), rng()) is None
 
 
 def test_displacements_have_the_deviation_asked_for():

@@ -42,6 +42,7 @@ def distill(
     among: Annotated[
         str | None, typer.Option(help="The elements that may be put in, as Ag,Au.", show_default=False)
     ] = None,
+    collided: Annotated[int, typer.Option(help="Rattled copies with two neighbours too close.", min=0)] = 0,
     temperatures: Annotated[
         str, typer.Option(help="Of molecular dynamics in K, one run each; '' for none.")
     ] = "300,1000",
@@ -88,6 +89,7 @@ def distill(
         rattled=rattled,
         rescaled=rescaled,
         substituted=substituted,
+        collided=collided,
         among=tuple(filter(None, (among or "").split(","))),
         temperatures=parsed_temperatures(temperatures),
         md_steps=md_steps,

@@ -1,11 +1,16 @@
-"""Strains, changes of volume and displacements."""
+"""Strains, changes of volume, displacements and collisions."""
 
 from __future__ import annotations
 
 import numpy as np
 from ase import Atoms
+from ase.data import covalent_radii
+from ase.neighborlist import neighbor_list
 from numpy.random import Generator
 from numpy.typing import NDArray
+
+NEIGHBOURS = 1.6
+"""Atoms are neighbours up to this many times the sum of their covalent radii."""
 
 
 def strained(atoms: Atoms, std: float, rng: Generator) -> Atoms:
@@ -24,6 +29,33 @@ def rattled(atoms: Atoms, std: float, rng: Generator) -> Atoms:
     """A copy with normal displacements of this standard deviation in Å along each axis."""
     copy = atoms.copy()
     copy.positions += rng.normal(0, std, (len(atoms), 3))
+    return copy
+
+
+def collided(atoms: Atoms, distances: tuple[float, float], rng: Generator) -> Atoms | None:
+    """A copy in which a random atom and one of its neighbours stand at a given distance, each moved by half of the way.
+
+    Args:
+        atoms: what to change
+        distances: least and greatest distance at the end, as a fraction of the sum of covalent radii
+        rng: chooses the atom, the neighbour, one of those within :data:`NEIGHBOURS` times that sum, and the distance
+
+    Returns:
+        ``None`` where an atom has no neighbour
+    """
+    radii = covalent_radii[atoms.numbers]
+    atom = int(rng.integers(len(atoms)))
+    i, j, vectors = neighbor_list("ijD", atoms, NEIGHBOURS * radii)
+    neighbours = np.flatnonzero((i == atom) & (j != atom))
+    if not len(neighbours):
+        return None
+    chosen = int(rng.choice(neighbours))
+    touching = radii[atom] + radii[j[chosen]]
+    copy = atoms.copy()
+    length = np.linalg.norm(vectors[chosen])
+    move = vectors[chosen] * (1 - rng.uniform(*distances) * touching / length) / 2
+    copy.positions[atom] += move
+    copy.positions[j[chosen]] -= move
     return copy
 
 

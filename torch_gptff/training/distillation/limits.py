@@ -18,6 +18,7 @@ LARGE_STRESS = "stress above the limit"
 NOT_FINITE = "the teacher's labels are no finite numbers"
 NO_PERIODS = "no periods to strain"
 NO_SUBSTITUTE = "no element to put in"
+NO_NEIGHBOUR = "an atom has no neighbour to collide with"
 STOPPED = "molecular dynamics stopped: "
 FAILED = "the teacher failed: "
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from ase import Atoms
 from numpy.random import Generator, default_rng
 
-from torch_gptff.training.distillation.deformations import rattled, repeated, rescaled, strained
+from torch_gptff.training.distillation.deformations import collided, rattled, repeated, rescaled, strained
 from torch_gptff.training.distillation.settings import DistillationSettings
 from torch_gptff.training.distillation.substitution import substituted
 
-KINDS = ("seed", "strained", "rattled", "rescaled", "substituted", "dynamics")
+KINDS = ("seed", "strained", "rattled", "rescaled", "substituted", "dynamics", "collided")
 """What a frame may be; its place here is part of its random seed."""
 
 
@@ -23,7 +23,8 @@ def generator(settings: DistillationSettings, seed: int, kind: str, number: int)
 def perturbed(atoms: Atoms, seed: int, settings: DistillationSettings) -> Iterator[tuple[str, int, Atoms | None]]:
     """The seed and its copies, each with its kind and number.
 
-    A structure without periods is neither strained nor rescaled, and gives ``None`` where a copy does not exist.
+    A structure without periods is neither strained nor rescaled, an atom that is alone collides with none: ``None``
+    stands for a copy that does not exist.
 
     Args:
         atoms: the seed
@@ -48,3 +49,7 @@ def perturbed(atoms: Atoms, seed: int, settings: DistillationSettings) -> Iterat
         rng = generator(settings, seed, "substituted", number)
         copy = substituted(atoms, settings.among, rng)
         yield "substituted", number, None if copy is None else rattled(copy, settings.rattle[0], rng)
+    larger = repeated(atoms, settings.collided_atoms)
+    for number in range(settings.collided):
+        rng = generator(settings, seed, "collided", number)
+        yield "collided", number, collided(rattled(larger, rng.uniform(*settings.rattle), rng), settings.collision, rng)

@@ -22,7 +22,14 @@ from torch_gptff.io.files import written_atomically
 from torch_gptff.potential import Potential
 from torch_gptff.training.distillation.coverage import Coverage, coverage_of
 from torch_gptff.training.distillation.dynamics import dynamics
-from torch_gptff.training.distillation.limits import NO_PERIODS, NO_SUBSTITUTE, TOO_CLOSE, are_too_close, excess
+from torch_gptff.training.distillation.limits import (
+    NO_NEIGHBOUR,
+    NO_PERIODS,
+    NO_SUBSTITUTE,
+    TOO_CLOSE,
+    are_too_close,
+    excess,
+)
 from torch_gptff.training.distillation.pages import coverage_page
 from torch_gptff.training.distillation.parts import Parts
 from torch_gptff.training.distillation.perturbations import generator, perturbed
@@ -35,6 +42,9 @@ SEEDS_PER_PART = 8
 """What at most is done again after a kill."""
 
 JOB, COVERAGE, PAGE, PARTS = "distillation.json", "coverage.json", "coverage.html", "parts"
+
+MISSING = {"substituted": NO_SUBSTITUTE, "collided": NO_NEIGHBOUR}
+"""Why there is no copy of a kind, where it is not for want of periods."""
 
 Progress = Callable[[str, int, int], None]
 
@@ -162,7 +172,7 @@ def _candidates(
         for kind, number, atoms in _copies(seed.atoms, place, teacher, settings):
             if isinstance(atoms, str):
                 left_out[atoms] += 1
-            elif are_too_close(atoms, settings.min_distance):
+            elif are_too_close(atoms, settings.collision[0] if kind == "collided" else settings.min_distance):
                 left_out[TOO_CLOSE] += 1
             else:
                 atoms.info = {"frame_id": f"{place}:{seed.name}:{kind}-{number}"}
@@ -175,7 +185,7 @@ def _copies(
 ) -> Iterator[tuple[str, int, Atoms | str]]:
     """Kind, number and structure of every copy of a seed; or why there is none."""
     for kind, number, copy in perturbed(atoms, place, settings):
-        missing = NO_SUBSTITUTE if kind == "substituted" else NO_PERIODS
+        missing = MISSING.get(kind, NO_PERIODS)
         yield kind, number, missing if copy is None else copy
     if are_too_close(atoms, settings.min_distance):
         return

@@ -18,11 +18,15 @@ class DistillationSettings:
         rescaled: copies with another volume, and the least rattling
         substituted: copies in which one element is replaced by a chemically near one, see
             :func:`~torch_gptff.training.distillation.substitution.near_elements`
+        collided: copies rattled as above, of cells repeated to at least ``collided_atoms``, in which two neighbours stand nearer than ``min_distance`` allows
         temperatures: of molecular dynamics in K, one run each
         strain: standard deviation of the components of the strain
         rattle: least and greatest standard deviation of displacements, Å
         rattled_atoms: in cells of fewer, displacements move images alike, and hardly any force acts
+        collided_atoms: in cells of fewer, the two have hardly a neighbour that is not an image of them
         volume: least and greatest factor of the volume
+        collision: least and greatest distance of the two that collide, as a fraction of the sum of their covalent
+            radii; collided copies in which any two atoms are nearer than the least are left out
         among: symbols of the elements that may be put in; none means all
         md_steps: of each run
         md_interval: steps between frames
@@ -40,11 +44,14 @@ class DistillationSettings:
     rattled: int = 5
     rescaled: int = 2
     substituted: int = 0
+    collided: int = 0
     temperatures: tuple[float, ...] = (300.0, 1000.0)
     strain: float = 0.025
     rattle: tuple[float, float] = (0.02, 0.2)
     rattled_atoms: int = 4
+    collided_atoms: int = 8
     volume: tuple[float, float] = (0.82, 1.22)
+    collision: tuple[float, float] = (0.45, 0.8)
     among: tuple[str, ...] = ()
     md_steps: int = 200
     md_interval: int = 50
@@ -57,11 +64,22 @@ class DistillationSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("strained", "rattled", "rescaled", "substituted", "md_steps", "strain", "friction", "seed"):
+        for name in (
+            "strained",
+            "rattled",
+            "rescaled",
+            "substituted",
+            "collided",
+            "md_steps",
+            "strain",
+            "friction",
+            "seed",
+        ):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must not be negative; got {getattr(self, name)!r}")
         for name in (
             "rattled_atoms",
+            "collided_atoms",
             "md_interval",
             "timestep",
             "md_length",
@@ -71,9 +89,9 @@ class DistillationSettings:
         ):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be positive; got {getattr(self, name)!r}")
-        for name in ("rattle", "volume"):
+        for name in ("rattle", "volume", "collision"):
             low, high = getattr(self, name)
-            if not 0 <= low <= high or (name == "volume" and low == 0):
+            if not 0 <= low <= high or (name != "rattle" and low == 0):
                 raise ConfigError(f"{name} must be a range of positive numbers; got {low!r} to {high!r}")
         if not all(temperature > 0 for temperature in self.temperatures):
             raise ConfigError(f"temperatures must be positive; got {self.temperatures!r}")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
-from example_scripts import load_example
+from example_scripts import EXAMPLES, load_example
 
 from torch_gptff import load_pretrained
 from torch_gptff.datasets.frames import reduced_formula
@@ -83,6 +83,29 @@ def test_they_get_the_volume_of_least_energy(making: ModuleType) -> None:
     at = [model.predict([making.rescaled(salt, scale**3)])[0].energy.item() for scale in (0.98, 1.0, 1.02)]
     assert at[1] == min(at)
     assert not list(making.at_their_volumes([bulk("NaCl", "rocksalt", a=9.0)], model)), "too far from it"
+
+
+def test_an_actinide_replaces_a_lanthanide_near_the_one_above_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(EXAMPLES / "universal")
+    more = load_example("universal/more_elements")
+    crystals = [bulk(f"{symbol}N", "rocksalt", a=5.0) for symbol in ("La", "Ce", "Nd", "Ti")]
+    made = [more.homologues(crystals * 20, {"UN"}, number) for number in (3, 100)]
+    assert len(made[0]) == 3
+    formulas = [reduced_formula(atoms.numbers) for atoms in made[1]]
+    assert len(set(formulas)) == len(formulas), "each formula once"
+    assert set(formulas) == {"AcN", "ThN", "PaN", "NpN", "PmN"}, "what is known is not made, titanium not replaced"
+    assert all(atoms.numbers[1] == 7 for atoms in made[1])
+
+
+def test_crystals_are_told_by_their_elements() -> None:
+    crystals = [bulk("Cu"), bulk("Ce", "fcc", a=5.0), bulk("Si")]
+    crystals += [bulk(formula, "cesiumchloride", a=3.5) for formula in ("CeAl", "YbCu", "NiAl", "CsCl")]
+    seeds = load_example("universal/seeds").seeds(crystals, n_alloys=3, n_compounds=5)
+    formulas = {name: [atoms.get_chemical_formula() for atoms in chosen] for name, chosen in seeds.items()}
+    assert formulas["elements"] == ["Cu", "Ce", "Si2"]
+    assert (formulas["lanthanides"], formulas["metals"], formulas["compounds"]) == (["Ce"], ["Cu"], ["ClCs"])
+    assert len(formulas["alloys"]) == 2, "one of three with a lanthanide, and the only one without"
+    assert formulas["alloys"][1] == "AlNi"
 
 
 def test_a_sample_is_validated_on_other_formulas() -> None:

@@ -32,6 +32,29 @@ def drawn(crystals: Sequence[Atoms], number: int, rng: Generator) -> list[Atoms]
     return [crystals[place] for place in sorted(rng.permutation(len(crystals))[:number])]
 
 
+def seeds(relaxed: Sequence[Atoms], n_alloys: int, n_compounds: int) -> dict[str, list[Atoms]]:
+    """Crystals for every file, by its name."""
+    kinds: dict[str, list[Atoms]] = {"elements": [], "lanthanide": [], "other": [], "compounds": []}
+    for atoms in relaxed:
+        elements = np.unique(atoms.numbers)
+        if len(elements) == 1:
+            kind = "elements"
+        elif len(elements) > 3 or not np.isin(elements, METALS).all():
+            kind = "compounds"
+        else:
+            kind = "lanthanide" if np.isin(elements, LANTHANIDES).any() else "other"
+        kinds[kind].append(atoms)
+    rng = default_rng(0)
+    half = n_alloys // 2
+    return {
+        "elements": kinds["elements"],
+        "lanthanides": [atoms for atoms in kinds["elements"] if atoms.numbers[0] in LANTHANIDES],
+        "metals": [atoms for atoms in kinds["elements"] if atoms.numbers[0] in METALS_BESIDE],
+        "alloys": drawn(kinds["lanthanide"], half, rng) + drawn(kinds["other"], n_alloys - half, rng),
+        "compounds": drawn(kinds["compounds"], n_compounds, rng),
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="the stored frames of the teacher")
@@ -40,33 +63,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("seeds"))
     options = parser.parse_args()
 
-    frames = open_dataset(options.data)
-    is_relaxed = (
-        frame.split == "train" and (frame.source.endswith(":eq") or ":seed-" in frame.frame_id) for frame in frames
-    )
-    relaxed = [to_ase(frame) for frame, chosen in zip(frames, is_relaxed, strict=True) if chosen]
-    kinds: dict[str, list[Atoms]] = {"elements": [], "with lanthanides": [], "without": [], "compounds": []}
-    for atoms in relaxed:
-        elements = np.unique(atoms.numbers)
-        if len(elements) == 1:
-            kind = "elements"
-        elif len(elements) > 3 or not np.isin(elements, METALS).all():
-            kind = "compounds"
-        else:
-            kind = "with lanthanides" if np.isin(elements, LANTHANIDES).any() else "without"
-        kinds[kind].append(atoms)
-
-    rng = default_rng(0)
-    half = options.alloys // 2
-    seeds = {
-        "elements": kinds["elements"],
-        "lanthanides": [atoms for atoms in kinds["elements"] if atoms.numbers[0] in LANTHANIDES],
-        "metals": [atoms for atoms in kinds["elements"] if atoms.numbers[0] in METALS_BESIDE],
-        "alloys": drawn(kinds["with lanthanides"], half, rng) + drawn(kinds["without"], options.alloys - half, rng),
-        "compounds": drawn(kinds["compounds"], options.compounds, rng),
-    }
+    relaxed = [
+        to_ase(frame)
+        for frame in open_dataset(options.data)
+        if frame.split == "train" and (frame.source.endswith(":eq") or ":seed-" in frame.frame_id)
+    ]
     options.out.mkdir(parents=True, exist_ok=True)
-    for name, crystals in seeds.items():
+    for name, crystals in seeds(relaxed, options.alloys, options.compounds).items():
         write(options.out / f"{name}.extxyz", crystals, format="extxyz")
         print(f"{name}: {len(crystals):,}")
 

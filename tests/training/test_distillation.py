@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -171,16 +172,18 @@ def test_atoms_too_close_are_left_out_before_the_teacher_sees_them(tmp_path: Pat
 
 
 def test_collided_copies_are_nearer_than_others_may_be(tmp_path: Path) -> None:
-    only = DistillationSettings(strained=0, rattled=0, rescaled=0, temperatures=(), collided=30, max_force=1e3)
+    none = DistillationSettings(unchanged=False, strained=0, rattled=0, rescaled=0, temperatures=())
+    only = replace(none, collided=30, max_force=1e3)
     result = distill([bulk("Cu")], "emt", tmp_path, only)
-    frames = [frame for frame in frames_of(result.dataset) if kind_of(frame.frame_id) == "collided"]
+    frames = frames_of(result.dataset)
+    assert {kind_of(frame.frame_id) for frame in frames} == {"collided"}, "the seed is not among them"
     assert len(frames) + sum(result.coverage.left_out.values()) == 30
     assert {len(frame.z) for frame in frames} == {8}
     nearest = [min(to_ase(frame).get_all_distances(mic=True)[np.triu_indices(8, 1)]) / 2.64 for frame in frames]
     assert min(nearest) > 0.45
     assert sum(each < 0.62 for each in nearest) > 5
-    lone = distill([Atoms("Cu", cell=[9, 9, 9])], "emt", tmp_path / "lone", only).coverage.left_out
-    assert lone["an atom has no neighbour to collide with"] == 30
+    with pytest.raises(DistillationError, match=r"no frame is left .*30 × an atom has no neighbour to collide with"):
+        distill([Atoms("Cu", cell=[9, 9, 9])], "emt", tmp_path / "lone", only)
 
 
 def test_dynamics_that_leaves_the_limits_stops(tmp_path: Path) -> None:

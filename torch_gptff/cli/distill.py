@@ -35,6 +35,9 @@ def distill(
         str | None,
         typer.Option("--teacher-arguments", metavar="JSON", help="What the teacher is made with.", show_default=False),
     ] = None,
+    unchanged: Annotated[
+        bool, typer.Option("--unchanged/--no-unchanged", help="Label each seed as it is, too.")
+    ] = True,
     strained: Annotated[int, typer.Option(help="Strained copies of each seed.", min=0)] = 5,
     rattled: Annotated[int, typer.Option(help="Rattled copies of each seed.", min=0)] = 5,
     rescaled: Annotated[int, typer.Option(help="Copies of another volume.", min=0)] = 2,
@@ -85,6 +88,7 @@ def distill(
     if bool(select_by) != (keep is not None):
         raise typer.BadParameter("--select-by and --keep go together", param_hint="--keep")
     settings = options(
+        unchanged=unchanged,
         strained=strained,
         rattled=rattled,
         rescaled=rescaled,

@@ -31,7 +31,8 @@ def perturbed(atoms: Atoms, seed: int, settings: DistillationSettings) -> Iterat
         seed: its number among all
         settings: how many of each kind, and how far from the seed
     """
-    yield "seed", 0, atoms.copy()
+    if settings.unchanged:
+        yield "seed", 0, atoms.copy()
     is_periodic = bool(atoms.pbc.any())
     for number in range(settings.strained):
         rng = generator(settings, seed, "strained", number)

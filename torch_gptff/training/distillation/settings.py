@@ -13,12 +13,14 @@ class DistillationSettings:
     """How many frames of which kind come of a seed structure.
 
     Attributes:
+        unchanged: whether the seed itself is one of them
         strained: copies with a random strain of the cell, and the least rattling
         rattled: copies with random displacements, of cells repeated to at least ``rattled_atoms``
         rescaled: copies with another volume, and the least rattling
         substituted: copies in which one element is replaced by a chemically near one, see
             :func:`~torch_gptff.training.distillation.substitution.near_elements`
-        collided: copies rattled as above, of cells repeated to at least ``collided_atoms``, in which two neighbours stand nearer than ``min_distance`` allows
+        collided: copies rattled as above, of cells repeated to at least ``collided_atoms``, in which two neighbours
+            stand nearer than ``min_distance`` allows
         temperatures: of molecular dynamics in K, one run each
         strain: standard deviation of the components of the strain
         rattle: least and greatest standard deviation of displacements, Å
@@ -40,6 +42,7 @@ class DistillationSettings:
         seed: another number gives other frames
     """
 
+    unchanged: bool = True
     strained: int = 5
     rattled: int = 5
     rescaled: int = 2

@@ -100,3 +100,4 @@ def test_inputs_are_copied() -> None:
 def test_reduced_formula() -> None:
     assert reduced_formula(np.array([26, 8, 8, 26, 8])) == "Fe2O3"
     assert reduced_formula(np.array([3, 26, 15, 8, 8, 8, 8] * 4)) == "LiFePO4"
+    assert reduced_formula(np.array([54, 9, 9])) == "XeF2", "without a warning"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
@@ -105,9 +105,8 @@ def fixed(value: float | None, digits: int) -> str:
 
 def formula_of(atoms: Atoms) -> str:
     """The formula unit of a crystal, ``"LiFePO4"``; the formula of a molecule, ``"C2H6O"``."""
-    from pymatgen.core import Composition
+    from torch_gptff.datasets.frames import reduced_formula
 
     if not atoms.pbc.any():
         return str(atoms.get_chemical_formula())
-    counts: Any = atoms.symbols.formula.count()
-    return str(Composition(counts).reduced_formula)
+    return reduced_formula(atoms.numbers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from functools import lru_cache
 from typing import Any
@@ -111,7 +112,9 @@ def _reduced_formula(counts: tuple[tuple[int, int], ...]) -> str:
     from pymatgen.core import Composition, Element
 
     amounts: Any = {Element.from_Z(number): count for number, count in counts}
-    return str(Composition(amounts).reduced_formula)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "No Pauling electronegativity")  # of noble gases, which come last
+        return str(Composition(amounts).reduced_formula)
 
 
 def _array(values: ArrayLike, shape: tuple[int, ...], name: str, where: str) -> NDArray[np.float64]:

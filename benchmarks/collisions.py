@@ -34,10 +34,18 @@ EVERY = 10
 
 
 def metals() -> list[str]:
-    """Those from Li to Bi whose crystals are fcc, bcc or hcp."""
-    known = {symbol: reference_states[number] for symbol, number in atomic_numbers.items() if 2 < number < 84}
+    """Those to Pu whose crystals are fcc, bcc or hcp."""
+    known = {symbol: reference_states[number] for symbol, number in atomic_numbers.items() if 0 < number < 95}
     crystals = [symbol for symbol, state in known.items() if state is not None and state["symmetry"] in CRYSTALS]
     return [symbol for symbol in crystals if Element(symbol).is_metal]
+
+
+def crystal(name: str) -> Atoms:
+    """27 atoms, or 54, of the crystal of experiment, or of one that is named behind colons: ``U:bcc:3.53``."""
+    symbol, *structure = name.split(":")
+    if structure:
+        return bulk(symbol, structure[0], a=float(structure[1])) * (3, 3, 3)
+    return bulk(symbol) * (3, 3, 3)
 
 
 def least_distances(atoms: Atoms, temperature: float, steps: int) -> Iterator[float]:
@@ -56,7 +64,12 @@ def least_distances(atoms: Atoms, temperature: float, steps: int) -> Iterator[fl
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", help="by name or path")
-    parser.add_argument("--elements", nargs="+", default=metals(), help="fcc, bcc and hcp metals to Bi by default")
+    parser.add_argument(
+        "--elements",
+        nargs="+",
+        default=metals(),
+        help="fcc, bcc and hcp metals by default; U:bcc:3.53 names crystal and lattice constant in Å, too",
+    )
     parser.add_argument("--temperature", type=float, default=1500.0, help="K")
     parser.add_argument("--steps", type=int, default=1500, help="of 2 fs")
     options = parser.parse_args()
@@ -65,7 +78,7 @@ def main() -> None:
     title = f"{options.model} at {options.temperature:g} K"
     table = Table("element", "atoms", "nearest", f"below {NEAR:g}", title=title)
     for symbol in options.elements:
-        atoms = bulk(symbol) * (3, 3, 3)
+        atoms = crystal(symbol)
         atoms.calc = GPTFFCalculator(potential)
         distances = np.array(list(least_distances(atoms, options.temperature, options.steps)))
         late = distances[len(distances) // 10 :]

@@ -201,8 +201,12 @@ def test_how_deep_a_hole_of_two_atoms_is(on_path: None) -> None:
 def test_collisions(on_path: None) -> None:
     """Copper keeps its distance; pushed together, as it is before it can move, it does not."""
     collisions = import_module("collisions")
-    assert {"Cu", "Gd", "Ti"} <= set(collisions.metals())
-    assert not {"Si", "Ar", "Th"} & set(collisions.metals())
+    assert {"Cu", "Gd", "Ti", "Th"} <= set(collisions.metals())
+    assert not {"Si", "Ar", "U"} & set(collisions.metals())
+    uranium = collisions.crystal("U:bcc:3.5")
+    assert uranium.get_chemical_formula() == "U27"
+    assert uranium.get_volume() == pytest.approx(27 * 3.5**3 / 2)
+    assert len(collisions.crystal("Mg")) == 54
     copper = bulk("Cu") * 2
     for scale, low, high in ((1.0, 0.85, 1.0), (0.55, 0.5, 0.6)):
         atoms = copper.copy()

@@ -70,11 +70,12 @@ def main() -> None:
 
     held_out = set((options.data / "held-out.txt").read_text(encoding="utf-8").split())
     teacher, acwf = (open_dataset(options.data / name) for name in ("teacher", "acwf"))
+    known = {frame.material for frame in teacher} | held_out
     wanted = (*NOBLE, *LANTHANIDES_ABOVE)
-    as_they_are = [to_ase(f) for f in acwf if f.split == "train" and np.isin(f.z.numpy(), wanted).any()]
+    as_they_are = [to_ase(f) for f in acwf if f.material not in known and np.isin(f.z.numpy(), wanted).any()]
     relaxed = [to_ase(f) for f in teacher if f.split == "train" and f.source.endswith(":eq")]
     warnings.simplefilter("ignore", UnfamiliarCompositionWarning)  # what is unfamiliar is looked for
-    replaced = homologues(relaxed, {frame.material for frame in teacher} | held_out, options.number)
+    replaced = homologues(relaxed, known, options.number)
     made = list(at_their_volumes(replaced, load_pretrained(options.model, reference="acwf")))
     write(options.out, [*as_they_are, *made], format="extxyz")
     print(f"{len(as_they_are):,} of acwf, {len(replaced):,} with a replaced lanthanide, {len(made):,} with a volume")

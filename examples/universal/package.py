@@ -13,12 +13,13 @@ from torch_gptff import load, save
 LIMITS = [
     "Trained on the labels of a teacher (TensorNet-MatPES-PBE) and on non-magnetic PBE equations of state, whose "
     "errors it shares. No magnetic order, no van der Waals correction, no Hubbard U.",
-    "Noble gases, actinides and Pm are known from equations of state of elements and oxides alone, in the reference "
+    "Po, At, Rn, Fr, Ra, Am and Cm are known from equations of state of elements and oxides alone, in the reference "
     "'acwf'; in the reference 'teacher' they have no energy, and asking for it is an error.",
-    "The training data are crystals of at most 24 atoms in a cell, strained by a few per cent and rattled by up to 0.2 "
-    "Å: no liquids, surfaces, molecules or defects. Expect larger errors there.",
-    "Hot lanthanides and actinides are not safe: in molecular dynamics at 1500 K two atoms of Ce, Pr, Nd, Sm or Tb "
-    "come to half of touching and stay there.",
+    "Of noble gases there were crystals of the elements and oxides alone; compounds of Pm and of Ac, Th, Pa, U, Np and "
+    "Pu were made by putting them in the place of lanthanides.",
+    "The training data are crystals of small cells, strained by a few per cent, rattled by up to 0.2 Å, or with two "
+    "atoms that collide, and metals heated for less than a picosecond: no liquids of compounds, surfaces, molecules or "
+    "defects. Expect larger errors there.",
     "Interactions end at 15 Å (three layers of 5 Å); there is no long-range electrostatics.",
 ]
 

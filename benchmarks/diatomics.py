@@ -6,9 +6,9 @@ The file holds energies of pairs in vacuum by their distance, from 0.4 of the co
 (https://github.com/janosh/matbench-discovery, site/src/lib). No model here has learned any of them, and the far end of
 a curve, where bonds break, is not asked of a model of crystals. What is counted is the near end, nearer than 0.6 of
 touching atoms: in how many elements the force is attractive somewhere there, so that atoms on a collision course fall
-into a hole (in nine of PBE, where the spin of the pair changes), and how deep those are; and how high the wall is,
-beside that of PBE. Along the whole curve the force should change its sign once. ``NAME-without`` is NAME without its
-repulsion of nuclei.
+into a hole (in nine of PBE, where the spin of the pair changes), how deep those are, and what it takes to get there;
+and how high the wall is, beside that of PBE. Along the whole curve the force should change its sign once.
+``NAME-without`` is NAME without its repulsion of nuclei.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ from torch_gptff import Potential, load_pretrained
 
 NEAR = 0.6
 """Of the sum of covalent radii."""
+
+FALL = 0.05
+"""eV, by which an energy has fallen if it is no noise."""
 
 SHOWN = ("H", "O", "Al", "Si", "Fe", "Cs")
 
@@ -61,6 +64,15 @@ class Curve:
         """How far the energy falls on the way in from :data:`NEAR`, eV; 0 where it only rises."""
         inwards = self.energies[self.near][::-1]
         return float((np.maximum.accumulate(inwards) - inwards).max())
+
+    @property
+    def barrier(self) -> float:
+        """What it takes to come from the least energy beyond :data:`NEAR` to where the energy first falls, eV."""
+        lowest = int(np.where(self.near, np.inf, self.energies).argmin())
+        inwards = self.energies[lowest::-1]
+        highest = np.maximum.accumulate(inwards)
+        falls = np.flatnonzero(inwards < highest - FALL)
+        return float(highest[falls[0] if len(falls) else -1] - inwards[0])
 
     @property
     def wall(self) -> float:
@@ -157,9 +169,9 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, dict[str, Curve]]:
     console = Console()
     console.print(table)
     for name, of_model in curves.items():
-        holes = {s: curve.hole_depth for s, curve in of_model.items() if curve.has_hole}
-        deepest = sorted(holes, key=lambda symbol: -holes[symbol])
-        console.print(f"{name}, how deep: {', '.join(f'{s} {holes[s]:.1f} eV' for s in deepest) or 'no hole'}")
+        holes = sorted((curve for curve in of_model.values() if curve.has_hole), key=lambda curve: -curve.hole_depth)
+        told = [f"{curve.symbol} {curve.hole_depth:.1f} behind {curve.barrier:.1f}" for curve in holes]
+        console.print(f"{name}, how deep, in eV: {', '.join(told) or 'no hole'}")
     if options.plot:
         draw(options.plot, curves)
     return curves

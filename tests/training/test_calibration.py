@@ -47,7 +47,6 @@ def test_factors_by_which_errors_exceed_the_spread():
     assert report.energy.factor == pytest.approx(3.0, rel=0.25)
     assert report.forces.factor == pytest.approx(0.5, rel=0.1)
     assert potential.calibration == Calibration(report.energy.factor, report.forces.factor)
-    assert report.forces.within_one == pytest.approx(0.683, abs=0.05)
     assert report.forces.within_two == pytest.approx(0.95, abs=0.03)
     assert report.energy.number == 60
     assert report.forces.number == 20 * (6 + 6 + 12)
@@ -55,17 +54,28 @@ def test_factors_by_which_errors_exceed_the_spread():
     assert "forces" in str(report)
 
 
-def test_calibrated_uncertainties_have_the_mean_square_of_the_errors():
+def test_two_in_three_errors_lie_within_the_uncertainty():
     potential = committee()
     frames = frames_of(potential, energy=3.0, forces=0.5)
     calibrate(potential, frames)
     found = potential.predict(frames, energy_std=True, forces_std=True)
-    of_energies = [(p.energy - f.energy).square() - p.energy_std.square() for p, f in zip(found, frames, strict=True)]
-    of_forces = [
-        (p.forces - f.forces).square() - p.forces_std.square()[:, None] for p, f in zip(found, frames, strict=True)
-    ]
-    for differences, scale in ((of_energies, found[0].energy_std), (of_forces, found[0].forces_std)):
-        assert torch.cat(differences).mean().item() == pytest.approx(0, abs=1e-4 * scale.square().mean().item())
+    energies = [(p.energy - f.energy).abs() <= p.energy_std for p, f in zip(found, frames, strict=True)]
+    forces = [(p.forces - f.forces).abs() <= p.forces_std[:, None] for p, f in zip(found, frames, strict=True)]
+    for within in (energies, forces):
+        part = torch.cat(within).double().mean().item()
+        assert part == pytest.approx(0.683, abs=0.02)
+
+
+def test_a_few_frames_that_are_far_off_do_not_decide():
+    potential = committee()
+    frames = frames_of(potential, 3.0, 0.5)
+    expected = calibrate(potential, frames)
+    for frame in frames[:3]:
+        frame.energy = frame.energy + 1e3
+        frame.forces = 1e3 * frame.forces
+    report = calibrate(potential, frames)
+    assert report.energy.factor == pytest.approx(expected.energy.factor, rel=0.25)
+    assert report.forces.factor == pytest.approx(expected.forces.factor, rel=0.15)
 
 
 def test_one_atom_on_which_the_members_agree_does_not_decide():
@@ -80,7 +90,6 @@ def test_one_atom_on_which_the_members_agree_does_not_decide():
 def test_tails_show_in_the_coverage():
     potential = committee()
     report = calibrate(potential, frames_of(potential, 1.0, 1.0, tails=True))
-    assert report.forces.within_one > 0.8
     assert report.forces.within_two < 0.93
 
 

@@ -21,6 +21,9 @@ CHUNK = 256
 SILENT = 1e-5
 """eV/Å: a force that symmetry forbids is below it in reference and model, and its rounding tells nothing."""
 
+WITHIN_ONE = 0.6827
+"""The part of normal errors that lies within one standard deviation."""
+
 Values = NDArray[np.float64]
 
 
@@ -29,16 +32,14 @@ class Reliability:
     """Errors of one quantity beside the calibrated uncertainties.
 
     Attributes:
-        factor: root mean square of errors over that of the members' standard deviations
+        factor: by which the members' standard deviations are multiplied, so that 68 % of the errors lie within one
         number: of errors: energies, or components of forces
-        within_one: the part within one calibrated standard deviation; 0.683 of normal errors
-        within_two: the part within 1.96; 0.95 of normal errors
+        within_two: the part within 1.96 calibrated standard deviations; 0.95 of normal errors
         rank_correlation: Spearman's, of uncertainties and sizes of errors (of a force: the length of its error)
     """
 
     factor: float
     number: int
-    within_one: float
     within_two: float
     rank_correlation: float
 
@@ -57,18 +58,19 @@ class CalibrationReport:
 
     def __str__(self) -> str:
         """A table, one line for each quantity."""
-        lines = [f"{'':8}{'number':>10}{'factor':>10}{'in 68 %':>10}{'in 95 %':>10}{'rank corr.':>12}"]
+        lines = [f"{'':8}{'number':>10}{'factor':>10}{'in 95 %':>10}{'rank corr.':>12}"]
         for name, found in (("energy", self.energy), ("forces", self.forces)):
-            parts = f"{found.within_one:>10.1%}{found.within_two:>10.1%}{found.rank_correlation:>12.2f}"
+            parts = f"{found.within_two:>10.1%}{found.rank_correlation:>12.2f}"
             lines.append(f"{name:8}{found.number:>10,}{found.factor:>10.3g}{parts}")
         return "\n".join(lines)
 
 
 def calibrate(potential: Potential, frames: Iterable[CrystalData]) -> CalibrationReport:
-    """Set ``potential.calibration`` such that errors and uncertainties have one mean square, and say how it fits.
+    """Set ``potential.calibration`` such that 68 % of the errors lie within the uncertainty, and say how it fits.
 
-    The ratio of the mean squares, and not the mean square of ratios, which one atom on which the members agree by
-    symmetry, and the reference does not, would decide.
+    A quantile of the ratios of errors and spreads, as in conformal prediction (A. N. Angelopoulos and S. Bates,
+    https://arxiv.org/abs/2107.07511, 2.3), and not a mean square: a few atoms that collide, or one on which the members
+    agree by symmetry, would decide that.
 
     Args:
         potential: whose model is a committee; ``calibration`` is replaced
@@ -119,20 +121,22 @@ class _Pairs:
         stds = np.concatenate(self._stds) if self._stds else np.zeros(0)
         if not len(errors):
             raise TrainingError(f"no frame to calibrate on has known {what}")
-        if not stds.any():
+        sizes = np.abs(errors)
+        ratios = np.divide(sizes, stds[:, None], out=np.where(sizes > 0, np.inf, 0.0), where=stds[:, None] > 0)
+        factor = float(np.quantile(ratios, WITHIN_ONE, method="higher"))
+        if factor == np.inf:
             raise TrainingError(f"the members agree on {what} to the last digit: was each of them trained?")
-        factor = float(np.sqrt(np.mean(errors**2) / np.mean(stds**2)))
-        if not 0 < factor < np.inf:
+        if factor == 0:
             raise TrainingError(
                 f"{what} are known to the last digit: calibrate on data that the model was not made from"
             )
-        sizes, expected = np.linalg.norm(errors, axis=1), factor * stds[:, None]
         return Reliability(
             factor=factor,
             number=errors.size,
-            within_one=float(np.mean(np.abs(errors) <= expected)),
-            within_two=float(np.mean(np.abs(errors) <= 1.96 * expected)),
-            rank_correlation=float(spearmanr(stds, sizes).statistic) if len(stds) > 1 else float("nan"),
+            within_two=float(np.mean(ratios <= 1.96 * factor)),
+            rank_correlation=(
+                float(spearmanr(stds, np.linalg.norm(errors, axis=1)).statistic) if len(stds) > 1 else float("nan")
+            ),
         )
 
 

@@ -17,10 +17,13 @@ from ase.calculators.lj import LennardJones
 from torch_gptff import GPTFF, GPTFFConfig, Potential
 from torch_gptff.datasets import open_dataset
 from torch_gptff.errors import ConfigError, DistillationError, SingularCellError
+from torch_gptff.graph import CrystalData
 from torch_gptff.graph.convert import to_ase
+from torch_gptff.nn import ZBLRepulsion
 from torch_gptff.report import Report
 from torch_gptff.training.distillation import DistillationSettings, Teacher, distill, make_teacher, run
 from torch_gptff.training.distillation.coverage import Coverage, PairCoverage, kind_of
+from torch_gptff.training.distillation.limits import strongest_repulsion
 
 FEW = DistillationSettings(
     strained=2, rattled=2, rescaled=1, temperatures=(600.0,), md_steps=10, md_interval=5, md_length=3
@@ -184,6 +187,36 @@ def test_collided_copies_are_nearer_than_others_may_be(tmp_path: Path) -> None:
     assert sum(each < 0.62 for each in nearest) > 5
     with pytest.raises(DistillationError, match=r"no frame is left .*30 × an atom has no neighbour to collide with"):
         distill([Atoms("Cu", cell=[9, 9, 9])], "emt", tmp_path / "lone", only)
+
+
+def test_a_hole_of_the_teacher_is_not_learned(tmp_path: Path) -> None:
+    """A teacher without any force does not say how near is too near: the repulsion of nuclei does."""
+
+    class Ghost(EMT):
+        def calculate(self, atoms: Atoms, *arguments: object) -> None:
+            super().calculate(atoms, *arguments)
+            self.results["forces"] = np.zeros((len(atoms), 3))
+            self.results["stress"] = np.zeros(6)
+
+    only = DistillationSettings(unchanged=False, strained=0, rattled=0, rescaled=0, temperatures=(), collided=40)
+    result = distill([bulk("Cu")], Ghost(), tmp_path, only)
+    assert result.coverage.left_out["nuclei repel each other above the limit of forces"] > 5
+    frames = [to_ase(frame) for frame in frames_of(result.dataset)]
+    assert max(strongest_repulsion(atoms) for atoms in frames) <= only.max_force
+    assert min(atoms.get_all_distances(mic=True)[np.triu_indices(8, 1)].min() for atoms in frames) > 0.55 * 2.64
+
+
+def test_the_strongest_repulsion_is_the_slope_of_that_of_nuclei() -> None:
+    energies = []
+    for distance in (1.4999, 1.5, 1.5001):
+        pair = Atoms("Cu2", positions=[[0, 0, 0], [0, 0, distance]])
+        data = CrystalData.from_ase(pair)
+        vectors = torch.tensor([[0, 0, distance], [0, 0, -distance]])
+        energies.append(ZBLRepulsion(5.0)(data.z, torch.tensor([[0, 1], [1, 0]]), vectors).sum().item())
+    assert strongest_repulsion(Atoms("Cu2", positions=[[0, 0, 0], [0, 0, 1.5]])) == pytest.approx(
+        (energies[0] - energies[2]) / 2e-4, rel=1e-3
+    )
+    assert strongest_repulsion(Atoms("Cu2", positions=[[0, 0, 0], [0, 0, 3]])) == 0
 
 
 def test_dynamics_that_leaves_the_limits_stops(tmp_path: Path) -> None:

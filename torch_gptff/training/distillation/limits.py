@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+import torch
 from ase import Atoms
 from ase.data import covalent_radii
 from numpy.typing import NDArray
 
 from torch_gptff.graph import CrystalData, neighbor_list
 from torch_gptff.graph.convert import from_ase
+from torch_gptff.nn import ZBLRepulsion
 from torch_gptff.training.distillation.settings import DistillationSettings
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
 
@@ -16,6 +20,7 @@ TOO_CLOSE = "atoms too close"
 LARGE_FORCE = "force above the limit"
 LARGE_STRESS = "stress above the limit"
 NOT_FINITE = "the teacher's labels are no finite numbers"
+LARGE_REPULSION = "nuclei repel each other above the limit of forces"
 NO_PERIODS = "no periods to strain"
 NO_SUBSTITUTE = "no element to put in"
 NO_NEIGHBOUR = "an atom has no neighbour to collide with"
@@ -38,6 +43,16 @@ def near_pairs(data: CrystalData, fraction: float) -> tuple[NDArray[np.int64], N
     (i, j), distances = edge_index.numpy(), lengths.numpy()
     is_near = distances < fraction * (radii[i] + radii[j])
     return i[is_near], j[is_near], distances[is_near]
+
+
+def strongest_repulsion(atoms: Atoms) -> float:
+    """The greatest force between two nuclei in eV/Å, by :class:`~torch_gptff.nn.ZBLRepulsion`; 0 where none touch."""
+    i, j, distances = near_pairs(from_ase(atoms), 1.0)
+    z, radii = torch.as_tensor(atoms.numbers), covalent_radii[atoms.numbers]
+    r = torch.tensor(distances, requires_grad=True)
+    energies = ZBLRepulsion(math.inf).pair_energy(z[i], z[j], r, torch.tensor(radii[i] + radii[j]))
+    (slopes,) = torch.autograd.grad(energies.sum(), r)
+    return float(slopes.abs().max()) if len(slopes) else 0.0
 
 
 def excess(

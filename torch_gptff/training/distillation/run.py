@@ -23,12 +23,14 @@ from torch_gptff.potential import Potential
 from torch_gptff.training.distillation.coverage import Coverage, coverage_of
 from torch_gptff.training.distillation.dynamics import dynamics
 from torch_gptff.training.distillation.limits import (
+    LARGE_REPULSION,
     NO_NEIGHBOUR,
     NO_PERIODS,
     NO_SUBSTITUTE,
     TOO_CLOSE,
     are_too_close,
     excess,
+    strongest_repulsion,
 )
 from torch_gptff.training.distillation.pages import coverage_page
 from torch_gptff.training.distillation.parts import Parts
@@ -174,6 +176,8 @@ def _candidates(
                 left_out[atoms] += 1
             elif are_too_close(atoms, settings.collision[0] if kind == "collided" else settings.min_distance):
                 left_out[TOO_CLOSE] += 1
+            elif kind == "collided" and strongest_repulsion(atoms) > settings.max_force:
+                left_out[LARGE_REPULSION] += 1
             else:
                 atoms.info = {"frame_id": f"{place}:{seed.name}:{kind}-{number}"}
                 frames.append(atoms)

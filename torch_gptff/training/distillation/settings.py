@@ -28,7 +28,8 @@ class DistillationSettings:
         collided_atoms: in cells of fewer, the two have hardly a neighbour that is not an image of them
         volume: least and greatest factor of the volume
         collision: least and greatest distance of the two that collide, as a fraction of the sum of their covalent
-            radii; collided copies in which any two atoms are nearer than the least are left out
+            radii; collided copies in which any two atoms are nearer than the least, or whose nuclei alone repel each
+            other by more than ``max_force``, are left out: few teachers know the wall so far up, and many have holes
         among: symbols of the elements that may be put in; none means all
         md_steps: of each run
         md_interval: steps between frames

@@ -34,9 +34,9 @@ LANTHANIDES_ABOVE = {atomic_numbers[s]: atomic_numbers[s] - 32 for s in ("Ac", "
 """Of actinides, and of promethium itself."""
 
 
-def homologues(crystals: Sequence[Atoms], known: set[str], number: int) -> list[Atoms]:
+def homologues(crystals: Sequence[Atoms], known: set[str], number: int, seed: int = 0) -> list[Atoms]:
     """So many crystals in which all atoms of a lanthanide are another element's, each in order of chance."""
-    rng: Generator = default_rng(0)
+    rng: Generator = default_rng(seed)
     made: list[Atoms] = []
     taken = set(known)
     for place in rng.permutation(len(crystals)):
@@ -65,6 +65,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="the folder that prepare.py wrote")
     parser.add_argument("model", type=Path, help="that says their volumes, with the reference of acwf")
     parser.add_argument("--number", type=int, default=2000, help="of crystals with a replaced lanthanide")
+    parser.add_argument("--seed", type=int, default=0, help="another one gives other crystals")
     parser.add_argument("--out", type=Path, default=Path("more-elements.extxyz"))
     options = parser.parse_args()
 
@@ -75,7 +76,7 @@ def main() -> None:
     as_they_are = [to_ase(f) for f in acwf if f.material not in known and np.isin(f.z.numpy(), wanted).any()]
     relaxed = [to_ase(f) for f in teacher if f.split == "train" and f.source.endswith(":eq")]
     warnings.simplefilter("ignore", UnfamiliarCompositionWarning)  # what is unfamiliar is looked for
-    replaced = homologues(relaxed, known, options.number)
+    replaced = homologues(relaxed, known, options.number, options.seed)
     made = list(at_their_volumes(replaced, load_pretrained(options.model, reference="acwf")))
     write(options.out, [*as_they_are, *made], format="extxyz")
     print(f"{len(as_they_are):,} of acwf, {len(replaced):,} with a replaced lanthanide, {len(made):,} with a volume")

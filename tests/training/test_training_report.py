@@ -166,7 +166,7 @@ def test_a_model_card_says_what_the_checkpoint_says() -> None:
         "trained_on": [{"source": "a <b>", "licence": "MIT"}, {"source": "c", "frames": 3}],
         "frames": {"train": 90, "test": 10},
         "training": {"weights": list(range(200))},
-        "limits": ["No magnetism."],
+        "limits": ["No magnetism.", "Many words. " * 99],
     }
     report = Report("Model card")
     add_model_card(report, potential)

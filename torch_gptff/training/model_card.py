@@ -65,10 +65,14 @@ def limits(potential: Potential) -> list[str]:
 
 
 def _add_provenance(report: Report, provenance: Mapping[str, Any]) -> None:
-    """Lists of tables, such as the sources of the data, as tables; long tables folded; everything else as facts."""
+    """Lists of tables, such as the sources of the data, as tables; long tables folded; everything else as facts.
+
+    But for the limits, which have a chapter of their own.
+    """
+    provenance = {name: value for name, value in provenance.items() if name != "limits"}
     tables = {name: value for name, value in provenance.items() if _is_table(value)}
     folded = {name: value for name, value in provenance.items() if name not in tables and _is_long(value)}
-    facts = {name: value for name, value in provenance.items() if name not in {*tables, *folded, "limits"}}
+    facts = {name: value for name, value in provenance.items() if name not in {*tables, *folded}}
     if facts:
         report.facts(facts)
     for name, rows in tables.items():

@@ -10,9 +10,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from torch_gptff import load, save
+from more_elements import NOBLE
 
-NOBLE_GASES = (2, 10, 18, 36, 54)
+from torch_gptff import load, save
 
 LIMITS = [
     "Trained on the labels of a teacher (TensorNet-MatPES-PBE) and on non-magnetic PBE equations of state, whose "
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     options = parser.parse_args()
     potential = load(options.best)
-    for number in NOBLE_GASES:
+    for number in NOBLE:
         del potential.references["teacher"][number]
     save(potential.speak("teacher"), options.out, {"name": "gptff-universal", "licence": "MIT", "limits": LIMITS})
 

@@ -3,21 +3,23 @@
     python benchmarks/collisions.py gptff-universal --elements Cu Nd Gd --temperature 1500 --steps 1500
 
 starts from the crystal of experiment, and prints how near two atoms came, as a fraction of the sum of their covalent
-radii, and the part of all times, after the first tenth, at which two were nearer than 0.6 of it: a model whose energy
-has a hole there, see ``diatomics.py``, lets them fall into it and stay.
+radii; the part of all times, after the first tenth, at which any two were nearer than 0.6 of it; and for how long the
+same two were so at most: a model whose energy has a hole there, see ``diatomics.py``, lets them fall into it and stay.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms, units
 from ase.build import bulk
 from ase.data import atomic_numbers, covalent_radii, reference_states
 from ase.md.langevin import Langevin
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
+from ase.md.velocitydistribution import thermalize_momenta
 from ase.neighborlist import neighbor_list
 from diatomics import NEAR
 from pymatgen.core import Element
@@ -28,6 +30,9 @@ from torch_gptff import load_pretrained
 from torch_gptff.calculators import GPTFFCalculator
 
 CRYSTALS = ("fcc", "bcc", "hcp")
+
+TIMESTEP = 2
+"""fs"""
 
 EVERY = 10
 """Steps between two looks."""
@@ -48,17 +53,41 @@ def crystal(name: str) -> Atoms:
     return bulk(symbol) * (3, 3, 3)
 
 
-def least_distances(atoms: Atoms, temperature: float, steps: int) -> Iterator[float]:
-    """Distance of the nearest two atoms as a fraction of touching, every :data:`EVERY` steps of 2 fs."""
+@dataclass(frozen=True)
+class Look:
+    """The distance of the nearest two atoms as a fraction of touching, and all pairs nearer than :data:`NEAR` of it."""
+
+    nearest: float
+    near: frozenset[tuple[int, int]]
+
+
+def look_at(atoms: Atoms) -> Look:
+    """At atoms of one element."""
+    i, j, distances = neighbor_list("ijd", atoms, 2 * covalent_radii[atoms.numbers[0]])
+    fractions = distances / (2 * covalent_radii[atoms.numbers[0]])
+    is_near = (fractions < NEAR) & (i < j)
+    return Look(fractions.min(initial=1.0), frozenset(zip(i[is_near].tolist(), j[is_near].tolist(), strict=True)))
+
+
+def looks(atoms: Atoms, temperature: float, steps: int) -> Iterator[Look]:
+    """One every :data:`EVERY` steps of :data:`TIMESTEP` of molecular dynamics."""
     rng = np.random.default_rng(0)
-    touching = 2 * covalent_radii[atoms.numbers[0]]
-    MaxwellBoltzmannDistribution(atoms, temperature_K=2 * temperature, rng=rng)
+    thermalize_momenta(atoms, temperature_K=2 * temperature, rng=rng)
     friction = 0.01 / units.fs
-    dynamics = Langevin(atoms, 2 * units.fs, temperature_K=temperature, friction=friction, fixcm=False, rng=rng)
+    dynamics = Langevin(atoms, TIMESTEP * units.fs, temperature_K=temperature, friction=friction, fixcm=False, rng=rng)
     for _ in dynamics.irun(steps):
         if dynamics.nsteps % EVERY == 0:
-            near = neighbor_list("d", atoms, touching)
-            yield float(near.min()) / touching if len(near) else 1.0
+            yield look_at(atoms)
+
+
+def longest_stay(seen: Iterable[Look]) -> int:
+    """In how many looks on end the same two atoms were near at most."""
+    stays: Counter[tuple[int, int]] = Counter()
+    longest = 0
+    for look in seen:
+        stays = Counter({pair: stays[pair] + 1 for pair in look.near})
+        longest = max(longest, *stays.values(), 0)
+    return longest
 
 
 def main() -> None:
@@ -76,13 +105,15 @@ def main() -> None:
 
     potential = load_pretrained(options.model)
     title = f"{options.model} at {options.temperature:g} K"
-    table = Table("element", "atoms", "nearest", f"below {NEAR:g}", title=title)
+    table = Table("element", "atoms", "nearest", f"below {NEAR:g}", "the same two, fs", title=title)
     for symbol in options.elements:
         atoms = crystal(symbol)
         atoms.calc = GPTFFCalculator(potential)
-        distances = np.array(list(least_distances(atoms, options.temperature, options.steps)))
-        late = distances[len(distances) // 10 :]
-        table.add_row(symbol, str(len(atoms)), f"{distances.min():.2f}", f"{np.mean(late < NEAR):.0%}")
+        seen = list(looks(atoms, options.temperature, options.steps))
+        nearest = np.array([look.nearest for look in seen])
+        late = nearest[len(nearest) // 10 :]
+        stay = longest_stay(seen) * EVERY * TIMESTEP
+        table.add_row(symbol, str(len(atoms)), f"{nearest.min():.2f}", f"{np.mean(late < NEAR):.0%}", str(stay))
     Console().print(table)
 
 

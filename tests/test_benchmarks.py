@@ -213,8 +213,17 @@ def test_collisions(on_path: None) -> None:
         atoms = copper.copy()
         atoms.set_cell(scale * copper.cell, scale_atoms=True)
         atoms.calc = EMT()
-        first = next(collisions.least_distances(atoms, 300.0, steps=0))
-        assert low < first < high
+        first = next(collisions.looks(atoms, 300.0, steps=0))
+        assert low < first.nearest < high
+        assert bool(first.near) == (scale < 0.6)
+
+
+def test_how_long_two_atoms_stay_together(on_path: None) -> None:
+    """The pair 1–2 is near three times, but on end only twice; 3–4 once."""
+    collisions = import_module("collisions")
+    near = [{(1, 2)}, {(1, 2), (3, 4)}, set(), {(1, 2)}]
+    assert collisions.longest_stay(collisions.Look(0.5, frozenset(pairs)) for pairs in near) == 2
+    assert collisions.longest_stay([collisions.Look(0.9, frozenset())]) == 0
 
 
 def test_uncertainty(on_path: None, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from ase import Atoms, units
 from ase.build import bulk, fcc111, molecule
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError
 from ase.io import Trajectory, read, write
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
+from ase.md.velocitydistribution import thermalize_momenta
 from ase.md.verlet import VelocityVerlet
 from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
 
@@ -206,7 +206,7 @@ def test_each_periodic_direction_matters(potential: Potential) -> None:
 def trajectory(calculator: Calculator, atoms: Atoms, steps: int = 25) -> np.ndarray:
     """Positions of every step of hot, fast molecular dynamics."""
     atoms = calculated(calculator, atoms)
-    MaxwellBoltzmannDistribution(atoms, temperature_K=3000, rng=np.random.default_rng(5))
+    thermalize_momenta(atoms, temperature_K=3000, rng=np.random.default_rng(5))
     dynamics = VelocityVerlet(atoms, timestep=3 * units.fs)
     frames = [atoms.get_positions()]
     for _ in range(steps):

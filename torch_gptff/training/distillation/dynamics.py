@@ -9,7 +9,7 @@ import numpy as np
 from ase import Atoms, units
 from ase.constraints import FixCom
 from ase.md.langevin import Langevin
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
+from ase.md.velocitydistribution import thermalize_momenta
 from numpy.random import Generator
 
 from torch_gptff.training.distillation.limits import FAILED, STOPPED, TOO_CLOSE, are_too_close, excess
@@ -34,7 +34,7 @@ def dynamics(
     atoms = seed.repeat(repeats(seed, settings.md_length))
     atoms.set_constraint(FixCom())
     atoms.calc = teacher.calculator
-    MaxwellBoltzmannDistribution(atoms, temperature_K=temperature, rng=rng)
+    thermalize_momenta(atoms, temperature_K=temperature, rng=rng)
     run = Langevin(
         atoms,
         settings.timestep * units.fs,

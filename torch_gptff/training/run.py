@@ -126,13 +126,15 @@ def train(
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Without the lines that Lightning writes about devices, tips and the end of a run."""
+    """Without the lines that Lightning writes about devices, tips and the end of a run, and without false alarms."""
     logger = logging.getLogger("lightning.pytorch")
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*LeafSpec.*")  # of Lightning to torch
+            warnings.filterwarnings("ignore", ".*sync_dist=True")  # the metrics are summed over devices before
+            warnings.filterwarnings("ignore", "Grad strides do not match")  # of an axis of length one
             yield
     finally:
         logger.setLevel(level)

@@ -172,11 +172,12 @@ def _candidates(
     first = part * SEEDS_PER_PART
     for place, seed in islice(enumerate(seeds), first, first + SEEDS_PER_PART):
         for kind, number, atoms in _copies(seed.atoms, place, teacher, settings):
+            is_collided = kind == "collided"
             if isinstance(atoms, str):
                 left_out[atoms] += 1
-            elif are_too_close(atoms, settings.collision[0] if kind == "collided" else settings.min_distance):
+            elif are_too_close(atoms, settings.collision[0] if is_collided else settings.min_distance):
                 left_out[TOO_CLOSE] += 1
-            elif kind == "collided" and strongest_repulsion(atoms) > settings.max_force:
+            elif is_collided and strongest_repulsion(atoms) > settings.max_force:
                 left_out[LARGE_REPULSION] += 1
             else:
                 atoms.info = {"frame_id": f"{place}:{seed.name}:{kind}-{number}"}

@@ -179,6 +179,7 @@ def test_diatomics(on_path: None, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert not curves["PBE"]["Si"].has_hole
     for symbol in ("Si", "Cu"):
         curve = curves["gptff-universal"][symbol]
+        assert not curve.has_hole
         slope = np.gradient(curve.energies, curve.distances)
         assert np.corrcoef(slope[2:-2], -curve.forces[2:-2])[0, 1] > 0.9
         assert curve.barrier > 15
@@ -186,7 +187,7 @@ def test_diatomics(on_path: None, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert (tmp_path / "pairs.png").stat().st_size > 0
     out = capsys.readouterr().out
     assert "gptff-universal-without" in out
-    assert "gptff-universal, how deep, in eV: " in out
+    assert "gptff-universal, how deep, in eV: no hole" in out
 
 
 def test_how_deep_a_hole_of_two_atoms_is(on_path: None) -> None:

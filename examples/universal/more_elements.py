@@ -1,4 +1,4 @@
-"""Make crystals of the elements that the teacher knows and its frames do not hold: promethium, actinides, noble gases.
+"""Make crystals of the elements that the teacher knows and its frames do not hold: promethium and actinides.
 
     python examples/universal/more_elements.py data volumes/best.safetensors
 
@@ -29,7 +29,6 @@ from torch_gptff.errors import UnfamiliarCompositionWarning
 from torch_gptff.graph.convert import to_ase
 from torch_gptff.training.distillation.substitution import with_elements
 
-NOBLE = tuple(atomic_numbers[symbol] for symbol in ("He", "Ne", "Ar", "Kr", "Xe"))
 LANTHANIDES_ABOVE = {atomic_numbers[s]: atomic_numbers[s] - 32 for s in ("Ac", "Th", "Pa", "U", "Np", "Pu")} | {61: 61}
 """Of actinides, and of promethium itself."""
 
@@ -72,7 +71,7 @@ def main() -> None:
     held_out = set((options.data / "held-out.txt").read_text(encoding="utf-8").split())
     teacher, acwf = (open_dataset(options.data / name) for name in ("teacher", "acwf"))
     known = {frame.material for frame in teacher} | held_out
-    wanted = (*NOBLE, *LANTHANIDES_ABOVE)
+    wanted = list(LANTHANIDES_ABOVE)
     as_they_are = [to_ase(f) for f in acwf if f.material not in known and np.isin(f.z.numpy(), wanted).any()]
     relaxed = [to_ase(f) for f in teacher if f.split == "train" and f.source.endswith(":eq")]
     warnings.simplefilter("ignore", UnfamiliarCompositionWarning)  # what is unfamiliar is looked for

@@ -1,7 +1,5 @@
 """Make the model that comes with the package of the best one of a training run: it is told its limits.
 
-Noble gases lose their energy in the reference `teacher`: of the few crystals that hold them it learns no repulsion.
-
 python examples/universal/package.py universal/best.safetensors torch_gptff/io/weights/gptff-universal.safetensors
 """
 
@@ -9,8 +7,6 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-
-from more_elements import NOBLE
 
 from torch_gptff import load, save
 
@@ -23,8 +19,6 @@ LIMITS = [
     "The training data are crystals of small cells, strained by a few per cent, rattled by up to 0.2 Å, or with two "
     "atoms that collide, and metals heated for less than a picosecond: no liquids of compounds, surfaces, molecules or "
     "defects. Expect larger errors there.",
-    "Atoms that come much nearer than they do in matter, below half of touching, may fall into a hole, behind a "
-    "barrier of 3.5 eV (N) and more; noble gases at less.",
     "Interactions end at 15 Å (three layers of 5 Å); there is no long-range electrostatics.",
 ]
 
@@ -34,10 +28,8 @@ def main() -> None:
     parser.add_argument("best", type=Path)
     parser.add_argument("out", type=Path)
     options = parser.parse_args()
-    potential = load(options.best)
-    for number in NOBLE:
-        del potential.references["teacher"][number]
-    save(potential.speak("teacher"), options.out, {"name": "gptff-universal", "licence": "MIT", "limits": LIMITS})
+    potential = load(options.best).speak("teacher")
+    save(potential, options.out, {"name": "gptff-universal", "licence": "MIT", "limits": LIMITS})
 
 
 if __name__ == "__main__":

@@ -5,19 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from ase import Atoms
 from ase.filters import FrechetCellFilter
 from numpy.typing import NDArray
-from scipy.linalg import expm, expm_frechet, logm
+from scipy.linalg import logm
+from torch.autograd.functional import vjp
+from torch.linalg import matrix_exp
 
 
 class CellFilter(FrechetCellFilter):
     r"""ASE's filter, ten times faster: the derivatives of matrix exponentials in it take longer than a small model.
 
     With the deformation :math:`F = e^U`, ASE takes the derivative of the energy by each of the nine components of
-    :math:`U` by itself. They are the adjoint of the exponential's derivative, applied to the gradient by :math:`F`; and
-    that adjoint is its derivative at :math:`U^T`. :math:`U` is remembered rather than found again by a logarithm, and
-    forces are remembered for as long as nothing moves: an optimiser asks for them three times a step.
+    :math:`U` by itself. They are the adjoint of the exponential's derivative, applied to the gradient by :math:`F`.
+    :math:`U` is remembered rather than found again by a logarithm, and forces are remembered for as long as nothing
+    moves: an optimiser asks for them three times a step. The exponential is torch's, since the threads that SciPy's
+    wakes keep the model's from a core for a while.
 
     Args:
         atoms: that move
@@ -45,7 +49,7 @@ class CellFilter(FrechetCellFilter):
     def set_positions(self, new: NDArray[np.float64], **kwargs: Any) -> None:
         n_atoms = len(self.atoms)
         self._log = new[n_atoms:] / n_atoms
-        self._deformation = expm(self._log)
+        self._deformation = matrix_exp(torch.from_numpy(self._log)).numpy()
         self.atoms.set_cell(self._start @ self._deformation.T, scale_atoms=True)
         self.atoms.set_positions(new[:n_atoms] @ self._deformation.T, **kwargs)
 
@@ -61,9 +65,9 @@ class CellFilter(FrechetCellFilter):
         stress = self.atoms.get_stress(voigt=False, **kwargs) + self._pressure * np.eye(3)
         virial = -self.atoms.get_volume() * stress * self._free
         by_deformation = np.linalg.solve(self._deformation, virial.T).T
-        by_log = expm_frechet(self._log.T, by_deformation, compute_expm=False)
+        _, by_log = vjp(matrix_exp, torch.from_numpy(self._log), torch.from_numpy(by_deformation))
         forces = self.atoms.get_forces(**kwargs) @ self._deformation
-        return np.vstack([forces, by_log / len(self.atoms)])
+        return np.vstack([forces, by_log.numpy() / len(self.atoms)])
 
     def _follow(self) -> None:
         """Take note of a cell that is not what was set: constraints may have changed it."""

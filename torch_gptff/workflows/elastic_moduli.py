@@ -72,7 +72,7 @@ class ElasticTensor(Record):
         Raises:
             ElasticityError: the crystal resists some strain with no stress at all.
         """
-        if np.abs(self.stability_eigenvalues).min() < 1e-9 * np.abs(self.stability_eigenvalues).max():
+        if np.abs(self.stability_eigenvalues).min() < self._rounding:
             raise ElasticityError("the stiffness is singular: a strain costs nothing, and there is no compliance")
         return np.asarray(np.linalg.inv(self.stiffness), dtype=np.float64)
 
@@ -85,7 +85,12 @@ class ElasticTensor(Record):
     def is_stable(self) -> bool:
         """Whether every strain costs energy: Born's criterion, for any symmetry that all eigenvalues are positive
         (`Mouhat and Coudert, Phys. Rev. B 90, 224104 (2014) <https://doi.org/10.1103/PhysRevB.90.224104>`_)."""
-        return bool(self.stability_eigenvalues[0] > 0)
+        return bool(self.stability_eigenvalues[0] > self._rounding)
+
+    @property
+    def _rounding(self) -> float:
+        """Below it, GPa, an eigenvalue is zero."""
+        return 1e-9 * float(np.abs(self.stability_eigenvalues).max())
 
     @property
     def bulk_modulus_voigt(self) -> float:

@@ -63,8 +63,9 @@ class Look:
 
 def look_at(atoms: Atoms) -> Look:
     """At atoms of one element."""
-    i, j, distances = neighbor_list("ijd", atoms, 2 * covalent_radii[atoms.numbers[0]])
-    fractions = distances / (2 * covalent_radii[atoms.numbers[0]])
+    touching = 2 * covalent_radii[atoms.numbers[0]]
+    i, j, distances = neighbor_list("ijd", atoms, touching)
+    fractions = distances / touching
     is_near = (fractions < NEAR) & (i < j)
     return Look(fractions.min(initial=1.0), frozenset(zip(i[is_near].tolist(), j[is_near].tolist(), strict=True)))
 

@@ -28,8 +28,7 @@ def main() -> None:
     parser.add_argument("best", type=Path)
     parser.add_argument("out", type=Path)
     options = parser.parse_args()
-    potential = load(options.best).speak("teacher")
-    save(potential, options.out, {"name": "gptff-universal", "licence": "MIT", "limits": LIMITS})
+    save(load(options.best), options.out, {"name": "gptff-universal", "licence": "MIT", "limits": LIMITS})
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from torch_gptff.graph.angles import angle_pairs
 from torch_gptff.graph.convert import from_ase
 from torch_gptff.models import GPTFF, GPTFFConfig
 from torch_gptff.nn import HarmonicAngleConv, RadialFeatures, legendre_sums, spherical_harmonics
-from torch_gptff.nn.harmonics import closed_forms
+from torch_gptff.ops.harmonics import closed_forms
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_sums_equal_the_explicit_sum_over_angles(bonds, degree):
 def test_addition_theorem(bonds, with_e3nn, monkeypatch):
     if with_e3nn:
         pytest.importorskip("e3nn", reason="e3nn is not installed")
-    monkeypatch.setattr("torch_gptff.nn.harmonics._has_e3nn", lambda: with_e3nn)
+    monkeypatch.setattr("torch_gptff.ops.harmonics._has_e3nn", lambda: with_e3nn)
     u = bonds["direction"]
     cosine = u @ u.T
     y = spherical_harmonics(u, 3)

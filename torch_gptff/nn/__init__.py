@@ -6,7 +6,7 @@ from torch_gptff.nn.bond_conv import BondConv
 from torch_gptff.nn.element_energies import ElementEnergies, ReferenceEnergies
 from torch_gptff.nn.envelope import NoEnvelope, PolynomialEnvelope, make_envelope
 from torch_gptff.nn.harmonic_angle_conv import HarmonicAngleConv, legendre_sums
-from torch_gptff.nn.harmonics import spherical_harmonics
+from torch_gptff.ops.harmonics import spherical_harmonics
 from torch_gptff.nn.linear import BlockLinear, GatedLinear
 from torch_gptff.nn.radial import BesselBasis, RadialFeatures
 from torch_gptff.nn.readout import AtomwiseReadout, PooledReadout, Readout, sum_by_structure

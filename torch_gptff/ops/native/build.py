@@ -32,22 +32,33 @@ def can_compile(dtype: torch.dtype, channels: int) -> bool:
 
 @cache
 def library(dtype: torch.dtype, channels: int) -> ctypes.CDLL | None:
-    """The kernels for one dtype and width, or ``None`` where there is no compiler or it fails.
+    """The kernels of bonds and angles for one dtype and width, or ``None`` where there is no compiler or it fails.
 
     The shared library is kept in the cache folder under a name that tells its source, its settings, the compiler and
     the processor, so that a change of any of them compiles anew. The compiler is ``$CXX``, or ``c++``; set
     ``TORCH_GPTFF_NATIVE=0`` to do without.
     """
+    if not can_compile(dtype, channels):
+        return None
+    return _library(SOURCES, [f"-DREAL={REALS[dtype]}", f"-DCHANNELS={channels}", f"-DCOSINE_SCALE={COSINE_SCALE!r}"])
+
+
+@cache
+def turning_library(dtype: torch.dtype, degree: int) -> ctypes.CDLL | None:
+    """As :func:`library`, of features that turn, for one dtype and highest degree, of any width."""
+    if dtype not in REALS or not 1 <= degree <= 3:
+        return None
+    return _library(SOURCES / "geometric", [f"-DREAL={REALS[dtype]}", f"-DDEGREE={degree}"])
+
+
+def _library(sources: Path, defines: list[str]) -> ctypes.CDLL | None:
     compiler = shlex.split(os.environ.get("CXX") or "c++")
-    if os.environ.get("TORCH_GPTFF_NATIVE") == "0" or not can_compile(dtype, channels):
+    if os.environ.get("TORCH_GPTFF_NATIVE") == "0" or shutil.which(compiler[0]) is None:
         return None
-    if shutil.which(compiler[0]) is None:
-        return None
-    defines = [f"-DREAL={REALS[dtype]}", f"-DCHANNELS={channels}", f"-DCOSINE_SCALE={COSINE_SCALE!r}"]
     try:
         path = cache_folder() / "native" / f"kernels-{_key(compiler, defines)}.so"
         if not path.is_file():
-            _compile([*compiler, *FLAGS.split(), *defines, *map(str, sorted(SOURCES.glob("*.cpp")))], path)
+            _compile([*compiler, *FLAGS.split(), *defines, *map(str, sorted(sources.glob("*.cpp")))], path)
         return ctypes.CDLL(str(path))
     except (OSError, subprocess.SubprocessError):
         return None
@@ -65,7 +76,7 @@ def _compile(command: list[str], path: Path) -> None:
 
 def _key(compiler: list[str], defines: list[str]) -> str:
     version = subprocess.run([*compiler, "--version"], check=True, capture_output=True, timeout=10).stdout
-    content = [source.read_bytes() for source in sorted(SOURCES.glob("*.?pp"))]
+    content = [source.read_bytes() for source in sorted(SOURCES.rglob("*.?pp"))]
     settings = " ".join([*compiler[1:], FLAGS, *defines, platform.machine(), _processor()]).encode()
     return hashlib.sha256(b"\0".join([*content, version, settings])).hexdigest()[:16]
 

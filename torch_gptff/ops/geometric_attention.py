@@ -1,0 +1,277 @@
+r"""Attention of atoms to their neighbours that carries geometry, as an operator.
+
+Of a bond from centre :math:`i` to neighbour :math:`j`: its length :math:`r`, its harmonics :math:`Y^l_m`, and learned
+radial functions :math:`R(r)` of :math:`c` channels each, which are rows of a table that a cubic B-spline joins. A head
+:math:`h` weighs a bond with
+
+.. math::
+    s^h_{ij} = \sum_{n \in h} q_{in}\, R^s_n(r)\, k_{jn} + b^h(r), \qquad \alpha^h_{ij} = \frac{2}{1 + e^{-s^h_{ij}}}
+
+and the centre receives, with :math:`\alpha_{ij}` of each channel's head,
+
+.. math::
+    out^0_i &= \sum_j \alpha_{ij} \odot \left( R^0(r) \odot a_j
+        + R^p(r) \odot \sum_{lm} Y^l_m\, V^l_{jm} \right) \\
+    out^l_{im} &= \sum_j \alpha_{ij} \odot \left( R^l(r) \odot a_j\, Y^l_m + R^v(r) \odot V^l_{jm} \right) \\
+    total^h_i &= \sum_j u(r)\, \alpha^h_{ij}
+
+without the terms of :math:`V` where neighbours have no features that turn yet. The weights are those of `sigmoid
+attention <https://arxiv.org/abs/2409.04431>`_: one bond's does not depend on the others, so that an atom can tell how
+many neighbours it has; ``total`` is the sum of weights that a softmax would divide by. The envelope is in the table.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from torch_gptff.errors import GraphError
+from torch_gptff.ops import operator
+from torch_gptff.ops.checks import check_pairs, check_shapes
+from torch_gptff.ops.native import geometric
+from torch_gptff.ops.transforms import is_plain, under_transform
+
+MAX_HEADS = 8
+HEAD_WIDTH = 16
+"""Channels of a head are a multiple of this."""
+
+
+class Radial(NamedTuple):
+    """Radial functions as rows of a table.
+
+    Attributes:
+        table: the coefficient of every function at every knot, ``[K, F]``, see :func:`columns`
+        per_angstrom: knots in an Å
+    """
+
+    table: Tensor
+    per_angstrom: float
+
+
+class Neighbours(NamedTuple):
+    """What atoms show to those that attend to them: keys and values ``[N, c]``, and features that turn.
+
+    Attributes:
+        key: ``[N, c]``
+        value: ``[N, c]``
+        turning: of degree 1 to ``L``, ``[N, 2 l + 1, c]`` each; empty where there are none yet
+    """
+
+    key: Tensor
+    value: Tensor
+    turning: Sequence[Tensor]
+
+
+def columns(channels: int, degree: int, heads: int, turns: bool) -> tuple[int, int]:
+    """The functions of ``c`` channels in a table (``R^s``, ``R^0`` to ``R^L``; with ``turns`` ``R^p`` and ``R^v``), and
+    all of its columns: with ``b`` of every head, the envelope, and what fills the last vector up."""
+    sets = 2 + degree + (2 if turns else 0)
+    return sets, sets * channels + -(-(heads + 1) // HEAD_WIDTH) * HEAD_WIDTH
+
+
+def can_fuse(query: Tensor, degree: int, heads: int) -> bool:
+    """Whether there are kernels for such features: on the CPU, where there is a compiler."""
+    channels = query.size(-1)
+    return (
+        query.device.type == "cpu"
+        and not under_transform()
+        and is_plain([query])
+        and heads <= MAX_HEADS
+        and channels % (heads * HEAD_WIDTH) == 0
+        and geometric.is_available(query.dtype, degree)
+    )
+
+
+def geometric_attention(
+    query: Tensor,
+    neighbours: Neighbours,
+    lengths: Tensor,
+    harmonics: Tensor,
+    radial: Radial,
+    edge_index: Tensor,
+    heads: int,
+) -> tuple[Tensor, list[Tensor], Tensor]:
+    """``out^0 [M, c]``, ``out^l`` of degree 1 to ``L``, ``[M, 2 l + 1, c]`` each, and ``total [M, H]``.
+
+    Args:
+        query: of the centres, scaled, ``[M, c]``, head by head
+        neighbours: what they attend to
+        lengths: of the bonds in Å, ``[E]``
+        harmonics: of degree 1 to ``L``, ``[E, (L + 1)² − 1]``, see :func:`~torch_gptff.ops.bond_harmonics`
+        radial: the radial functions
+        edge_index: neighbours and centres, int64 ``[2, E]``, ascending by centre
+        heads: ``H``, dividing ``c``
+
+    Raises:
+        GraphError: the shapes do not fit together, or ``edge_index`` points to atoms that do not exist.
+    """
+    degree = round((harmonics.size(1) + 1) ** 0.5) - 1
+    x = [query, neighbours.key, neighbours.value, lengths, harmonics, *neighbours.turning, radial.table]
+    x = [value.to(lengths.dtype).contiguous() for value in x]
+    fixed = _Fixed(edge_index.contiguous(), heads, degree, radial.per_angstrom)
+    if can_fuse(x[0], degree, heads):
+        _check(x, fixed)
+        out = operator.apply(_KERNELS, x, fixed)
+    else:
+        out = _KERNELS.plain(x, fixed)
+    return out[0], list(out[1:-1]), out[-1]
+
+
+class Spline(NamedTuple):
+    """The four rows of a table that meet at a length, and the weight of each.
+
+    Attributes:
+        row: the first of them, ``[E]``
+        weight: ``[E, 4]``
+    """
+
+    row: Tensor
+    weight: Tensor
+
+    @classmethod
+    def at(cls, lengths: Tensor, per_angstrom: float, n_rows: int) -> Spline:
+        """Of lengths in Å, ``[E]``; cubic B-splines (de Boor, A Practical Guide to Splines, ch. IX)."""
+        u = lengths * per_angstrom
+        row = u.detach().long().clamp(0, n_rows - 4)
+        t = u - row
+        s = 1 - t
+        weight = [s**3 / 6, 2 / 3 + t**3 / 2 - t**2, 2 / 3 + s**3 / 2 - s**2, t**3 / 6]
+        return cls(row, torch.stack(weight, dim=-1))
+
+    def of(self, table: Tensor) -> Tensor:
+        """Functions ``[K, F]`` at the lengths, ``[E, F]``."""
+        return sum(self.weight[:, k, None] * table.index_select(0, self.row + k) for k in range(4))  # type: ignore[return-value]
+
+
+def messages(
+    query: Tensor, key: Tensor, value: Tensor, functions: Tensor, harmonics: Tensor, turning: Sequence[Tensor], heads: int
+) -> tuple[Tensor, list[Tensor], Tensor]:
+    """What every bond brings: of degree 0, ``[E, c]``, of degree 1 to ``L``, ``[E, 2 l + 1, c]`` each, and its weights
+    under the envelope, ``[E, H]``.
+
+    Args:
+        query: of each bond's centre, ``[E, c]``
+        key: of each bond's neighbour, ``[E, c]``
+        value: of each bond's neighbour, ``[E, c]``
+        functions: radial ones, ``[E, F]``
+        harmonics: ``[E, (L + 1)² − 1]``
+        turning: features of each bond's neighbour
+        heads: ``H``
+    """
+    channels = query.size(1)
+    degree = round((harmonics.size(1) + 1) ** 0.5) - 1
+    sets, _ = columns(channels, degree, heads, bool(turning))
+    by_set = functions[:, : sets * channels].unflatten(-1, (sets, channels)).unbind(1)
+    bias, envelope = functions[:, sets * channels :].split([heads, functions.size(1) - sets * channels - heads], dim=1)
+    score = (query * by_set[0] * key).unflatten(-1, (heads, -1)).sum(-1) + bias
+    weight = 2 * score.sigmoid()  # [E, H]
+    of_channel = weight.repeat_interleave(channels // heads, dim=1)
+    zero = by_set[1] * value
+    out: list[Tensor] = []
+    for l, Y in enumerate(harmonics.split([2 * l + 1 for l in range(1, degree + 1)], dim=1), start=1):
+        message = (by_set[1 + l] * value).unsqueeze(1) * Y.unsqueeze(-1)
+        if turning:
+            zero = zero + by_set[-2] * (Y.unsqueeze(-1) * turning[l - 1]).sum(1)
+            message = message + by_set[-1].unsqueeze(1) * turning[l - 1]
+        out.append(of_channel.unsqueeze(1) * message)
+    return of_channel * zero, out, weight * envelope[:, :1]
+
+
+class _Fixed(NamedTuple):
+    edge_index: Tensor
+    heads: int
+    degree: int
+    per_angstrom: float
+
+
+class _Sizes(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_int64) for name in ("channels", "count", "neighbours", "centres", "heads", "rows", "turns")),
+        ("per_angstrom", ctypes.c_double),
+        ("centre", ctypes.c_void_p),
+        ("neighbour", ctypes.c_void_p),
+    ]
+
+
+class _Kernels:
+    n_parameters = 1
+
+    def plain(self, x: Sequence[Tensor], fixed: _Fixed) -> tuple[Tensor, ...]:
+        query, key, value, lengths, harmonics, *turning, table = x
+        neighbour, centre = fixed.edge_index
+        functions = Spline.at(lengths, fixed.per_angstrom, len(table)).of(table)
+        zero, of_degree, weight = messages(
+            query.index_select(0, centre),
+            *(each.index_select(0, neighbour) for each in (key, value)),
+            functions,
+            harmonics,
+            [each.index_select(0, neighbour) for each in turning],
+            fixed.heads,
+        )
+        values = (zero, *of_degree, weight)
+        return tuple(v.new_zeros(len(query), *v.shape[1:]).index_add(0, centre, v) for v in values)
+
+    def forward(self, x: Sequence[Tensor], fixed: _Fixed) -> list[Tensor]:
+        out = _results(x, fixed)
+        _call("forward", x, fixed, [None], out)
+        return out
+
+    def backward(
+        self, dout: Sequence[Tensor], x: Sequence[Tensor], fixed: _Fixed, with_parameters: bool
+    ) -> list[Tensor | None]:
+        d = _gradients(x, with_parameters)
+        _call("backward", x, fixed, dout, d)
+        return d
+
+    def double_backward(
+        self, t: Sequence[Tensor], dout: Sequence[Tensor], x: Sequence[Tensor], fixed: _Fixed, with_parameters: bool
+    ) -> tuple[list[Tensor], list[Tensor | None]]:
+        ddout, d = _results(x, fixed), _gradients(x, with_parameters)
+        _call("double_backward", x, fixed, t, dout, ddout, d)
+        return ddout, d
+
+
+def _call(name: str, x: Sequence[Tensor], fixed: _Fixed, *others: Any) -> None:
+    query, key, *_, table = x
+    index = fixed.edge_index
+    sizes = _Sizes(
+        query.size(1), index.size(1), len(key), len(query), fixed.heads, len(table), len(x) > 6, fixed.per_angstrom,
+        index[1].data_ptr(), index[0].data_ptr(),
+    )  # fmt: skip
+    geometric.call(f"geometric_attention_{name}", fixed.degree, sizes, x, *others)
+
+
+def _results(x: Sequence[Tensor], fixed: _Fixed) -> list[Tensor]:
+    query = x[0]
+    n, channels = query.shape
+    of_degree = [query.new_empty(n, 2 * l + 1, channels) for l in range(1, fixed.degree + 1)]
+    return [query.new_empty(n, channels), *of_degree, query.new_empty(n, fixed.heads)]
+
+
+def _gradients(x: Sequence[Tensor], with_parameters: bool) -> list[Tensor | None]:
+    query, key, value, lengths, harmonics, *turning, table = x
+    sums = [torch.zeros_like(each) for each in (key, value)]
+    of_bonds = [torch.empty_like(each) for each in (lengths, harmonics)]
+    of_table = torch.zeros_like(table) if with_parameters else None
+    return [torch.empty_like(query), *sums, *of_bonds, *map(torch.zeros_like, turning), of_table]
+
+
+def _check(x: Sequence[Tensor], fixed: _Fixed) -> None:
+    names = ["query", "key", "value", "lengths", "harmonics", *(f"turning[{n}]" for n in range(len(x) - 6)), "table"]
+    (m, c), n, e, degree = x[0].shape, len(x[1]), fixed.edge_index.size(-1), fixed.degree
+    turning = [(n, 2 * l + 1, c) for l in range(1, degree + 1)] if len(x) > 6 else []
+    _, width = columns(c, degree, fixed.heads, bool(turning))
+    shapes = [(m, c), (n, c), (n, c), (e,), (e, (degree + 1) ** 2 - 1), *turning, (len(x[-1]), width)]
+    check_shapes(dict(zip(names, x, strict=True)), shapes)
+    check_pairs("edge_index", fixed.edge_index, (n, m))
+    if len(x[-1]) < 4:
+        raise GraphError(f"the table of radial functions has {len(x[-1])} rows; a cubic spline takes 4 or more")
+    if bool((fixed.edge_index[1].diff() < 0).any()):
+        raise GraphError("edge_index must ascend by its centres, row 1")
+
+
+_KERNELS = _Kernels()

@@ -48,6 +48,7 @@ def attention_case(degree: int, turns: bool, dtype: torch.dtype, channels: int =
     edge_index, rows = bonds(), 20
     _, width = columns(channels, degree, heads, turns)
     lengths = CUTOFF * torch.rand(60, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    lengths[7] = CUTOFF + 0.3  # no bond, and yet in the list
     x = [
         normal(7, channels, seed=0),
         normal(9, channels, seed=1),
@@ -213,7 +214,7 @@ def test_a_spline_is_smooth() -> None:
     derivatives: list[list[Tensor]] = []
     for r in sides:
         r = r.requires_grad_()
-        values = Spline.at(r, 17 / CUTOFF, 20).of(table)
+        values = Spline.at(r, Radial(table, 17 / CUTOFF)).of(table)
         (slope,) = grad(values[:, 0].sum(), r, create_graph=True)
         (curvature,) = grad(slope.sum(), r)
         derivatives.append([values, slope, curvature])

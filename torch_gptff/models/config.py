@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from torch_gptff.errors import ConfigError
 
 _CHOICES = {
-    "angle_update": ("explicit", "harmonic"),
-    "transformer": ("none", "global", "local"),
+    "angle_update": ("none", "explicit", "harmonic"),
+    "transformer": ("none", "global", "local", "geometric"),
     "readout": ("atomwise", "pooled"),
 }
 
@@ -23,23 +23,27 @@ _POSITIVE = (
 class GPTFFConfig:
     """What makes one GPTFF differ from another. The defaults are the recommended model.
 
-    It is what the paper describes and the published checkpoints miss: a readout that is a sum over atoms, and an
-    envelope at both cutoffs. Its transformer attends within the cutoff: attention over the whole structure makes
-    every atom's energy depend on every other atom, so that two crystals far apart feel each other, and the model can
-    be neither cut into domains nor evaluated in memory that grows linearly.
+    Its attention carries geometry: besides invariants, atoms have features that turn with the crystal, and what a bond
+    brings is elementwise, see :class:`~torch_gptff.nn.GeometricTransformer`. The layers of the paper instead compute
+    dense messages of bonds and angles; :meth:`paper` has them with what the published checkpoints (:meth:`v1`,
+    :meth:`v2`) miss: a readout that is a sum over atoms, an envelope at both cutoffs, and attention within the cutoff.
+    Attention over the whole structure makes every atom's energy depend on every other atom, so that two crystals far
+    apart feel each other, and the model can be neither cut into domains nor evaluated in memory that grows linearly.
 
     Attributes:
         channels: width ``d`` of atom and bond features
         num_layers: layers ``L``
-        num_radial: radial functions of each of the two bases
+        num_radial: radial functions of each basis
         cutoff: of bonds, Å
-        angle_cutoff: of the bonds that form angles, Å; at most ``cutoff``
-        angle_update: ``"explicit"``, a message of every angle; ``"harmonic"``, their sum through spherical harmonics,
-            at the cost of the bonds, so that ``angle_cutoff`` can be ``cutoff``
+        angle_cutoff: of the bonds that form angles, Å; at most ``cutoff``. Of no account without angles
+        angle_update: ``"none"``, with geometric attention only; ``"explicit"``, a message of every angle;
+            ``"harmonic"``, their sum through spherical harmonics, at the cost of the bonds, so that ``angle_cutoff``
+            can be ``cutoff``
         degree: highest degree of the harmonics, at most 3
         max_z: highest atomic number
-        envelope_exponent: of the :class:`~torch_gptff.nn.PolynomialEnvelope` at both cutoffs; ``None`` for none
-        transformer: ``"none"``; ``"global"``, attention over the structure; ``"local"``, over the neighbours
+        envelope_exponent: of the :class:`~torch_gptff.nn.PolynomialEnvelope` at every cutoff; ``None`` for none
+        transformer: ``"geometric"``, attention over the neighbours that carries geometry; ``"local"``, attention over
+            the neighbours; ``"global"``, over the structure; ``"none"``
         heads: of the attention
         feedforward_channels: hidden width of the transformer
         dropout: of the transformer, in training
@@ -52,15 +56,15 @@ class GPTFFConfig:
     channels: int = 64
     num_layers: int = 3
     num_radial: int = 16
-    cutoff: float = 5.0
+    cutoff: float = 6.0
     angle_cutoff: float = 3.5
-    angle_update: str = "explicit"
+    angle_update: str = "none"
     degree: int = 3
     max_z: int = 94
     envelope_exponent: int | None = 6
-    transformer: str = "local"
-    heads: int = 2
-    feedforward_channels: int = 256
+    transformer: str = "geometric"
+    heads: int = 4
+    feedforward_channels: int = 128
     dropout: float = 0.0
     readout: str = "atomwise"
     embedding_max_norm: float | None = None
@@ -78,6 +82,10 @@ class GPTFFConfig:
             raise ConfigError(f"angle_cutoff must be in (0, cutoff = {self.cutoff}]; got {self.angle_cutoff!r}")
         if self.envelope_exponent is not None and self.envelope_exponent < 2:
             raise ConfigError(f"envelope_exponent must be at least 2; got {self.envelope_exponent!r}")
+        if self.transformer == "geometric":
+            self._check_geometric()
+        elif self.angle_update == "none":
+            raise ConfigError('angle_update="none" needs transformer="geometric", which knows angles by itself')
         if not 0 <= self.degree <= 3:
             raise ConfigError(f"degree must be 0 to 3; got {self.degree!r}")
         if self.channels % self.heads:
@@ -87,25 +95,56 @@ class GPTFFConfig:
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout must be in [0, 1); got {self.dropout!r}")
 
+    def _check_geometric(self) -> None:
+        if self.angle_update != "none":
+            raise ConfigError(
+                f'transformer="geometric" knows angles by itself: angle_update must be "none"; got {self.angle_update!r}'
+            )
+        if not 1 <= self.degree <= 3:
+            raise ConfigError(f'degree must be 1 to 3 with transformer="geometric"; got {self.degree!r}')
+        if self.envelope_exponent is None:
+            raise ConfigError('transformer="geometric" needs an envelope: envelope_exponent must be a number')
+        if self.dropout:
+            raise ConfigError(f'transformer="geometric" has no dropout; got {self.dropout!r}')
+
     @classmethod
     def v1(cls) -> GPTFFConfig:
         """The published checkpoint ``gptff_v1``: no transformer, pooled readout, no envelope.
 
         Its first radial function is zero everywhere and its ``fc_core`` enters no equation; both are left out.
         """
-        return cls(num_radial=15, envelope_exponent=None, transformer="none", readout="pooled", embedding_max_norm=1.0)
+        published = cls.paper(num_radial=15, envelope_exponent=None, transformer="none", readout="pooled")
+        return replace(published, embedding_max_norm=1.0)
 
     @classmethod
     def v2(cls) -> GPTFFConfig:
         """The published checkpoint ``gptff_v2``: as :meth:`v1`, with a transformer over the whole structure."""
-        return cls(
-            num_radial=15,
-            envelope_exponent=None,
-            transformer="global",
-            dropout=0.1,
-            readout="pooled",
-            embedding_max_norm=1.0,
-        )
+        return replace(cls.v1(), transformer="global", dropout=0.1)
+
+    @classmethod
+    def paper(cls, **changes: Any) -> GPTFFConfig:
+        """The layers of the paper, with an atomwise readout, envelopes, and attention within the cutoff.
+
+        Args:
+            changes: of other fields
+        """
+        layers = {
+            "cutoff": 5.0,
+            "angle_update": "explicit",
+            "transformer": "local",
+            "heads": 2,
+            "feedforward_channels": 256,
+        }
+        return cls(**(layers | changes))
+
+    @classmethod
+    def large(cls, **changes: Any) -> GPTFFConfig:
+        """The recommended model, wider and with one more layer: slower, with smaller errors.
+
+        Args:
+            changes: of other fields
+        """
+        return cls(**({"channels": 128, "num_layers": 4, "feedforward_channels": 256} | changes))
 
     @classmethod
     def from_dict(cls, entries: Mapping[str, Any]) -> GPTFFConfig:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
+
+from torch_gptff.nn import GeometricAttention
+from torch_gptff.ops.bond_harmonics import bond_harmonics
 
 
 @dataclass
@@ -40,6 +44,46 @@ class Geometry:
     def centres(self, x: Tensor) -> Tensor:
         """The rows of the centres, of rows of all atoms ``[N, d]``: the same tensor where all atoms are centres."""
         return x if self.atoms == slice(0, len(x)) else x[self.atoms]
+
+
+@dataclass
+class BondRange:
+    """The bonds of a range of centres, for attention that carries geometry.
+
+    Attributes:
+        atoms: the centres, a range of all atoms
+        edge_index: their bonds, ``[2, E]``; row 0 the neighbour among all atoms, row 1 the centre, counted from the
+            first of ``atoms``
+        vectors: of the bonds in Å, ``[E, 3]``
+        degree: highest of the harmonics
+        geometry: lengths and harmonics of the bonds, where they are kept and not computed by every layer anew
+    """
+
+    atoms: slice
+    edge_index: Tensor
+    vectors: Tensor
+    degree: int
+    geometry: tuple[Tensor, Tensor] | None = None
+
+    @classmethod
+    def of(cls, graph: Data, vectors: Tensor, atoms: slice, bonds: slice, degree: int) -> BondRange:
+        """Some atoms of a graph."""
+        if bonds == slice(0, len(vectors)):
+            return cls(atoms, graph.edge_index, vectors, degree)
+        neighbour, centre = graph.edge_index[:, bonds]
+        return cls(atoms, torch.stack([neighbour, centre - atoms.start]), vectors[bonds], degree)
+
+    def measured(self) -> BondRange:
+        """The same, with its geometry."""
+        return replace(self, geometry=bond_harmonics(self.vectors, self.degree))
+
+    def attend(
+        self, attention: GeometricAttention, x: Tensor, features: Sequence[Tensor]
+    ) -> tuple[Tensor, list[Tensor], Tensor]:
+        """What the attention gives to the centres, of features of all atoms."""
+        lengths, harmonics = self.geometry or bond_harmonics(self.vectors, self.degree)
+        centres = x if self.atoms == slice(0, len(x)) else x[self.atoms]
+        return attention((x, centres), features, self.edge_index, lengths, harmonics)
 
 
 def ranges_of_centres(graph: Data, max_bonds: int) -> list[tuple[slice, slice, slice]]:

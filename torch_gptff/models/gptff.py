@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 from torch_geometric.data import Data
 from torch_geometric.nn.inits import reset
 
 from torch_gptff.graph import structure_index
 from torch_gptff.models.base import EnergyModel
 from torch_gptff.models.config import GPTFFConfig
-from torch_gptff.models.geometry import Geometry, ranges_of_centres
+from torch_gptff.models.geometry import BondRange, Geometry, ranges_of_centres
+from torch_gptff.models.paper_layer import PaperLayer, recomputed
 from torch_gptff.nn import (
-    AngleConv,
-    AtomConv,
     AtomwiseReadout,
     BlockLinear,
-    BondConv,
-    GlobalAttention,
-    GraphTransformer,
-    HarmonicAngleConv,
-    LocalAttention,
+    GeometricAttention,
+    GeometricTransformer,
     PooledReadout,
     RadialFeatures,
     ZBLRepulsion,
@@ -33,86 +27,6 @@ from torch_gptff.nn import (
 )
 
 MAX_BONDS = 1_500_000
-
-
-class GPTFFLayer(nn.Module):
-    """Angles update bonds, bonds update themselves and their atoms, and atoms attend to atoms.
-
-    Args:
-        config: of the model
-        num_features: number of radial features
-    """
-
-    def __init__(self, config: GPTFFConfig, num_features: int) -> None:
-        super().__init__()
-        width, heads, dropout = config.channels, config.heads, config.dropout
-        self.angle: AngleConv | HarmonicAngleConv = (
-            AngleConv(width, num_features)
-            if config.angle_update == "explicit"
-            else HarmonicAngleConv(width, num_features, config.degree)
-        )
-        self.bond = BondConv(width, num_features)
-        self.atom = AtomConv(width, num_features)
-        self.transformer: GraphTransformer | None = None
-        if config.transformer != "none":
-            self.is_global = config.transformer == "global"
-            attention = (
-                GlobalAttention(width, heads, dropout)
-                if self.is_global
-                else LocalAttention(width, heads, num_features, dropout)
-            )
-            self.transformer = GraphTransformer(attention, width, config.feedforward_channels, dropout)
-            self.norm1 = nn.LayerNorm(width)
-            self.norm2 = nn.LayerNorm(width)
-
-    def reset_parameters(self) -> None:
-        for module in self.children():
-            reset(module)
-
-    def forward(
-        self, x: Tensor, e: list[Tensor], ranges: list[Geometry], batch: Tensor, n_structures: int
-    ) -> tuple[Tensor, list[Tensor]]:
-        """Atom features ``[N, d]`` and the bond features of every range, ``[E, d]`` each, updated."""
-        e = [_recomputed(self.update_bonds, x, *both, of=ranges) for both in zip(e, ranges, strict=True)]
-        parts = [_recomputed(self.update_atoms, x, *both, of=ranges) for both in zip(e, ranges, strict=True)]
-        x = torch.cat(parts)
-        if self.transformer is not None:
-            x = self.norm1(x)
-            if self.is_global:
-                x = self.norm2(self.transformer(x, batch, n_structures)) + x
-            else:
-                x = torch.cat([_recomputed(self.attend, x, part, of=ranges) for part in ranges])
-        return x, e
-
-    def update_bonds(self, x: Tensor, e: Tensor, g: Geometry) -> Tensor:
-        """``e`` of one range, after the messages of its angles and of the atoms at its ends."""
-        pair = (x, g.centres(x))
-        short = (pair, g.short_edge_index, e.index_select(0, g.short))
-        angles = (
-            self.angle(*short, g.angle_index, g.short_radial, g.direction)
-            if g.angle_index is not None
-            else self.angle(*short, g.short_radial, g.direction)
-        )
-        e = e.index_add(0, g.short, angles)
-        return self.bond(pair, g.edge_index, e, g.radial)
-
-    def update_atoms(self, x: Tensor, e: Tensor, g: Geometry) -> Tensor:
-        """``x`` of the centres of one range, after the messages of their bonds."""
-        centres = g.centres(x)
-        return centres + self.atom((x, centres), g.edge_index, e, g.radial)
-
-    def attend(self, x: Tensor, g: Geometry) -> Tensor:
-        """``norm2(T(x)) + x`` of the centres of one range."""
-        assert self.transformer is not None
-        centres = g.centres(x)
-        return self.norm2(self.transformer((x, centres), g.edge_index, g.radial)) + centres
-
-
-def _recomputed(update: Callable[..., Tensor], *inputs: Any, of: list[Geometry]) -> Tensor:
-    """Where there are several ranges, memory is short: what lies between inputs and result is not kept."""
-    if len(of) == 1:
-        return update(*inputs)
-    return checkpoint(update, *inputs, use_reentrant=False)
 
 
 class GPTFF(EnergyModel):
@@ -126,13 +40,13 @@ class GPTFF(EnergyModel):
         energy = model(data.z, data.pos, data.batch, data.cell, data.pbc)
 
     Args:
-        config: the recommended model by default; :meth:`GPTFFConfig.v1` and :meth:`GPTFFConfig.v2` are the
-            architectures of the published checkpoints
+        config: the recommended model by default, whose attention carries geometry; :meth:`GPTFFConfig.v1` and
+            :meth:`GPTFFConfig.v2` are the architectures of the published checkpoints
 
     Attributes:
         max_bonds: a graph with more bonds than this is computed a range of atoms at a time, in less memory and more
-            time. Energy, forces and stress otherwise take 6 to 11 kB for a bond on the CPU, with harmonic angles 20 to
-            25 kB
+            time. With the layers of the paper, energy, forces and stress otherwise take 6 to 11 kB for a bond on the
+            CPU, with harmonic angles 20 to 25 kB
     """
 
     name = "gptff"
@@ -151,19 +65,45 @@ class GPTFF(EnergyModel):
         self.is_extensive = self.is_local
         self.is_smooth = config.envelope_exponent is not None
 
+        self.is_geometric = config.transformer == "geometric"
         width = config.channels
-        self.bond_features = RadialFeatures(config.num_radial, config.cutoff, config.envelope_exponent)
-        self.angle_features = RadialFeatures(config.num_radial, config.angle_cutoff, config.envelope_exponent)
-        num_features = self.bond_features.num_features
         self.embedding = nn.Embedding(config.max_z + 1, width)
-        self.lin_basis = nn.Linear(num_features, width, bias=False)
-        self.lin_bond = BlockLinear((width, width, width), width)
-        self.lin_radial = nn.Linear(num_features, width, bias=False)
-        self.layers = nn.ModuleList(GPTFFLayer(config, num_features) for _ in range(config.num_layers))
+        if self.is_geometric:
+            self._add_geometric_layers(config)
+        else:
+            self._add_paper_layers(config)
         self.readout: AtomwiseReadout | PooledReadout = (
             AtomwiseReadout(width, config.num_readouts) if self.is_atomwise else PooledReadout(width)
         )
         self.repulsion = ZBLRepulsion(config.cutoff, config.max_z) if config.repulsion else None
+
+    def _add_paper_layers(self, config: GPTFFConfig) -> None:
+        width = config.channels
+        self.bond_features = RadialFeatures(config.num_radial, config.cutoff, config.envelope_exponent)
+        self.angle_features = RadialFeatures(config.num_radial, config.angle_cutoff, config.envelope_exponent)
+        num_features = self.bond_features.num_features
+        self.lin_basis = nn.Linear(num_features, width, bias=False)
+        self.lin_bond = BlockLinear((width, width, width), width)
+        self.lin_radial = nn.Linear(num_features, width, bias=False)
+        self.layers = nn.ModuleList(PaperLayer(config, num_features) for _ in range(config.num_layers))
+
+    def _add_geometric_layers(self, config: GPTFFConfig) -> None:
+        assert config.envelope_exponent is not None, "the configuration sees to it"
+        self.layers = nn.ModuleList(
+            GeometricTransformer(
+                config.channels,
+                config.degree,
+                config.heads,
+                config.cutoff,
+                config.envelope_exponent,
+                config.feedforward_channels,
+                first=number == 0,
+                last=number == config.num_layers - 1,
+                num_radial=config.num_radial,
+            )
+            for number in range(config.num_layers)
+        )
+        self.norm = nn.LayerNorm(config.channels)
 
     def reset_parameters(self) -> None:
         for module in self.children():
@@ -191,6 +131,31 @@ class GPTFF(EnergyModel):
         return energies
 
     def _atom_features(self, graph: Data, vectors: Tensor) -> Tensor:
+        return self._geometric_features(graph, vectors) if self.is_geometric else self._paper_features(graph, vectors)
+
+    def _geometric_features(self, graph: Data, vectors: Tensor) -> Tensor:
+        x, features = self._embed_atoms(graph.z), []
+        ranges = [
+            BondRange.of(graph, vectors, atoms, bonds, self.config.degree)
+            for atoms, bonds, _ in ranges_of_centres(graph, self.max_bonds)
+        ]
+        if len(ranges) == 1:
+            ranges = [ranges[0].measured()]
+
+        def attend(
+            attention: GeometricAttention, y: Tensor, features: Sequence[Tensor]
+        ) -> tuple[Tensor, list[Tensor], Tensor]:
+            parts = [recomputed(part.attend, attention, y, features, of=ranges) for part in ranges]
+            zero, turning, total = zip(*parts, strict=True)
+            if len(parts) == 1:
+                return zero[0], turning[0], total[0]
+            return torch.cat(zero), [torch.cat(each) for each in zip(*turning, strict=True)], torch.cat(total)
+
+        for layer in self.layers:
+            x, features = layer(x, features, attend)
+        return self.norm(x)
+
+    def _paper_features(self, graph: Data, vectors: Tensor) -> Tensor:
         batch, n_structures = structure_index(graph)
         ranges = self._ranges(graph, vectors)
         x = self._embed_atoms(graph.z)

@@ -5,10 +5,13 @@ from torch_gptff.nn.atom_conv import AtomConv
 from torch_gptff.nn.bond_conv import BondConv
 from torch_gptff.nn.element_energies import ElementEnergies, ReferenceEnergies
 from torch_gptff.nn.envelope import NoEnvelope, PolynomialEnvelope, make_envelope
+from torch_gptff.nn.geometric_attention import GeometricAttention
+from torch_gptff.nn.geometric_transformer import GeometricTransformer
 from torch_gptff.nn.harmonic_angle_conv import HarmonicAngleConv, legendre_sums
 from torch_gptff.ops.harmonics import spherical_harmonics
 from torch_gptff.nn.linear import BlockLinear, GatedLinear
 from torch_gptff.nn.radial import BesselBasis, RadialFeatures
+from torch_gptff.nn.radial_table import RadialTable
 from torch_gptff.nn.readout import AtomwiseReadout, PooledReadout, Readout, sum_by_structure
 from torch_gptff.nn.repulsion import ZBLRepulsion
 from torch_gptff.nn.transformer import GlobalAttention, GraphTransformer, LocalAttention
@@ -22,6 +25,8 @@ __all__ = [
     "BondConv",
     "ElementEnergies",
     "GatedLinear",
+    "GeometricAttention",
+    "GeometricTransformer",
     "GlobalAttention",
     "GraphTransformer",
     "HarmonicAngleConv",
@@ -31,6 +36,7 @@ __all__ = [
     "PooledReadout",
     "RadialFeatures",
     "Readout",
+    "RadialTable",
     "ReferenceEnergies",
     "ZBLRepulsion",
     "legendre_sums",

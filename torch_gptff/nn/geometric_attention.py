@@ -2,70 +2,115 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.nn import MessagePassing
+from torch_geometric.typing import PairTensor
 
 from torch_gptff.nn.radial_table import RadialTable
-from torch_gptff.ops.geometric_attention import Neighbours, columns, geometric_attention
-from torch_gptff.ops.tensor_product import paths, tensor_product
+from torch_gptff.ops.geometric_attention import Neighbours, Spline, can_fuse, geometric_attention, messages
 
 
 class GeometricAttention(MessagePassing):
-    def __init__(self, channels: int, degree: int, heads: int, cutoff: float, envelope_exponent: int, turns: bool, **radial) -> None:
-        super().__init__(aggr="add")
-        self.channels, self.degree, self.heads, self.turns = channels, degree, heads, turns
+    r"""Multi-head attention whose values turn with the crystal.
+
+    A head weighs a neighbour by what both atoms are and by how far apart they are, and the centre receives features of
+    degree 0 to ``L`` from the neighbour's own features and from where it lies:
+
+    .. math::
+        \alpha_{ij} &= 2\, \sigma\left( \frac{(W_q x_i) \cdot (R^s(r_{ij}) \odot W_k x_j)}{\sqrt{d_h}}
+            + b(r_{ij}) \right) \\
+        out^0_i &= \sum_j \alpha_{ij} \odot \left( R^0(r_{ij}) \odot W_v x_j
+            + R^p(r_{ij}) \odot \sum_{lm} Y^l_m(\hat r_{ij})\, V^l_{jm} \right) \\
+        out^l_{im} &= \sum_j \alpha_{ij} \odot \left( R^l(r_{ij}) \odot W_v x_j\, Y^l_m(\hat r_{ij})
+            + R^v(r_{ij}) \odot V^l_{jm} \right)
+
+    after the Euclidean attention of `SO3krates <https://arxiv.org/abs/2309.15126>`_, with the weights of `sigmoid
+    attention <https://arxiv.org/abs/2409.04431>`_: the weight of a bond does not depend on other bonds. Matrices act on
+    atoms; for a bond everything is elementwise. See :mod:`torch_gptff.ops.geometric_attention`.
+
+    Args:
+        channels: width ``c`` of the features of every degree
+        degree: the highest, ``L``, at most 3
+        heads: ``H``; divides ``channels``
+        cutoff: of bonds, Å
+        envelope_exponent: of the radial functions, see :class:`~torch_gptff.nn.RadialTable`
+        turns: whether atoms have features that turn already; in a first layer they have not
+        num_radial: of the radial functions' network
+
+    Shapes:
+        - x ``[N, c]``, or a pair of the neighbours' ``[N, c]`` and the centres' ``[M, c]``; features of degree 1 to
+          ``L`` of the neighbours, ``[N, 2 l + 1, c]`` each, none in a first layer; edge_index ``[2, E]`` (neighbour,
+          centre), ascending by centre; lengths ``[E]`` in Å; harmonics ``[E, (L + 1)² − 1]``, see
+          :func:`~torch_gptff.ops.bond_harmonics`
+        - returns ``out^0 [M, c]``, ``out^l [M, 2 l + 1, c]`` of degree 1 to ``L``, and the sum of the weights under the
+          envelope, ``[M, H]``
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        degree: int,
+        heads: int,
+        cutoff: float,
+        envelope_exponent: int,
+        turns: bool,
+        num_radial: int = 16,
+    ) -> None:
+        super().__init__(aggr="add", node_dim=0)
+        self.fuse = True
+        self.channels, self.degree, self.heads = channels, degree, heads
         self.lin_query = nn.Linear(channels, channels)
         self.lin_key = nn.Linear(channels, channels, bias=False)
         self.lin_value = nn.Linear(channels, channels, bias=False)
-        sets, width = columns(channels, degree, heads, turns)
-        padding = width - sets * channels - heads - 1
-        self.radial = RadialTable(channels, (sets - 1) * channels, heads, padding, cutoff, envelope_exponent, **radial)
+        self.radial = RadialTable(channels, degree, heads, turns, cutoff, envelope_exponent, num_radial)
+        self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        for m in (self.lin_query, self.lin_key, self.lin_value, self.radial):
-            m.reset_parameters()
+        super().reset_parameters()
+        for module in (self.lin_query, self.lin_key, self.lin_value, self.radial):
+            module.reset_parameters()
 
-    def forward(self, x, features, edge_index, lengths, harmonics):
-        query = self.lin_query(x) * (self.channels // self.heads) ** -0.5
-        return geometric_attention(query, Neighbours(self.lin_key(x), self.lin_value(x), features), lengths, harmonics, self.radial(), edge_index, self.heads)
+    def forward(
+        self,
+        x: Tensor | PairTensor,
+        features: Sequence[Tensor],
+        edge_index: Tensor,
+        lengths: Tensor,
+        harmonics: Tensor,
+    ) -> tuple[Tensor, list[Tensor], Tensor]:
+        x_neighbour, x_centre = (x, x) if isinstance(x, Tensor) else x
+        query = self.lin_query(x_centre) * (self.channels // self.heads) ** -0.5
+        key, value = self.lin_key(x_neighbour), self.lin_value(x_neighbour)
+        radial = self.radial()
+        if self.fuse and not self.explain and can_fuse(lengths, self.channels, self.degree, self.heads):
+            neighbours = Neighbours(key, value, features)
+            return geometric_attention(query, neighbours, lengths, harmonics, radial, edge_index, self.heads)
+        functions = Spline.at(lengths, radial).of(radial.table)
+        turning = torch.cat(list(features), dim=1) if features else key.new_zeros(len(key), 0, self.channels)
+        out = self.propagate(
+            edge_index,
+            size=(len(key), len(query)),
+            query=(key, query),
+            key=(key, query),
+            value=(value, query),
+            turning=(turning, query),
+            functions=functions,
+            harmonics=harmonics,
+        )
+        sizes = [self.channels * (2 * l + 1) for l in range(self.degree + 1)]
+        zero, *of_degree, total = out.split([*sizes, self.heads], dim=1)
+        return zero, [each.unflatten(1, (-1, self.channels)) for each in of_degree], total
 
+    def message(
+        self, query_i: Tensor, key_j: Tensor, value_j: Tensor, turning_j: Tensor, functions: Tensor, harmonics: Tensor
+    ) -> Tensor:
+        degrees = [2 * l + 1 for l in range(1, self.degree + 1)] if turning_j.size(1) else []
+        turning = turning_j.split(degrees, dim=1) if degrees else []
+        zero, of_degree, weight = messages(query_i, key_j, value_j, functions, harmonics, turning, self.heads)
+        return torch.cat([zero, *(each.flatten(1) for each in of_degree), weight], dim=1)
 
-class GeometricLayer(nn.Module):
-    def __init__(self, channels, degree, heads, cutoff, envelope_exponent, feedforward, first=False, last=False, product=True, **radial):
-        super().__init__()
-        self.first, self.last, self.degree = first, last, degree
-        self.norm = nn.LayerNorm(channels)
-        self.attention = GeometricAttention(channels, degree, heads, cutoff, envelope_exponent, not first, **radial)
-        lin = lambda: nn.ModuleList(nn.Linear(channels, channels, bias=False) for _ in range(degree))
-        self.lin_message = lin()
-        self.product_weight = nn.Parameter(torch.ones(len(paths(degree)), channels))
-        self.lin_product = None if last else lin()
-        self.lin1 = nn.Linear(2 * channels + 2 * degree * channels + heads, feedforward)
-        self.lin2 = nn.Linear(feedforward, channels + (0 if last else degree * channels))
-
-    def reset_parameters(self):
-        for m in self.children():
-            if isinstance(m, nn.ModuleList):
-                for n in m: n.reset_parameters()
-            else: m.reset_parameters()
-        nn.init.ones_(self.product_weight)
-
-    def forward(self, x, features, edge_index, lengths, harmonics):
-        y = self.norm(x)
-        zero, turning, total = self.attention(y, features, edge_index, lengths, harmonics)
-        v = [lin(t) for lin, t in zip(self.lin_message, turning)]
-        if features:
-            v = [a + b for a, b in zip(v, features)]
-        invariants, z = tensor_product(v, self.product_weight)
-        h = F.silu(self.lin1(torch.cat([y, zero, invariants.flatten(1), total * 0.1], dim=1)))
-        out = self.lin2(h)
-        if self.last:
-            return x + out, []
-        dx, gates = out.split([x.size(1), out.size(1) - x.size(1)], dim=1)
-        gates = (2 * gates.sigmoid()).unflatten(1, (self.degree, -1)).unsqueeze(2).unbind(1)
-        return x + dx, [g * a + lin(b) for g, a, lin, b in zip(gates, v, self.lin_product, z)]
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.channels}, degree={self.degree}, heads={self.heads})"

@@ -9,60 +9,77 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from torch_gptff.nn.envelope import make_envelope
-from torch_gptff.ops.geometric_attention import Radial
+from torch_gptff.ops.geometric_attention import Radial, columns
 
 
 class RadialTable(nn.Module):
-    r"""Learned functions of a distance, for :class:`~torch_gptff.nn.GeometricAttention`.
+    r"""The radial functions of one :class:`~torch_gptff.nn.GeometricAttention`.
 
-    A network of the distance gives the coefficients of every function at equidistant knots, and a cubic B-spline joins
+    A network of the distance gives the coefficient of every function at equidistant knots, and a cubic B-spline joins
     them, so that a bond costs four multiplications a function, in training as in use, however large the network is:
 
     .. math::
-        R(r) = \sum_k B_k(r)\, u(r_k)\, W_2\, \mathrm{swish}\left( W_1\, \phi(r_k) \right), \qquad
+        R(r) = \sum_k B_k(r)\, u(r_k)\, \left( W_2\, \mathrm{swish}(W_1 \phi(r_k) + b_1) + b_2 \right), \qquad
         \phi_n(r) = \sqrt 2 \sin(n \pi r / c), \quad n = 1 \dots N
 
-    Value, slope and curvature are continuous, and zero from the cutoff on. Some functions have no envelope :math:`u`:
-    those of scores, which weigh what has one. They end at the cutoff with what they weigh.
+    Value, slope and curvature are continuous, and zero from the cutoff :math:`c` on: the envelope :math:`u` ends one
+    knot before it. The functions of scores have no envelope, since they weigh what has one.
 
     Args:
-        functions: with an envelope
-        free: functions without, which come first
-        biases: functions without, which come last, before the envelope itself
+        channels: of a set of functions
+        degree: highest degree of the harmonics
+        heads: of the attention
+        turns: whether the neighbours have features that turn
         cutoff: ``c`` in Å
         envelope_exponent: of the :class:`~torch_gptff.nn.PolynomialEnvelope`
-        hidden_channels: of the network
         num_radial: ``N``
-        per_angstrom: knots in an Å
-        scale: of the functions with an envelope
+        hidden_channels: of the network
+        per_angstrom: knots in an Å, rounded up so that the cutoff is a knot
     """
 
+    SCALE = 0.25
+    """Of functions with an envelope at the start: a sum over some 16 neighbours then has the size of one feature."""
+
     def __init__(
-        self, free: int, functions: int, biases: int, padding: int, cutoff: float, envelope_exponent: int, hidden_channels: int = 64,
-        num_radial: int = 16, per_angstrom: int = 8, scale: float = 0.25,
+        self,
+        channels: int,
+        degree: int,
+        heads: int,
+        turns: bool,
+        cutoff: float,
+        envelope_exponent: int,
+        num_radial: int = 16,
+        hidden_channels: int = 64,
+        per_angstrom: int = 8,
     ) -> None:
         super().__init__()
-        self.free, self.functions, self.biases, self.padding = free, functions, biases, padding
-        self.cutoff, self.num_radial, self.scale = cutoff, num_radial, scale
+        sets, width = columns(channels, degree, heads, turns)
+        self.parts = (channels, (sets - 1) * channels, heads)  # of scores, of values, and the biases of scores
+        self.filling = width - sum(self.parts) - 1
+        self.cutoff = cutoff
+        self.num_radial = num_radial
         self.bins = math.ceil(cutoff * per_angstrom)
-        self.per_angstrom = self.bins / cutoff
-        self.envelope = make_envelope(envelope_exponent, cutoff)
+        self.envelope = make_envelope(envelope_exponent, cutoff * (1 - 1 / self.bins))
         self.lin_hidden = nn.Linear(num_radial, hidden_channels)
-        self.lin_out = nn.Linear(hidden_channels, free + functions + biases)
+        self.lin_out = nn.Linear(hidden_channels, sum(self.parts))
 
     def reset_parameters(self) -> None:
         self.lin_hidden.reset_parameters()
         self.lin_out.reset_parameters()
-        nn.init.normal_(self.lin_out.weight, std=self.lin_out.in_features**-0.5 * 1.5)
+        nn.init.normal_(self.lin_out.weight, std=1.5 * self.lin_out.in_features**-0.5)  # functions of size 1
 
     def forward(self) -> Radial:
+        """The table, of the parameters as they are now."""
         weight = self.lin_hidden.weight
-        # A spline's coefficient k belongs to the place k - 1 bins: B_k is centred there.
-        r = (torch.arange(self.bins + 3, dtype=weight.dtype, device=weight.device) - 1) / self.per_angstrom
+        # Coefficient k is of the piece whose middle is k - 1 bins from the atom.
+        r = (torch.arange(self.bins + 3, dtype=weight.dtype, device=weight.device) - 1) * (self.cutoff / self.bins)
         n = torch.arange(1, self.num_radial + 1, dtype=weight.dtype, device=weight.device)
         basis = math.sqrt(2) * torch.sin(n * (math.pi / self.cutoff) * r.unsqueeze(-1))
-        values = self.lin_out(F.silu(self.lin_hidden(basis)))
-        u = self.envelope(r.clamp(min=0)).unsqueeze(-1)
-        free, functions, biases = values.split([self.free, self.functions, self.biases], dim=1)
-        filling = values.new_zeros(len(r), self.padding)
-        return Radial(torch.cat([free, functions * (u * self.scale), biases, u, filling], dim=1), self.per_angstrom)
+        scores, values, biases = self.lin_out(F.silu(self.lin_hidden(basis))).split(self.parts, dim=1)
+        envelope = self.envelope(r.clamp(min=0)).unsqueeze(-1)
+        filling = values.new_zeros(len(r), self.filling)
+        table = torch.cat([scores, values * (envelope * self.SCALE), biases, envelope, filling], dim=1)
+        return Radial(table, self.bins / self.cutoff)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({sum(self.parts)} functions, cutoff={self.cutoff}, knots={self.bins + 3})"

@@ -73,16 +73,16 @@ def columns(channels: int, degree: int, heads: int, turns: bool) -> tuple[int, i
     return sets, sets * channels + -(-(heads + 1) // HEAD_WIDTH) * HEAD_WIDTH
 
 
-def can_fuse(query: Tensor, degree: int, heads: int) -> bool:
-    """Whether there are kernels for such features: on the CPU, where there is a compiler."""
-    channels = query.size(-1)
+def can_fuse(lengths: Tensor, channels: int, degree: int, heads: int) -> bool:
+    """Whether there are kernels for such features, on the device and in the dtype of the bonds' ``lengths``: on the CPU,
+    where there is a compiler."""
     return (
-        query.device.type == "cpu"
+        lengths.device.type == "cpu"
         and not under_transform()
-        and is_plain([query])
+        and is_plain([lengths])
         and heads <= MAX_HEADS
         and channels % (heads * HEAD_WIDTH) == 0
-        and geometric.is_available(query.dtype, degree)
+        and geometric.is_available(lengths.dtype, degree)
     )
 
 
@@ -113,7 +113,7 @@ def geometric_attention(
     x = [query, neighbours.key, neighbours.value, lengths, harmonics, *neighbours.turning, radial.table]
     x = [value.to(lengths.dtype).contiguous() for value in x]
     fixed = _Fixed(edge_index.contiguous(), heads, degree, radial.per_angstrom)
-    if can_fuse(x[0], degree, heads):
+    if can_fuse(lengths, query.size(1), degree, heads):
         _check(x, fixed)
         out = operator.apply(_KERNELS, x, fixed)
     else:
@@ -133,10 +133,12 @@ class Spline(NamedTuple):
     weight: Tensor
 
     @classmethod
-    def at(cls, lengths: Tensor, per_angstrom: float, n_rows: int) -> Spline:
-        """Of lengths in Å, ``[E]``; cubic B-splines (de Boor, A Practical Guide to Splines, ch. IX)."""
-        u = lengths * per_angstrom
-        row = u.detach().long().clamp(0, n_rows - 4)
+    def at(cls, lengths: Tensor, radial: Radial) -> Spline:
+        """Of lengths in Å, ``[E]``; cubic B-splines (de Boor, A Practical Guide to Splines, ch. IX). Beyond the last
+        knot they stay as they are there."""
+        n_bins = len(radial.table) - 3
+        u = (lengths * radial.per_angstrom).clamp(max=n_bins)
+        row = u.detach().long().clamp(max=n_bins - 1)
         t = u - row
         s = 1 - t
         weight = [s**3 / 6, 2 / 3 + t**3 / 2 - t**2, 2 / 3 + s**3 / 2 - s**2, t**3 / 6]
@@ -203,7 +205,7 @@ class _Kernels:
     def plain(self, x: Sequence[Tensor], fixed: _Fixed) -> tuple[Tensor, ...]:
         query, key, value, lengths, harmonics, *turning, table = x
         neighbour, centre = fixed.edge_index
-        functions = Spline.at(lengths, fixed.per_angstrom, len(table)).of(table)
+        functions = Spline.at(lengths, Radial(table, fixed.per_angstrom)).of(table)
         zero, of_degree, weight = messages(
             query.index_select(0, centre),
             *(each.index_select(0, neighbour) for each in (key, value)),

@@ -36,19 +36,25 @@ template <typename K> struct Tensors {
     }
 };
 
-// Four pieces of a cubic B-spline, at a bond's length: value and slope of each.
+// Four pieces of a cubic B-spline, at a bond's length: value and slope of each. Beyond the last knot they stay as they are.
 template <typename S> struct Spline {
     S value[4], slope[4];
     int64_t row;
     static real plain(real x) { return x; }
     static real plain(Dual<real> x) { return x.value; }
+    static real constant(real, real value) { return value; }
+    static Dual<real> constant(Dual<real>, real value) { return {value, 0}; }
     Spline(const Bonds &bonds, S length) {
         const real per = real(bonds.per_angstrom);
-        const S u = length * per;
-        row = std::max<int64_t>(0, std::min<int64_t>(int64_t(plain(u)), bonds.rows - 4));
+        const S u = plain(length) * per < real(bonds.rows - 3) ? length * per : constant(length, real(bonds.rows - 3));
+        row = std::min<int64_t>(int64_t(plain(u)), bonds.rows - 4);
         const S t = real(-row) + u, s = real(1) + real(-1) * t, t2 = t * t, s2 = s * s, t3 = t2 * t, s3 = s2 * s;
         value[0] = s3 * real(1. / 6), value[3] = t3 * real(1. / 6);
         value[1] = real(4. / 6) + (t3 * real(.5) - t2), value[2] = real(4. / 6) + (s3 * real(.5) - s2);
+        if (!(plain(length) * per < real(bonds.rows - 3))) {
+            for (S &each : slope) each = constant(length, 0);
+            return;
+        }
         slope[0] = s2 * (real(-.5) * per), slope[3] = t2 * (real(.5) * per);
         slope[1] = (t2 * real(1.5) - t * real(2)) * per, slope[2] = (s * real(2) - s2 * real(1.5)) * per;
     }

@@ -51,6 +51,8 @@ class SourceSettings:
         frequency: how often each frame is seen in an epoch: 2 for twice, 0.1 for a tenth of the frames each time
         weight: of its frames in the loss
         licence: of the data, kept with the model
+        reference: the name of another source whose reference of energy these frames share; by default they have one of
+            their own
     """
 
     path: str
@@ -60,6 +62,7 @@ class SourceSettings:
     frequency: float = 1.0
     weight: float = 1.0
     licence: str | None = None
+    reference: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("frequency", "weight"):
@@ -76,7 +79,7 @@ class DataSettings:
     """What it is trained on.
 
     Energies of all sources are counted from the reference of the first one in ``train``: element energies are fitted to
-    each source, and the differences taken off.
+    each source, with those that share its reference, and the differences taken off.
 
     Attributes:
         train: the sources

@@ -35,9 +35,9 @@ class GraphFrames(Dataset):
         model: makes the graphs that are not stored
         shifts: what is taken off the energy for every atom of an element, eV, ``[S, 119]`` by source
 
-    A place, or a list of places, gives a frame, or a batch of frames, with beside atoms, graph and labels ``frame_id``,
-    the number ``source_number [1]`` of its source, and ``weight [1]``, that of its source in the loss. The graphs of a
-    batch are made together, which takes a third of the time of making them one by one.
+    A place, or a list of places, gives a frame, or a batch of frames. Each has, beside atoms, graph and labels,
+    ``frame_id``, the ``weight [1]`` of its source in the loss, and ``source_number [1]``, the place of the source whose
+    reference of energy it has. The graphs of a batch are made together, in a third of the time of one by one.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class GraphFrames(Dataset):
         if self.shifts is not None:
             data.energy = data.energy - self.shifts[source][data.z].sum()
         data.frame_id = frame.frame_id
-        data.source_number = torch.tensor([source])
+        data.source_number = torch.tensor([self.frames.reference_of[source]])
         data.weight = torch.tensor([self.frames.sources[source].weight], dtype=torch.float64)
         if "edge_index" in frame and "edge_shift" in frame:
             for key in GRAPH:

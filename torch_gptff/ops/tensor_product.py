@@ -119,7 +119,8 @@ class _Term(ctypes.Structure):
 
 
 @cache
-def _list(degree: int) -> Any:
+def term_list(degree: int) -> Any:
+    """:func:`terms` as kernels take them."""
     return (_Term * len(terms(degree)))(*terms(degree))
 
 
@@ -164,7 +165,7 @@ class _Kernels:
 
     def _call(self, name: str, x: Sequence[Tensor], *others: Any) -> None:
         degree, (n_paths, channels) = len(x) - 1, x[-1].shape
-        entries = _list(degree)
+        entries = term_list(degree)
         sizes = _Sizes(channels, len(x[0]), n_paths, len(entries), ctypes.addressof(entries))
         geometric.call(f"tensor_product_{name}", degree, sizes, x, *others)
 

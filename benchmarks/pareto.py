@@ -145,7 +145,17 @@ def show(rows: list[dict], plot: Path | None) -> None:
     """A table of means over the seeds, with half the range, and a picture."""
     variants = dict.fromkeys(row["variant"] for row in rows)
     table = Table(title=f"{rows[0]['seconds']:.0f} s of CPU time each")
-    for column in ("variant", "seeds", "parameters", "steps", "E, meV/atom", "F, meV/Å", "S, GPa", "Cu 500, µs/atom", "Si 64"):
+    for column in (
+        "variant",
+        "seeds",
+        "parameters",
+        "steps",
+        "E, meV/atom",
+        "F, meV/Å",
+        "S, GPa",
+        "Cu 500, µs/atom",
+        "Si 64",
+    ):
         table.add_column(column, justify="left" if column == "variant" else "right")
     points: dict[str, tuple[float, float, float]] = {}
     for name in variants:
@@ -155,7 +165,9 @@ def show(rows: list[dict], plot: Path | None) -> None:
             half = (max(values) - min(values)) / 2
             return f"{statistics.mean(values):.{digits}f}" + (f" ± {half:.{digits}f}" if len(values) > 1 else "")
 
-        cost = [statistics.median(row["ms"][each] for row in own) * 1e3 / n for each, n in (("Cu 500", 500), ("Si 64", 64))]
+        cost = [
+            statistics.median(row["ms"][each] for row in own) * 1e3 / n for each, n in (("Cu 500", 500), ("Si 64", 64))
+        ]
         table.add_row(
             name,
             str(len(own)),
@@ -166,7 +178,11 @@ def show(rows: list[dict], plot: Path | None) -> None:
             spread([row["stress"] for row in own], 2),
             *(f"{value:.0f}" for value in cost),
         )
-        points[name] = (cost[0], statistics.mean(row["forces"] for row in own), statistics.mean(row["energy"] for row in own))
+        points[name] = (
+            cost[0],
+            statistics.mean(row["forces"] for row in own),
+            statistics.mean(row["energy"] for row in own),
+        )
     Console(width=150).print(table)
     if plot:
         draw(points, plot)
@@ -189,7 +205,9 @@ def draw(points: dict[str, tuple[float, float, float]], path: Path) -> None:
                 best = values[index]
                 front.append((values[0], best))
         panel.plot(*zip(*front, strict=True), "-", color="#c4a000", zorder=0, label="best at its cost")
-        panel.set(xscale="log", xlabel="evaluation of Cu 500, CPU µs per atom", ylabel=f"mean absolute error of {label}")
+        panel.set(
+            xscale="log", xlabel="evaluation of Cu 500, CPU µs per atom", ylabel=f"mean absolute error of {label}"
+        )
         panel.legend(frameon=False)
     figure.savefig(path)
 

@@ -140,7 +140,9 @@ def test_formulas_are_differentiated_rightly(name: str) -> None:
     if name.startswith("attention"):
         case = attention_case(2, True, torch.float64, channels=4, heads=2)
     else:
-        case = CASES[name](torch.float64) if name.startswith("harmonics") else product_case(3, torch.float64, channels=2)
+        case = (
+            CASES[name](torch.float64) if name.startswith("harmonics") else product_case(3, torch.float64, channels=2)
+        )
     x = [value.requires_grad_() for value in case.x]
     assert gradcheck(lambda *x: case.kernels.plain(x, case.fixed), x, fast_mode=True)
     assert gradgradcheck(lambda *x: case.kernels.plain(x, case.fixed), x, fast_mode=True)

@@ -164,7 +164,11 @@ def can_fuse(model: GPTFF, graph: Data, vectors: Tensor) -> bool:
         return False
     if vectors.device.type != "cpu" or any(width % WIDTH for width in widths):
         return False
-    if config.heads > 8 or config.channels % (16 * config.heads) or not geometric.is_available(vectors.dtype, config.degree):
+    if (
+        config.heads > 8
+        or config.channels % (16 * config.heads)
+        or not geometric.is_available(vectors.dtype, config.degree)
+    ):
         return False
     return all(
         isinstance(layer, GeometricTransformer) and layer.attention.fuse and not layer.attention.explain

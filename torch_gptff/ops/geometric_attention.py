@@ -150,7 +150,13 @@ class Spline(NamedTuple):
 
 
 def messages(
-    query: Tensor, key: Tensor, value: Tensor, functions: Tensor, harmonics: Tensor, turning: Sequence[Tensor], heads: int
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    functions: Tensor,
+    harmonics: Tensor,
+    turning: Sequence[Tensor],
+    heads: int,
 ) -> tuple[Tensor, list[Tensor], Tensor]:
     """What every bond brings: of degree 0, ``[E, c]``, of degree 1 to ``L``, ``[E, 2 l + 1, c]`` each, and its weights
     under the envelope, ``[E, H]``.

@@ -111,7 +111,9 @@ def gaunt(a: int, b: int, c: int) -> Any:
 
 
 class _Sizes(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_int64) for name in ("channels", "atoms", "paths", "terms")] + [("list", ctypes.c_void_p)]
+    _fields_ = [(name, ctypes.c_int64) for name in ("channels", "atoms", "paths", "terms")] + [
+        ("list", ctypes.c_void_p)
+    ]
 
 
 class _Term(ctypes.Structure):

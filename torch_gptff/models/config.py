@@ -98,7 +98,8 @@ class GPTFFConfig:
     def _check_geometric(self) -> None:
         if self.angle_update != "none":
             raise ConfigError(
-                f'transformer="geometric" knows angles by itself: angle_update must be "none"; got {self.angle_update!r}'
+                'transformer="geometric" knows angles by itself: angle_update must be "none"; '
+                f"got {self.angle_update!r}"
             )
         if not 1 <= self.degree <= 3:
             raise ConfigError(f'degree must be 1 to 3 with transformer="geometric"; got {self.degree!r}')
@@ -128,7 +129,7 @@ class GPTFFConfig:
         Args:
             changes: of other fields
         """
-        layers = {
+        layers: dict[str, Any] = {
             "cutoff": 5.0,
             "angle_update": "explicit",
             "transformer": "local",

@@ -11,11 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
-from torch_gptff.nn import GeometricTransformer, Readout
-from torch_gptff.ops.native import geometric
+from torch_gptff.nn import AtomwiseReadout, GeometricTransformer, Readout
 from torch_gptff.ops.native.build import turning_library
 from torch_gptff.ops.tensor_product import paths, term_list
-from torch_gptff.ops.transforms import is_plain, under_transform
 
 if TYPE_CHECKING:
     from torch_gptff.models.gptff import GPTFF
@@ -75,7 +73,8 @@ class GeometricInference:
         self.degree = config.degree
         self.readouts = config.num_readouts
         self.state = state_of(model)
-        readouts = [model.readout, *model.readout.others]  # type: ignore[union-attr, list-item]
+        assert isinstance(model.readout, AtomwiseReadout), "geometric attention has no other"
+        readouts: list[Readout] = [model.readout, *model.readout.others]
         self._layers = (_layer_type(config.degree) * config.num_layers)(*map(self._layer, model.layers))  # type: ignore[arg-type]
         self._readouts = (_Readout * len(readouts))(*map(self._readout, readouts))
         terms = term_list(config.degree)
@@ -160,15 +159,9 @@ def can_fuse(model: GPTFF, graph: Data, vectors: Tensor) -> bool:
     order, by modules that nobody has changed, hooked or asked to explain themselves."""
     config = model.config
     widths = (config.channels, config.feedforward_channels)
-    if config.transformer != "geometric" or model.training or under_transform() or not is_plain([vectors, graph.z]):
+    if config.transformer != "geometric" or model.training or any(width % WIDTH for width in widths):
         return False
-    if vectors.device.type != "cpu" or any(width % WIDTH for width in widths):
-        return False
-    if (
-        config.heads > 8
-        or config.channels % (16 * config.heads)
-        or not geometric.is_available(vectors.dtype, config.degree)
-    ):
+    if not attention_operator.can_fuse(vectors, config.channels, config.degree, config.heads):
         return False
     return all(
         isinstance(layer, GeometricTransformer) and layer.attention.fuse and not layer.attention.explain

@@ -157,7 +157,8 @@ class GPTFF(EnergyModel):
         return self._geometric_features(graph, vectors) if self.is_geometric else self._paper_features(graph, vectors)
 
     def _geometric_features(self, graph: Data, vectors: Tensor) -> Tensor:
-        x, features = self._embed_atoms(graph.z), []
+        x = self._embed_atoms(graph.z)
+        features: list[Tensor] = []
         ranges = [
             BondRange.of(graph, vectors, atoms, bonds, self.config.degree)
             for atoms, bonds, _ in ranges_of_centres(graph, self.max_bonds)

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from torch_gptff.nn.envelope import make_envelope
 from torch_gptff.ops.geometric_attention import Radial, columns

@@ -74,8 +74,8 @@ def columns(channels: int, degree: int, heads: int, turns: bool) -> tuple[int, i
 
 
 def can_fuse(lengths: Tensor, channels: int, degree: int, heads: int) -> bool:
-    """Whether there are kernels for such features, on the device and in the dtype of the bonds' ``lengths``: on the CPU,
-    where there is a compiler."""
+    """Whether there are kernels for such features, on the device and in the dtype of the bonds' ``lengths``: on the
+    CPU, where there is a compiler."""
     return (
         lengths.device.type == "cpu"
         and not under_transform()
@@ -214,7 +214,8 @@ class _Kernels:
         functions = Spline.at(lengths, Radial(table, fixed.per_angstrom)).of(table)
         zero, of_degree, weight = messages(
             query.index_select(0, centre),
-            *(each.index_select(0, neighbour) for each in (key, value)),
+            key.index_select(0, neighbour),
+            value.index_select(0, neighbour),
             functions,
             harmonics,
             [each.index_select(0, neighbour) for each in turning],

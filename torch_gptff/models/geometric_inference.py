@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from torch_gptff.nn import AtomwiseReadout, GeometricTransformer, Readout
+from torch_gptff.ops import geometric_attention as attention_operator
 from torch_gptff.ops.native.build import turning_library
 from torch_gptff.ops.tensor_product import paths, term_list
 

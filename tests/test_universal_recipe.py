@@ -67,13 +67,17 @@ def test_data_of_several_kinds(prepare: ModuleType, tmp_path: Path, monkeypatch:
     data, structure = tmp_path / "data", {"Cu": bulk("Cu"), "Fe": bulk("Fe"), "Mg": bulk("MgO", "rocksalt", a=4.2)}
     (data / "oam_frames").mkdir(parents=True)
     (data / "teacher_frames").mkdir()
+    apart, water = Atoms("OO", [[0, 0, 0], [0, 0, 1.2]]), Atoms("HOH", np.eye(3))
+    for atoms in (apart, water):
+        atoms.set_cell([9, 9, 9])
+        atoms.pbc = True
     kinds = [
         (bulk("Cu"), "elem:Cu:fcc:v"),
         (bulk("NaCl", "rocksalt", a=5.6), "wbm:1+sub:d2"),
         (bulk("LiF", "rocksalt", a=4), "md:300"),
+        (apart, "dimer:O2"),
+        (water, "mol:H2O"),
     ]
-    kinds += [(Atoms("OO", [[0, 0, 0], [0, 0, 1.2]], cell=[9, 9, 9], pbc=True), "dimer:O2")]
-    kinds += [(Atoms("HOH", np.eye(3), cell=[9, 9, 9], pbc=True), "mol:H2O")]
     for atoms, kind in kinds:
         atoms.info = {"REF_energy": -1.0, "config_type": kind, "split": "train"}
     write(data / "oam_frames" / "frames_0.extxyz", [atoms for atoms, _ in kinds])
@@ -102,7 +106,7 @@ def test_data_of_several_kinds(prepare: ModuleType, tmp_path: Path, monkeypatch:
     assert found["pairs"] == [("O2", "dimer", "train")]
     assert found["test"] == [("LiF", "md", "test")]
     assert {each.material for each in open_dataset(out / "acwf")} == {"Cu", "MgO"}
-    assert (out / "held-out.txt").read_text().split() == ["LiF"]
+    assert (out / "held-out.txt").read_text().split() == ["LiF", "MgO"], "weights were tested on MgO before"
     assert sorted(path.name for path in out.iterdir()) == ["acwf", "crystals", "held-out.txt", "molecules", "pairs"]
 
 

@@ -7,7 +7,18 @@ from typing import Annotated
 import typer
 
 from torch_gptff.cli.errors import Failures
-from torch_gptff.cli.options import Device, DType, Files, JsonFile, Model, Precision, Reference, ReportFile, Resume
+from torch_gptff.cli.options import (
+    Corrections,
+    Device,
+    DType,
+    Files,
+    JsonFile,
+    Model,
+    Precision,
+    Reference,
+    ReportFile,
+    Resume,
+)
 from torch_gptff.defaults import DEFAULT_MODEL
 
 
@@ -24,6 +35,13 @@ def hull(
     ] = True,
     fmax: Annotated[float, typer.Option(help="To which structures relax, in eV/Å.", min=0)] = 0.01,
     max_steps: Annotated[int, typer.Option(help="Give a relaxation up after so many steps.", min=0)] = 1000,
+    corrections: Annotated[
+        Corrections,
+        typer.Option(
+            help="Corrections of energies. [bold]mp2020[/bold]: those of the Materials Project, for models in its "
+            "reference (PBE and PBE+U)."
+        ),
+    ] = Corrections.none,
     device: Device = None,
     dtype: Precision = DType.float32,
 ) -> None:
@@ -37,7 +55,7 @@ def hull(
 
         potential = load_potential(model, device, dtype, reference)
 
-    settings = Settings(model=model, dtype=dtype.value, relax_first=relax_first, fmax=fmax, max_steps=max_steps)
+    settings = Settings(model, dtype.value, relax_first, fmax, max_steps, corrections.value)
     failures = Failures(context)
     find_hull(files, potential, settings, console, failures, json, report, resume)
     if failures:

@@ -12,6 +12,13 @@ if TYPE_CHECKING:
     import torch
 
 
+class Corrections(str, Enum):
+    """Corrections that energies may be given."""
+
+    none = "none"
+    mp2020 = "mp2020"
+
+
 class DType(str, Enum):
     """Floating-point types that a model may compute in."""
 

@@ -12,12 +12,14 @@ from rich.console import Console
 from torch_gptff.calculators import GPTFFCalculator
 from torch_gptff.cli.each import Tell, compute_each
 from torch_gptff.cli.errors import Failures
+from torch_gptff.cli.options import Corrections
 from torch_gptff.cli.output import Column, fixed, print_table, short_labels
 from torch_gptff.cli.relaxed import relaxed
 from torch_gptff.cli.results import Results
 from torch_gptff.errors import HullError
 from torch_gptff.potential import Potential
 from torch_gptff.workflows import Phase, convex_hull
+from torch_gptff.workflows.corrections import mp2020_correction
 from torch_gptff.workflows.reports.hull import decomposed, hull_report
 
 COLUMNS = (
@@ -39,6 +41,7 @@ class Settings:
     relax_first: bool
     fmax: float
     max_steps: int
+    corrections: str
 
 
 def find_hull(
@@ -66,7 +69,8 @@ def find_hull(
             atoms = relaxed(atoms, calculator, settings.fmax, settings.max_steps, tell)
         else:
             atoms.calc = calculator
-        return Phase("", atoms, float(atoms.get_potential_energy()))
+        correction = mp2020_correction(atoms) if settings.corrections == Corrections.mp2020.value else 0.0
+        return Phase("", atoms, float(atoms.get_potential_energy()) + correction, correction)
 
     def verdict(phase: Phase) -> str:
         return f"{phase.energy / len(phase.atoms):.4f} eV/atom"
@@ -90,4 +94,5 @@ def find_hull(
     ]
     print_table(console, COLUMNS, rows)
     if report is not None:
-        hull_report(hull, f"{settings.model}, {settings.dtype}.").save(report)
+        corrected = "" if settings.corrections == Corrections.none.value else f", corrections {settings.corrections}"
+        hull_report(hull, f"{settings.model}, {settings.dtype}{corrected}.").save(report)

@@ -14,19 +14,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import report
-from lineup import HARMONIC, Opponent
+from lineup import Opponent, of_architecture
 from machine import rates
 from measure import MEBIBYTE
 from report import Row
 from rich.table import Table
 from structures import nearest_name
 
-from torch_gptff import GPTFFConfig
-
-MODELS = (
-    Opponent("recommended", "ours", config=GPTFFConfig()),
-    Opponent("harmonic", "ours", {"config": HARMONIC.to_dict()}, config=HARMONIC),
-)
+MODELS = ("small", "large", "paper", "harmonic")
+"""Those of :data:`~lineup.ARCHITECTURES`, all local."""
 
 
 def scale(opponent: Opponent, options: argparse.Namespace) -> list[Row]:

@@ -8,13 +8,13 @@ from torch_gptff.nn.envelope import NoEnvelope, PolynomialEnvelope, make_envelop
 from torch_gptff.nn.geometric_attention import GeometricAttention
 from torch_gptff.nn.geometric_transformer import GeometricTransformer
 from torch_gptff.nn.harmonic_angle_conv import HarmonicAngleConv, legendre_sums
-from torch_gptff.ops.harmonics import spherical_harmonics
 from torch_gptff.nn.linear import BlockLinear, GatedLinear
 from torch_gptff.nn.radial import BesselBasis, RadialFeatures
 from torch_gptff.nn.radial_table import RadialTable
 from torch_gptff.nn.readout import AtomwiseReadout, PooledReadout, Readout, sum_by_structure
 from torch_gptff.nn.repulsion import ZBLRepulsion
 from torch_gptff.nn.transformer import GlobalAttention, GraphTransformer, LocalAttention
+from torch_gptff.ops.harmonics import spherical_harmonics
 
 __all__ = [
     "AngleConv",
@@ -35,8 +35,8 @@ __all__ = [
     "PolynomialEnvelope",
     "PooledReadout",
     "RadialFeatures",
-    "Readout",
     "RadialTable",
+    "Readout",
     "ReferenceEnergies",
     "ZBLRepulsion",
     "legendre_sums",

@@ -6,7 +6,7 @@ import math
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from torch_gptff.nn.envelope import make_envelope
 from torch_gptff.ops.geometric_attention import Radial, columns
@@ -62,6 +62,7 @@ class RadialTable(nn.Module):
         self.envelope = make_envelope(envelope_exponent, cutoff * (1 - 1 / self.bins))
         self.lin_hidden = nn.Linear(num_radial, hidden_channels)
         self.lin_out = nn.Linear(hidden_channels, sum(self.parts))
+        self.reset_parameters()
 
     def reset_parameters(self) -> None:
         self.lin_hidden.reset_parameters()

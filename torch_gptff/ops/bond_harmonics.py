@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from torch_gptff.ops.harmonics import closed_forms
 from torch_gptff.ops import operator
+from torch_gptff.ops.harmonics import closed_forms
 from torch_gptff.ops.native import geometric
 from torch_gptff.ops.transforms import is_plain, under_transform
 

@@ -25,8 +25,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from torch_gptff.ops.harmonics import closed_forms
 from torch_gptff.ops import operator
+from torch_gptff.ops.harmonics import closed_forms
 from torch_gptff.ops.native import geometric
 from torch_gptff.ops.transforms import is_plain, under_transform
 

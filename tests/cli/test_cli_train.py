@@ -65,6 +65,28 @@ def test_train_then_finetune(call, settings, tmp_path):
     assert set(document["mae"]) >= {"energy_per_atom", "forces", "stress"}
 
 
+@pytest.mark.filterwarnings("ignore:the (forces|stresses) are")
+def test_cooldown(call, settings, tmp_path):
+    path, _ = settings
+    common = ["--accelerator", "cpu", "--no-report"]
+    result = call("cooldown", tmp_path / "none", "--out", tmp_path / "cold", *common)
+    assert result.exit_code == 1
+    assert "has no config.yaml" in result.output
+    for schedule in ("cosine", "constant"):
+        changes = ["--set", f"optimizer.schedule={schedule}", "--set", "epochs=1"]
+        assert call("train", path, "--out", tmp_path / schedule, *changes, *common).exit_code == 0
+    result = call("cooldown", tmp_path / "cosine", "--out", tmp_path / "cold", *common)
+    assert result.exit_code == 1
+    assert "and falls by itself" in " ".join(result.output.split())
+    arguments = ["--epochs", 2, "--set", "loss.energy=20"]
+    result = call("cooldown", tmp_path / "constant", "--out", tmp_path / "cold", *arguments, *common)
+    assert result.exit_code == 0, result.output
+    used = yaml.safe_load((tmp_path / "cold" / "config.yaml").read_text())
+    assert used["optimizer"]["schedule"] == "decay"
+    assert used["loss"]["energy"] == 20
+    assert len(losses(tmp_path / "cold")) == 4
+
+
 def test_two_processes_give_the_losses_of_one(settings, tmp_path):
     """Gradients are averaged over two batches, by two processes or by one that accumulates them."""
     path, _ = settings

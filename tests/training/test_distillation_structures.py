@@ -193,10 +193,12 @@ def test_our_own_models_label_in_batches(tmp_path: Path):
         ("lj", {"sigma": 1.0, "nonsense": {}, "label": 3}, "cannot be made|unknown|nonsense"),
         ("chgnet", {}, "cannot be imported .*install its package"),
         ("matgl:folder", {}, "cannot be imported .*install its package"),
+        (f"nequix:{__file__}", {}, "cannot be imported .*install its package"),
+        ("nequix:absent.pt", {}, r"no file absent\.pt with a potential of nequix"),
     ],
 )
 def test_teachers_that_cannot_be_made(spec, arguments, message, monkeypatch):
-    for absent in ("chgnet.model.dynamics", "matgl"):
+    for absent in ("chgnet.model.dynamics", "matgl", "nequix.torch_impl.model"):
         monkeypatch.setitem(sys.modules, absent, None)
     with pytest.raises(DistillationError, match=message):
         make_teacher(spec, arguments)

@@ -11,12 +11,14 @@ import pytest
 import torch
 from ase.io import read, write
 from emt_frames import MODEL, emt_frames
+from lightning.pytorch import Callback
 
 from torch_gptff.datasets import open_dataset, random_split
 from torch_gptff.errors import ConfigError, GraphError, SplitError, TrainingError, UnsupportedElementError
 from torch_gptff.io import load
 from torch_gptff.training import TrainingConfig, train
-from torch_gptff.training.config import DataSettings, ModelSettings, SourceSettings
+from torch_gptff.training.batching import BudgetSampler
+from torch_gptff.training.config import DataSettings, LossSettings, ModelSettings, SourceSettings
 
 
 def losses(folder: Path) -> list[tuple[str, ...]]:
@@ -77,8 +79,6 @@ class Killed(BaseException):
 
 
 def killed_after(steps: int):
-    from lightning.pytorch import Callback
-
     class Kill(Callback):
         def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
             if trainer.global_step == steps:
@@ -107,6 +107,88 @@ def test_a_resumed_run_is_the_run_that_was_not_stopped(random, tmp_path):
     ours, theirs = (load(run.best).state_dict() for run in (resumed, whole))
     for name, weight in ours.items():
         assert torch.equal(weight, theirs[name]), name
+
+
+def constant(config: TrainingConfig, **changes: object) -> TrainingConfig:
+    return replace(config, optimizer=replace(config.optimizer, schedule="constant", name="muon"), **changes)
+
+
+def test_a_run_with_a_constant_rate_is_made_longer(config, tmp_path):
+    """One epoch, made two and, killed in the third, made three, is a run of three."""
+    whole = train(constant(config, epochs=3), tmp_path / "whole", accelerator="cpu", report=False)
+    train(constant(config, epochs=1), tmp_path / "longer", accelerator="cpu", report=False)
+    longer = constant(config, epochs=4)
+    with pytest.raises(Killed):
+        train(longer, tmp_path / "longer", accelerator="cpu", report=False, resume=True, callbacks=[killed_after(21)])
+    run = train(constant(config, epochs=3), tmp_path / "longer", accelerator="cpu", report=False, resume=True)
+    assert losses(run.folder) == losses(whole.folder)
+    with pytest.raises(ConfigError, match="of another run"):
+        train(config, run.folder, resume=True)
+
+
+def test_a_run_cools_down_from_another_which_goes_on(config, tmp_path):
+    """It starts from the other's weights, average and optimiser, and ends nearer; the other is not touched."""
+    warm = train(constant(config, epochs=6), tmp_path / "warm", accelerator="cpu", report=False)
+    before = (warm.folder / "last.ckpt").read_bytes()
+    falling = constant(config, epochs=3, start=str(warm.folder))
+    falling = replace(falling, optimizer=replace(falling.optimizer, schedule="decay"), loss=LossSettings(energy=20.0))
+    cold = train(falling, tmp_path / "cold", accelerator="cpu", report=False)
+    assert (warm.folder / "last.ckpt").read_bytes() == before
+    rates = [float(row[2]) for row in losses(cold.folder)]
+    assert config.optimizer.lr > rates[0] > rates[1] > rates[2] > config.optimizer.final_lr
+    forces = [float(row[6]) for folder in (warm.folder, cold.folder) for row in losses(folder)]
+    assert min(forces[6:]) < min(forces[:6])
+    assert load(cold.best).references == load(warm.best).references
+
+    with pytest.raises(Killed):
+        train(falling, tmp_path / "stopped", accelerator="cpu", report=False, callbacks=[killed_after(11)])
+    resumed = train(falling, tmp_path / "stopped", accelerator="cpu", report=False, resume=True)
+    assert losses(resumed.folder) == losses(cold.folder)
+
+
+def test_the_first_step_from_another_run_is_its_next_one(config, tmp_path, monkeypatch):
+    """The weights and the memory of the optimiser are the other's: with the same frames it takes the same steps."""
+    whole = train(constant(config, epochs=2), tmp_path / "whole", accelerator="cpu", report=False)
+    first = train(constant(config, epochs=1), tmp_path / "first", accelerator="cpu", report=False)
+    batches = BudgetSampler.batches
+    monkeypatch.setattr(BudgetSampler, "batches", lambda self, epoch: batches(self, epoch + (not self.shuffle or 1)))
+    next_one = constant(config, epochs=1, start=str(first.folder))
+    second = train(next_one, tmp_path / "second", accelerator="cpu", report=False)
+    assert losses(second.folder)[0][3:] == losses(whole.folder)[1][3:]
+
+
+def test_a_run_starts_from_another_with_more_data(metals, config, tmp_path):
+    """The reference of energy stays that of the other run, and new elements are added to it."""
+    first = train(constant(config, epochs=1), tmp_path / "first", accelerator="cpu", report=False)
+    more = [*read(metals, ":"), *emt_frames(30, seed=4, offset=0.5, symbols=("Cu", "Ag"))]
+    write(tmp_path / "metals.extxyz", more)
+    data = replace(config.data, train=(SourceSettings(str(tmp_path / "metals.extxyz")),))
+    second = constant(config, epochs=1, data=data, start=str(first.folder))
+    run = train(second, tmp_path / "second", accelerator="cpu", report=False)
+    before, after = load(first.best).element_energies.energies, load(run.best).element_energies.energies
+    assert torch.equal(before[[29, 79]], after[[29, 79]])
+    assert load(first.best).model.elements == {29, 79}
+    assert load(run.best).model.elements == {29, 47, 79}
+    assert after[47] != before[47]
+
+    write(metals.with_name("changed.extxyz"), more)
+    moved = replace(config.data, train=(SourceSettings(str(metals.with_name("changed.extxyz")), name="metals"),))
+    again = train(constant(config, epochs=1, data=moved), tmp_path / "again", accelerator="cpu", report=False)
+    write(metals.with_name("changed.extxyz"), more[:-1])
+    with pytest.raises(TrainingError, match="the training data are no longer those of this run"):
+        train(constant(config, epochs=2, data=moved), again.folder, accelerator="cpu", resume=True)
+
+
+def test_what_a_run_cannot_start_from_is_refused(config, tmp_path):
+    with pytest.raises(TrainingError, match=r"last\.ckpt is missing"):
+        train(constant(config, start=str(tmp_path / "none")), tmp_path / "a", accelerator="cpu")
+    first = train(constant(config, epochs=1), tmp_path / "first", accelerator="cpu", report=False)
+    wider = replace(config.model, config={**MODEL, "channels": 16})
+    with pytest.raises(TrainingError, match="its model, optimizer or number of sources is another"):
+        train(constant(config, start=str(first.folder), model=wider), tmp_path / "b", accelerator="cpu")
+    (first.folder / "last.ckpt").write_bytes(b"no state")
+    with pytest.raises(TrainingError, match="not the state of a run, or damaged"):
+        train(constant(config, start=str(first.folder)), tmp_path / "c", accelerator="cpu")
 
 
 def test_a_run_that_left_no_state_is_started_again(config, tmp_path):

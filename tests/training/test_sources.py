@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
+import torch
 from ase.build import bulk
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
+from torch_geometric.data import Batch
 
 from torch_gptff.datasets import NAMED, LMDBCrystalDataset, Source
+from torch_gptff.errors import ConfigError
+from torch_gptff.models import build_model
 from torch_gptff.training.config import SourceSettings
+from torch_gptff.training.data import Part
+from torch_gptff.training.graphs import GraphFrames
+from torch_gptff.training.references import SIZE, References, fitted
 from torch_gptff.training.sources import JoinedFrames
 
 
@@ -22,3 +32,51 @@ def test_a_folder_goes_before_the_published_dataset_of_its_name(tmp_path, monkey
     (frame,) = JoinedFrames([SourceSettings("acwf")])
     assert frame.z.tolist() == [29]
     assert frame.source == "acwf"
+
+
+def copper_at(energy: float, name: str, n_atoms: int = 1) -> SourceSettings:
+    copper = bulk("Cu") * (n_atoms, 1, 1)
+    copper.calc = SinglePointCalculator(copper, energy=energy, forces=np.zeros((n_atoms, 3)))
+    write(f"{name}.extxyz", copper)
+    return SourceSettings(f"{name}.extxyz")
+
+
+def test_sources_that_share_a_reference_keep_the_difference_of_their_energies(tmp_path, monkeypatch) -> None:
+    """Atoms alone and a crystal, each in a file of its own: the cohesive energy is no difference of references."""
+    monkeypatch.chdir(tmp_path)
+    crystal, atom, other = copper_at(-3.7, "crystal"), copper_at(-0.2, "atom"), copper_at(-5.0, "other")
+    frames = JoinedFrames([crystal, replace(atom, reference="crystal"), other])
+    assert [frame.source for frame in frames] == ["crystal", "crystal", "other"]
+    part = Part(frames, np.arange(3))
+    references = fitted(iter(part), "crystal")
+    energies = [float(frame.energy) for frame in part.counted_from(references)]
+    assert energies[1] - energies[0] == pytest.approx(3.5)
+    assert energies[2] == pytest.approx(sum(energies[:2]) / 2)
+    graphs = GraphFrames(frames, np.arange(3), build_model("gptff", {}), references.shifts(part.titles))
+    assert [int(graphs[place].source_number) for place in range(3)] == [0, 0, 2]
+
+
+def test_a_shift_of_a_shared_reference_is_added_once() -> None:
+    by = torch.zeros(3, SIZE)
+    by[1, 29] = 0.5
+    moved = References({"a": {29: -1.0}, "b": {29: -2.0}}, "a").moved(["a", "b", "b"], by)
+    assert moved.tables == {"a": {29: -1.0}, "b": {29: -1.5}}
+
+
+def test_a_reference_of_no_source_is_refused(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    crystal = copper_at(-3.7, "crystal")
+    with pytest.raises(ConfigError, match="'crystals', and the sources that have one of their own are crystal"):
+        JoinedFrames([crystal, replace(copper_at(-0.2, "atom"), reference="crystals")])
+
+
+def test_a_batch_is_made_as_its_frames_are_one_by_one(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    sources = [copper_at(-3.7, "a"), copper_at(-0.2, "b"), copper_at(-7.4, "two", 2)]
+    graphs = GraphFrames(JoinedFrames(sources), np.arange(3), build_model("gptff", {}))
+    one_by_one, together = Batch.from_data_list([graphs[place] for place in range(3)]), graphs[[0, 1, 2]]
+    for key in ("z", "pos", "edge_index", "edge_shift", "angle_index", "energy", "batch", "weight", "source_number"):
+        assert torch.equal(one_by_one[key], together[key]), key
+    costs = graphs.costs()
+    assert costs.bonds.tolist() == [graphs[place].edge_index.size(1) for place in range(3)]
+    assert costs.angles.tolist() == [graphs[place].angle_index.size(1) for place in range(3)]

@@ -24,7 +24,7 @@ from torch_gptff.cli.md import md
 from torch_gptff.cli.phonons import phonons
 from torch_gptff.cli.predict import predict
 from torch_gptff.cli.relax import relax
-from torch_gptff.cli.train import finetune, train
+from torch_gptff.cli.train import cooldown, finetune, train
 
 app = typer.Typer(
     name="torch-gptff",
@@ -45,6 +45,7 @@ app.command()(distill)
 app.command()(info)
 app.command()(train)
 app.command()(finetune)
+app.command()(cooldown)
 app.command()(evaluate)
 app.command()(compare)
 app.command()(phonons)

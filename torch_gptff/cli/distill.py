@@ -26,7 +26,8 @@ def distill(
             "--teacher",
             "-t",
             help="Who labels them: [bold]emt[/bold], [bold]lj[/bold], [bold]chgnet[/bold], [bold]matgl:FOLDER[/bold], "
-            "any ASE calculator as [bold]package.module:Name[/bold], or one of our models by name or path.",
+            "[bold]nequix:FILE[/bold], any ASE calculator as [bold]package.module:Name[/bold], or one of our models "
+            "by name or path.",
             show_default=False,
         ),
     ],

@@ -59,7 +59,7 @@ class GPTFFConfig:
     cutoff: float = 6.0
     angle_cutoff: float = 3.5
     angle_update: str = "none"
-    degree: int = 3
+    degree: int = 2
     max_z: int = 94
     envelope_exponent: int | None = 6
     transformer: str = "geometric"
@@ -148,7 +148,7 @@ class GPTFFConfig:
         Args:
             changes: of other fields
         """
-        return cls(**({"channels": 128, "num_layers": 4, "feedforward_channels": 256} | changes))
+        return cls(**({"channels": 128, "num_layers": 4, "degree": 3, "feedforward_channels": 256} | changes))
 
     @classmethod
     def from_dict(cls, entries: Mapping[str, Any]) -> GPTFFConfig:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +11,7 @@ from torch import nn
 
 from torch_gptff.nn.envelope import make_envelope
 from torch_gptff.ops.geometric_attention import Radial, columns
+from torch_gptff.ops.transforms import is_plain
 
 
 class RadialTable(nn.Module):
@@ -62,6 +64,7 @@ class RadialTable(nn.Module):
         self.envelope = make_envelope(envelope_exponent, cutoff * (1 - 1 / self.bins))
         self.lin_hidden = nn.Linear(num_radial, hidden_channels)
         self.lin_out = nn.Linear(hidden_channels, sum(self.parts))
+        self._kept: tuple[list[tuple[int, int, torch.dtype]], Radial] | None = None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -70,7 +73,19 @@ class RadialTable(nn.Module):
         nn.init.normal_(self.lin_out.weight, std=1.5 * self.lin_out.in_features**-0.5)  # functions of size 1
 
     def forward(self) -> Radial:
-        """The table, of the parameters as they are now."""
+        """The table, of the parameters as they are now; of frozen ones it is made once."""
+        parameters = list(self.parameters())
+        if any(p.requires_grad or p.is_inference() for p in parameters) or not is_plain(parameters):
+            return self._made()
+        state = [(p.data_ptr(), p._version, p.dtype) for p in parameters]
+        if self._kept is None or self._kept[0] != state:
+            self._kept = state, self._made()
+        return self._kept[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_kept": None}
+
+    def _made(self) -> Radial:
         weight = self.lin_hidden.weight
         # Coefficient k is of the piece whose middle is k - 1 bins from the atom.
         r = (torch.arange(self.bins + 3, dtype=weight.dtype, device=weight.device) - 1) * (self.cutoff / self.bins)

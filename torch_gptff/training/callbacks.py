@@ -117,7 +117,8 @@ class SaveBest(Callback):
         save(potential, self._path, {**self._provenance, "reached": reached})
 
     def state_dict(self) -> dict[str, Any]:
-        return {"least": self._least}
+        tables = {name: dict(table) for name, table in self._references.tables.items()}
+        return {"least": self._least, "references": tables}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._least = state_dict["least"]

@@ -10,6 +10,7 @@ from typing import Any
 from torch_gptff.errors import ConfigError
 from torch_gptff.settings import from_table
 
+SCHEDULES = ("cosine", "constant", "decay")
 CHOSEN_BY = ("loss", "energy", "forces", "stress")
 
 
@@ -51,6 +52,8 @@ class SourceSettings:
         frequency: how often each frame is seen in an epoch: 2 for twice, 0.1 for a tenth of the frames each time
         weight: of its frames in the loss
         licence: of the data, kept with the model
+        reference: the name of another source whose reference of energy these frames share; by default they have one of
+            their own
     """
 
     path: str
@@ -60,6 +63,7 @@ class SourceSettings:
     frequency: float = 1.0
     weight: float = 1.0
     licence: str | None = None
+    reference: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("frequency", "weight"):
@@ -76,7 +80,7 @@ class DataSettings:
     """What it is trained on.
 
     Energies of all sources are counted from the reference of the first one in ``train``: element energies are fitted to
-    each source, and the differences taken off.
+    each source, with those that share its reference, and the differences taken off.
 
     Attributes:
         train: the sources
@@ -147,19 +151,24 @@ class LossSettings:
 
 @dataclass(frozen=True)
 class OptimizerSettings:
-    """How it is made small: a linear warm-up, then a cosine from ``lr`` to ``final_lr``.
+    """How it is made small.
 
     Attributes:
+        schedule: what the learning rate does. ``"cosine"``: a linear warm-up, then a cosine from ``lr`` to
+            ``final_lr``. ``"constant"``: a linear warm-up, then ``lr``; such a run can be made longer at any time.
+            ``"decay"``: a fall from ``lr`` to ``final_lr``, in a run that starts from a constant one
         name: ``"adamw"``; or ``"muon"``, :class:`~torch_gptff.training.Muon`, which learns more in a step where there
             is much to learn
         lr: highest learning rate
         final_lr: the learning rate at the end
         weight_decay: decoupled from the loss; not of the readouts of a committee, which stay apart
-        warmup: fraction of all steps in which the learning rate rises from 0
+        warmup: fraction of all steps, or with ``"constant"`` of the first epoch, in which the learning rate rises from
+            0; nothing rises in a run that starts from another
         clip: largest norm of the gradient; 0 for no limit
         ema: decay of the moving average of the weights, which is what is validated and kept; 0 for none
     """
 
+    schedule: str = "cosine"
     name: str = "adamw"
     lr: float = 2e-4
     final_lr: float = 5e-6
@@ -169,6 +178,7 @@ class OptimizerSettings:
     ema: float = 0.999
 
     def __post_init__(self) -> None:
+        _check(self.schedule in SCHEDULES, "optimizer.schedule", self.schedule, f"one of {', '.join(SCHEDULES)}")
         _check(self.name in ("adamw", "muon"), "optimizer.name", self.name, "'adamw' or 'muon'")
         _check(self.lr > 0, "optimizer.lr", self.lr, "positive")
         _check(0 <= self.final_lr <= self.lr, "optimizer.final_lr", self.final_lr, f"in [0, lr = {self.lr}]")
@@ -208,6 +218,8 @@ class TrainingConfig:
         loss: what is made small
         optimizer: how
         batch: in what portions
+        start: the folder of another run, from whose latest weights, optimiser and references of energy this one starts;
+            its own data, loss and schedule may be others
         epochs: passes
         frames_per_epoch: frames of one pass, drawn anew each time; ``None`` for all
         patience: stop after this many epochs without a better ``monitor``; 0 for never
@@ -223,6 +235,7 @@ class TrainingConfig:
     loss: LossSettings = field(default_factory=LossSettings)
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     batch: BatchSettings = field(default_factory=BatchSettings)
+    start: str | None = None
     epochs: int = 100
     frames_per_epoch: int | None = None
     patience: int = 0
@@ -233,6 +246,8 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         _check(self.epochs >= 1, "epochs", self.epochs, "at least 1")
+        falls = self.optimizer.schedule == "decay"
+        _check(not falls or self.start is not None, "start", self.start, "a run, where optimizer.schedule is 'decay'")
         _check(self.frames_per_epoch is None or self.frames_per_epoch >= 1, "frames_per_epoch",
                self.frames_per_epoch, "at least 1")  # fmt: skip
         _check(self.monitor in CHOSEN_BY, "monitor", self.monitor, f"one of {', '.join(CHOSEN_BY)}")

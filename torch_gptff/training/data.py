@@ -43,8 +43,8 @@ class Part:
 
     @property
     def titles(self) -> list[str]:
-        """The names of the sources."""
-        return [source.title for source in self.frames.sources]
+        """For each source, the name of the one whose reference of energy it has."""
+        return [self.frames.sources[place].title for place in self.frames.reference_of]
 
     def taken(self, numbers: NDArray[np.int64]) -> list[CrystalData]:
         """Frames by their numbers."""
@@ -110,7 +110,7 @@ class TrainingData:
 
     @property
     def sources(self) -> list[str]:
-        """The names of the training sources, the first of which has the reference."""
+        """For each training source, the name of the one whose reference it has; that of the first is everyone's."""
         return self.train.titles
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from torch.utils.data import DataLoader
 from torch_geometric.data import Batch
-from torch_geometric.loader import DataLoader
 
 from torch_gptff.training.batching import BudgetSampler
 from torch_gptff.training.graphs import GraphFrames
@@ -28,7 +28,9 @@ class BudgetLoader:
     def __init__(self, frames: GraphFrames, sampler: BudgetSampler, workers: int = 0) -> None:
         self.batches = sampler
         self._length = (-1, 0)
-        self._loader = DataLoader(frames, batch_sampler=sampler, num_workers=workers, persistent_workers=workers > 0)
+        self._loader = DataLoader(
+            frames, batch_size=None, sampler=sampler, num_workers=workers, persistent_workers=workers > 0
+        )
 
     def __iter__(self) -> Iterator[Batch]:
         return iter(self._loader)

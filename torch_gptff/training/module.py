@@ -83,7 +83,7 @@ class EnergyModelModule(LightningModule):
         loader: Any = self.trainer.train_dataloader
         before_step = batch_idx - batch_idx % self.config.batch.accumulate
         done = self.current_epoch + before_step / loader.batches_in(self.current_epoch)
-        rate = learning_rate(done / self.config.epochs, self.config.optimizer)
+        rate = learning_rate(done, self.config)
         for group in self.optimizers().param_groups:  # type: ignore[union-attr]
             group["lr"] = rate * group["factor"]
 

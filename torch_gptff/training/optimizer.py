@@ -8,20 +8,32 @@ from typing import Any
 from torch import nn
 
 from torch_gptff.errors import ConfigError
-from torch_gptff.training.config import OptimizerSettings, TrainingConfig
+from torch_gptff.training.config import TrainingConfig
 
 
-def learning_rate(progress: float, settings: OptimizerSettings) -> float:
-    """A straight rise from 0 to ``lr``, then half a cosine down to ``final_lr``.
+def learning_rate(done: float, config: TrainingConfig) -> float:
+    """The learning rate of now: see ``schedule`` of :class:`~torch_gptff.training.config.OptimizerSettings`.
+
+    The square root, by which a decay falls, is that of `Scaling laws and compute-optimal training beyond fixed training
+    durations <https://arxiv.org/abs/2405.18392>`_.
 
     Args:
-        progress: the part of the run that is done, 0 to 1
-        settings: of the optimizer
+        done: epochs that are done, with the part of the one that has begun
+        config: of the run
     """
-    if progress < settings.warmup:
-        return settings.lr * progress / settings.warmup
-    fall = min(1.0, (progress - settings.warmup) / (1 - settings.warmup))
-    return settings.final_lr + (settings.lr - settings.final_lr) * (1 + math.cos(math.pi * fall)) / 2
+    settings = config.optimizer
+    rising = settings.warmup if config.start is None else 0.0
+    length = 1 if settings.schedule == "constant" else config.epochs
+    progress = min(1.0, done / length)
+    if progress < rising:
+        return settings.lr * progress / rising
+    progress = (progress - rising) / (1 - rising)
+    left = {
+        "cosine": (1 + math.cos(math.pi * progress)) / 2,
+        "constant": 1.0,
+        "decay": 1 - math.sqrt(progress),
+    }[settings.schedule]
+    return settings.final_lr + (settings.lr - settings.final_lr) * left
 
 
 def parameter_groups(module: nn.Module, config: TrainingConfig) -> list[dict[str, Any]]:

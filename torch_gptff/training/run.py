@@ -11,13 +11,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
+from torch_gptff.datasets import Split
 from torch_gptff.errors import ConfigError, TrainingError, UnsupportedElementError
 from torch_gptff.graph.checks import element_ranges
 from torch_gptff.io import load, save
@@ -35,6 +35,7 @@ from torch_gptff.training.loader import BudgetLoader
 from torch_gptff.training.module import QUANTITIES, EnergyModelModule
 from torch_gptff.training.references import References, counted_before
 from torch_gptff.training.start import starting_potential
+from torch_gptff.training.state import StartFrom, known_references, read_state
 from torch_gptff.training.suspicions import disagreements, suspicions
 
 MONITORS = {"loss": "val_loss", **{name: f"val_{name}_mae" for name in QUANTITIES}}
@@ -96,7 +97,11 @@ def train(
     potential = starting_potential(config.model, config.seed)
     trained = config.model.checkpoint is not None
     data = TrainingData.of(config.data, config.seed)
+    _check_data(folder, data, resume)
+    start = None if config.start is None or resume else read_state(config.start)
     references, frames, predictions = references_for(data, potential, config.seed, trained)
+    if start is not None:
+        references = known_references(start, references)
     odd = disagreements(frames, predictions, potential, references) if trained else []
     _warn([*suspicions(data.train), *odd])
     potential = _prepared(potential, references, data.pairs, config.precision, trained)
@@ -108,12 +113,13 @@ def train(
     module = EnergyModelModule(potential, config, len(data.sources))
     metrics = WriteMetrics(folder)
     best = SaveBest(folder, MONITORS[config.monitor], provenance(config, data), references, data.sources)
+    started = [] if start is None else [StartFrom(start)]
     with quiet_lightning():
-        trainer = _trainer(config, folder, devices, accelerator, [metrics, best, *callbacks])
+        trainer = _trainer(config, folder, devices, accelerator, [metrics, best, *started, *callbacks])
         loader, held_out = _loaders(data, potential, references, config, trainer)
         state = folder / STATE if resume else None
         if state is not None:
-            loader.resume_at(*torch.load(state, map_location="cpu", weights_only=False)[POSITION])
+            loader.resume_at(*read_state(folder)[POSITION])
         trainer.fit(module, loader, held_out, ckpt_path=state, weights_only=False)
     evaluation, part = None, None
     if _leads():
@@ -163,12 +169,24 @@ def _check_folder(folder: Path, config: TrainingConfig, resume: bool) -> None:
     if resume:
         if not (folder / STATE).is_file():
             raise TrainingError(f"{folder}: there is no {STATE} to resume from; start the run without resuming")
-        if TrainingConfig.from_yaml(folder / CONFIG) != config:
+        before = TrainingConfig.from_yaml(folder / CONFIG)
+        if config.optimizer.schedule == "constant":
+            before = before.changed(epochs=config.epochs)
+        if before != config:
             raise ConfigError(
                 f"{folder / CONFIG} is of another run than the one to be resumed: give the same configuration"
             )
     elif _leads() and any((folder / name).exists() for name in (STATE, BEST)):
         raise TrainingError(f"{folder}: there is a run in this folder already; resume it, or choose another folder")
+
+
+def _check_data(folder: Path, data: TrainingData, resume: bool) -> None:
+    """Refuse to go on with a run whose data have changed: references and the order of frames would be others."""
+    if resume and Split.load(folder / SPLIT).fingerprint != data.split.fingerprint:
+        raise TrainingError(
+            f"{folder}: the training data are no longer those of this run; start another run from its state, with the "
+            f"setting start: {folder}"
+        )
 
 
 def _warn(sentences: Sequence[str]) -> None:

@@ -11,12 +11,13 @@ from typing import Any
 from torch.utils.data import Dataset
 
 from torch_gptff.datasets import NAMED, Source, named_sources, open_dataset
+from torch_gptff.errors import ConfigError
 from torch_gptff.graph import CrystalData
 from torch_gptff.training.config import SourceSettings
 
 
 class JoinedFrames(Dataset):
-    """The frames of several sources, one source after another, each frame with the name of its source.
+    """The frames of several sources, one source after another, each with the name of the source whose reference it has.
 
     Args:
         sources: where they are; a stored dataset is read where it lies, anything else into memory
@@ -24,8 +25,10 @@ class JoinedFrames(Dataset):
     Attributes:
         sources: as given
         ends: the number of frames up to the end of each source
+        reference_of: for each source, the place of the one whose reference of energy it has
 
     Raises:
+        ConfigError: a source shares the reference of one that is not there, or that has none of its own.
         FileNotFoundError, DatasetError, StructureError: see :func:`~torch_gptff.datasets.open_dataset`.
     """
 
@@ -33,6 +36,7 @@ class JoinedFrames(Dataset):
         self.sources = tuple(sources)
         self._datasets = [opened(source) for source in sources]
         self.ends = list(accumulate(len(dataset) for dataset in self._datasets))
+        self.reference_of = _references(self.sources)
 
     def __len__(self) -> int:
         return self.ends[-1] if self.ends else 0
@@ -40,7 +44,7 @@ class JoinedFrames(Dataset):
     def __getitem__(self, number: int) -> CrystalData:
         place = self.source_of(number)
         frame = self._datasets[place][number - (self.ends[place - 1] if place else 0)]
-        frame.source = self.sources[place].title
+        frame.source = self.sources[self.reference_of[place]].title
         return frame
 
     def __iter__(self) -> Iterator[CrystalData]:
@@ -49,6 +53,17 @@ class JoinedFrames(Dataset):
     def source_of(self, number: int) -> int:
         """Which of the sources a frame is of."""
         return bisect_right(self.ends, number)
+
+
+def _references(sources: Sequence[SourceSettings]) -> list[int]:
+    own = {source.title: place for place, source in enumerate(sources) if source.reference is None}
+    for source in sources:
+        if source.reference is not None and source.reference not in own:
+            raise ConfigError(
+                f"{source.path} shares the reference of {source.reference!r}, and the sources that have one of their "
+                f"own are {', '.join(own) or 'none'}"
+            )
+    return [place if source.reference is None else own[source.reference] for place, source in enumerate(sources)]
 
 
 def opened(source: SourceSettings) -> Any:

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from io import StringIO
 from itertools import islice
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from torch_gptff.datasets.readers.ase_atoms import LabelKeys, frame_of_atoms
 from torch_gptff.datasets.readers.files import open_text, stem
-from torch_gptff.errors import UnknownFormatError, UnreadableDataError
+from torch_gptff.errors import LabelError, UnknownFormatError, UnreadableDataError
 from torch_gptff.graph import CrystalData
 from torch_gptff.units import UnitConvention
 
@@ -24,6 +24,7 @@ def read(
     energy: str = "per cell",
     stress_unit: str = "eV/Å³",
     stress_positive: str = "tension",
+    source_key: str | None = None,
 ) -> Iterator[CrystalData]:
     """The frames of a file.
 
@@ -35,6 +36,7 @@ def read(
         energy: ``"per cell"`` or ``"per atom"``
         stress_unit: ``"eV/Å³"``, ``"GPa"``, ``"kbar"``, or ``"eV"`` for a virial
         stress_positive: which stress is positive, ``"tension"`` (ASE) or ``"compression"`` (VASP, virials)
+        source_key: where the frame says which source it is of; by default ``source``
 
     Raises:
         UnknownFormatError: a unit or sign that is not one of these.
@@ -52,9 +54,19 @@ def read(
                 (atoms,) = read_xyz(StringIO(text), slice(None))
             except Exception as error:  # ASE raises what it happens to meet
                 raise UnreadableDataError(f"{where}: not extended XYZ ({error})") from error
+            if source_key is not None:
+                atoms.info["source"] = _entry(atoms.info, source_key, where)
             yield frame_of_atoms(
                 atoms, keys, convention, where=where, source=stem(path), frame_id=f"{path.name}@{number}"
             )
+
+
+def _entry(info: dict[str, Any], key: str, where: str) -> str:
+    if key not in info:
+        raise LabelError(
+            f"{where}: there is no {key!r} to take the source from; there is {', '.join(info) or 'nothing'}"
+        )
+    return str(info[key])
 
 
 def _convention(energy: str, stress_unit: str, stress_positive: str) -> UnitConvention:

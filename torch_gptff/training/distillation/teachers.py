@@ -21,6 +21,7 @@ from torch_gptff.errors import DistillationError, GPTFFError
 from torch_gptff.io import fingerprint
 from torch_gptff.prediction import Prediction
 from torch_gptff.training.distillation.limits import FAILED, NOT_FINITE
+from torch_gptff.training.distillation.nequix import NequixCalculator
 
 
 @dataclass(frozen=True)
@@ -79,15 +80,23 @@ class Teacher:
         return Labels(energy, np.array(forces), stress) if np.isfinite(values).all() else NOT_FINITE
 
     def label_all(self, structures: Sequence[Atoms]) -> list[Labels | str]:
-        """As :meth:`label`, of many; in batches where the teacher is one of our models."""
-        if isinstance(self.calculator, GPTFFCalculator):
+        """As :meth:`label`, of many; in batches where the teacher is one of our models or of nequix."""
+        predict = _predict_of(self.calculator)
+        if predict is not None:
             try:
-                predictions = self.calculator.potential.predict(structures)
+                predictions = predict(structures)
             except GPTFFError:
                 pass  # which of them it is, and why, comes out one by one
             else:
                 return [_labels(prediction, atoms) for prediction, atoms in zip(predictions, structures, strict=True)]
         return [self.label(atoms) for atoms in structures]
+
+
+def _predict_of(calculator: Calculator) -> Callable[[Sequence[Atoms]], list[Prediction]] | None:
+    """What predicts many structures at a time; ``None`` where a calculator takes them one by one."""
+    if isinstance(calculator, GPTFFCalculator):
+        return calculator.potential.predict
+    return calculator.predict if isinstance(calculator, NequixCalculator) else None
 
 
 def _labels(prediction: Prediction, atoms: Atoms) -> Labels | str:
@@ -104,8 +113,8 @@ def make_teacher(spec: str, arguments: Mapping[str, Any] | None = None, device: 
 
     Args:
         spec: ``emt`` or ``lj``, of ASE; ``chgnet``, with the weights of its package; ``matgl:FOLDER``, a potential of
-            matgl; ``package.module:Name``, any class or function that returns a calculator; or one of our models, by
-            name or path
+            matgl; ``nequix:FILE``, one of nequix; ``package.module:Name``, any class or function that returns a
+            calculator; or one of our models, by name or path
         arguments: for what makes the calculator
         device: for those that have one
 
@@ -120,6 +129,8 @@ def make_teacher(spec: str, arguments: Mapping[str, Any] | None = None, device: 
             return Teacher(spec, _NAMED[spec](given, device), given)
         if kind == "matgl" and place:
             return Teacher(Path(place).name, _matgl(place, given, device), given)
+        if kind == "nequix" and place:
+            return Teacher(Path(place).stem, _nequix(place, given, device), given)
         if place.isidentifier() and not Path(spec).exists():
             return Teacher(place, getattr(import_module(kind), place)(**given), given)
     except ImportError as error:
@@ -162,6 +173,12 @@ def _matgl(folder: str, arguments: Mapping[str, Any], device: str | None) -> Cal
         model = model.to(device)
     calculator = calculators.PESCalculator(model, **{"stress_unit": "eV/A3", **arguments})
     require_a_minimum_of_magnesia(calculator, f"{Path(folder).name} as matgl {matgl.__version__} reads it")
+    return calculator
+
+
+def _nequix(file: str, arguments: Mapping[str, Any], device: str | None) -> Calculator:
+    calculator = NequixCalculator(file, **{"device": device, **arguments})
+    require_a_minimum_of_magnesia(calculator, f"{Path(file).name} as the installed nequix reads it")
     return calculator
 
 

@@ -1,6 +1,8 @@
 // Dual numbers: a value and its derivative along one direction. A kernel that is written for any kind of number gives,
 // of dual ones, the derivative of its result: of a gradient, the product of the second derivatives with a direction.
 #pragma once
+#include <utility>
+
 #include "../simd.hpp"
 
 template <typename T> struct Dual {
@@ -55,39 +57,43 @@ struct Twofold {
     static real result(const Scalar &s) { return s.slope; }
 };
 
-// Sums over the lanes of LANES vectors, as one vector: lane n has the sum of rows[n].
-static inline vec sums(const vec *rows) {
-    typedef decltype(vec{} < vec{}) mask;
-    mask low, high;
-    for (int n = 0; n < LANES; ++n) {
-        low[n] = n % 2 * LANES + n / 2;
-        high[n] = low[n] + LANES / 2;
-    }
-    vec level[LANES];
-    for (int n = 0; n < LANES; ++n) {
-        int reversed = 0;
-        for (int bit = 1, back = LANES / 2; bit < LANES; bit *= 2, back /= 2)
-            if (n & bit) reversed |= back;
-        level[n] = rows[reversed];
-    }
-    for (int count = LANES; count > 1; count /= 2)
-        for (int n = 0; n < count / 2; ++n)
-            level[n] = __builtin_shuffle(level[2 * n], level[2 * n + 1], low) +
-                       __builtin_shuffle(level[2 * n], level[2 * n + 1], high);
-    return level[0];
+// Sums over the lanes of LANES vectors, as one vector: lane n has the sum of rows[n]. Two vectors at a time are woven into
+// one of half sums, so that in the end lane n has the vector whose number is n with its bits reversed.
+typedef decltype(vec{} < vec{}) lanes;
+template <int... N> static constexpr lanes low_half(std::integer_sequence<int, N...>) { return lanes{(N % 2 * LANES + N / 2)...}; }
+template <int... N> static constexpr lanes high_half(std::integer_sequence<int, N...>) {
+    return lanes{(N % 2 * LANES + N / 2 + LANES / 2)...};
+}
+static constexpr int bits_reversed(int n) {
+    int reversed = 0;
+    for (int bit = 1, back = LANES / 2; bit < LANES; bit *= 2, back /= 2)
+        if (n & bit) reversed |= back;
+    return reversed;
+}
+static inline __attribute__((always_inline)) vec woven(vec a, vec b) {
+    constexpr auto numbers = std::make_integer_sequence<int, LANES>{};
+    return __builtin_shuffle(a, b, low_half(numbers)) + __builtin_shuffle(a, b, high_half(numbers));
+}
+template <int COUNT, int FIRST, int STEP> static inline __attribute__((always_inline)) vec woven_rows(const vec *rows) {
+    if constexpr (STEP == LANES) {
+        constexpr int n = bits_reversed(FIRST);
+        if constexpr (n < COUNT)
+            return rows[n];
+        else
+            return vec{};
+    } else
+        return woven(woven_rows<COUNT, FIRST, STEP * 2>(rows), woven_rows<COUNT, FIRST + LANES / STEP / 2, STEP * 2>(rows));
 }
 
 // The sums over the lanes of COUNT vectors.
-template <int COUNT> static inline void lane_sums(const vec *rows, real *to) {
-    for (int n = 0; n < COUNT; n += LANES) {
-        vec block[LANES];
-        for (int k = 0; k < LANES; ++k) block[k] = n + k < COUNT ? rows[n + k] : vec{};
-        const vec total = sums(block);
-        if (n + LANES <= COUNT)
-            store(to + n, total);
-        else
-            for (int k = 0; n + k < COUNT; ++k) to[n + k] = total[k];
-    }
+template <int COUNT> static inline __attribute__((always_inline)) void lane_sums(const vec *rows, real *to) {
+    constexpr int here = COUNT < LANES ? COUNT : LANES;
+    const vec total = woven_rows<here, 0, 1>(rows);
+    if constexpr (here == LANES)
+        store(to, total);
+    else
+        for (int k = 0; k < here; ++k) to[k] = total[k];
+    if constexpr (COUNT > LANES) lane_sums<COUNT - LANES>(rows + LANES, to + LANES);
 }
 template <int COUNT> static inline void lane_sums(const Dual<vec> *rows, Dual<real> *to) {
     vec part[COUNT];

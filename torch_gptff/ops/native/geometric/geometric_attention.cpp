@@ -17,7 +17,6 @@ struct Bonds {
     const int64_t *centre, *neighbour;
 };
 
-static constexpr int degree(int m) { return m < 3 ? 1 : m < 8 ? 2 : 3; }
 static constexpr int first(int l) { return l * l - 1; }
 
 // Columns of the table of radial functions, C each: of the score, of the values of degree 0 to L, and, where neighbours have
@@ -61,12 +60,12 @@ template <typename S> struct Spline {
 };
 
 // A radial function: LANES columns of the table at a bond's length.
-template <typename S> auto sum_of(const S (&w)[4], const real *at, int64_t stride) {
+template <typename S> inline __attribute__((always_inline)) auto sum_of(const S (&w)[4], const real *at, int64_t stride) {
     return w[0] * load(at) + w[1] * load(at + stride) + w[2] * load(at + 2 * stride) + w[3] * load(at + 3 * stride);
 }
 
 // The same and its slope.
-template <typename S, typename V> void sums_of(const Spline<S> &s, const real *at, int64_t stride, V &value, V &slope) {
+template <typename S, typename V> inline __attribute__((always_inline)) void sums_of(const Spline<S> &s, const real *at, int64_t stride, V &value, V &slope) {
     value = slope = V{};
     for (int k = 0; k < 4; ++k) {
         const vec row = load(at + k * stride);
@@ -111,14 +110,8 @@ template <typename K, bool TURNS> struct Kernel {
         const real *at = x.table + s.row * stride + F + n;
         return w[0] * at[0] + w[1] * at[stride] + w[2] * at[2 * stride] + w[3] * at[3 * stride];
     }
-    V turning(int64_t j, int m, int n) const {
-        const int l = degree(m);
-        return K::load(x.turning[l - 1], ((j * (2 * l + 1)) + m - first(l)) * C + n * LANES);
-    }
-    int64_t turning_at(int64_t j, int m, int n) const {
-        const int l = degree(m);
-        return ((j * (2 * l + 1)) + m - first(l)) * C + n * LANES;
-    }
+    // Where the features of degree l of an atom begin.
+    int64_t row(int64_t atom, int l) const { return atom * (2 * l + 1) * C; }
 
     // Splines and weights of the bonds from start to end, all of centre i.
     void prepare(int64_t i, int64_t start, int64_t end) {
@@ -155,13 +148,16 @@ template <typename K, bool TURNS> struct Kernel {
                 const V ga = K::load(x.value, j * C + n * LANES) * g;
                 V zero = ga * sum_of(s.value, table(s, VALUE, n), stride), product{}, itself{};
                 if constexpr (TURNS) itself = sum_of(s.value, table(s, ITSELF, n), stride) * g;
+#pragma GCC unroll 3
                 for (int l = 1; l <= L; ++l) {
                     const V rga = ga * sum_of(s.value, table(s, VALUE + l, n), stride);
-                    for (int m = first(l); m < first(l + 1); ++m) {
+                    int64_t at = row(j, l) + n * LANES;
+#pragma GCC unroll 7
+                    for (int m = first(l); m < first(l + 1); ++m, at += C) {
                         const S Y = K::scalar(x.harmonics, e * M + m);
                         sum[m] += rga * Y;
                         if constexpr (TURNS) {
-                            const V v = turning(j, m, n);
+                            const V v = K::load(x.turning[l - 1], at);
                             sum[m] += itself * v;
                             product += v * Y;
                         }
@@ -171,7 +167,9 @@ template <typename K, bool TURNS> struct Kernel {
                 sum0 += zero;
             }
             K::store(out[0] + i * C + n * LANES, sum0);
-            for (int m = 0; m < M; ++m) K::store(out[degree(m)] + turning_at(i, m, n), sum[m]);
+            for (int l = 1; l <= L; ++l)
+                for (int m = first(l); m < first(l + 1); ++m)
+                    K::store(out[l] + row(i, l) + (m - first(l)) * C + n * LANES, sum[m]);
         }
         for (int h = 0; h < heads; ++h) {
             S total{};
@@ -245,7 +243,7 @@ template <typename K, bool TURNS> struct Kernel {
 
     // Of the channels of one chunk: adds the gradients by the neighbour's values and by the radial functions, and returns that
     // by the weight.
-    V values_backward(
+    __attribute__((always_inline)) inline V values_backward(
         int64_t i, int64_t j, int n, S g, const Spline<S> &s, const S (&Y)[M], const real *const *dout, const Gradients &d,
         V (&by)[M + 1]) {
         const V a = K::load(x.value, j * C + n * LANES), ga = a * g;
@@ -267,17 +265,20 @@ template <typename K, bool TURNS> struct Kernel {
             sums_of(s, table(s, VALUE + l, n), stride, R, slope);
             const V rga = R * ga;
             V G{};
+            const real *of_centre = dout[l] + row(i, l) + n * LANES;
+            int64_t at = row(j, l) + n * LANES;
+            real *to = TURNS ? d.turning[l - 1] + at : nullptr;
 #pragma GCC unroll 7
-            for (int m = first(l); m < first(l + 1); ++m) {
-                const vec gm = load(dout[l] + turning_at(i, m, n));
+            for (int m = first(l); m < first(l + 1); ++m, at += C, to += C, of_centre += C) {
+                const vec gm = load(of_centre);
                 G += gm * Y[m];
                 V dY = rga * gm;
                 if constexpr (TURNS) {
-                    const V v = turning(j, m, n);
+                    const V v = K::load(x.turning[l - 1], at);
                     product += v * Y[m];
                     along += v * gm;
                     dY += of_product * v;
-                    K::add(d.turning[l - 1] + turning_at(j, m, n), of_product * Y[m] + of_itself * gm);
+                    K::add(to, of_product * Y[m] + of_itself * gm);
                 }
                 by[m] += dY;
             }

@@ -1,0 +1,66 @@
+"""The state of a run, as another one starts from it."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from torch_gptff.errors import TrainingError
+from torch_gptff.training.files import STATE
+from torch_gptff.training.references import References
+
+
+def read_state(folder: str | Path) -> dict[str, Any]:
+    """The latest state of a run: tensors and plain values, nothing that runs code.
+
+    Raises:
+        TrainingError: the folder has none, or the file is damaged.
+    """
+    path = Path(folder) / STATE
+    if not path.is_file():
+        raise TrainingError(f"{path} is missing: start from the folder of a run that has written its first state")
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        raise TrainingError(f"{path} is not the state of a run, or damaged ({error})") from error
+    return state
+
+
+def known_references(state: Mapping[str, Any], fitted: References) -> References:
+    """The references that a run has trained with; of sources and elements that it did not know, those fitted now."""
+    known = state["callbacks"]["SaveBest"]["references"]
+    tables = {name: {**table, **known.get(name, {})} for name, table in fitted.tables.items()}
+    return References(tables, fitted.first)
+
+
+class StartFrom(Callback):
+    """Gives a run the weights, their moving average, and the memory of the optimiser of another run.
+
+    Args:
+        state: of the other run
+    """
+
+    def __init__(self, state: Mapping[str, Any]) -> None:
+        self._state = state
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        # Element energies are those of the references: there may be elements that the other run did not know.
+        own = pl_module.state_dict()
+        weights = {name: own[name] if "element_energies" in name else value
+                   for name, value in self._state["state_dict"].items()}  # fmt: skip
+        optimizer = trainer.optimizers[0]
+        settings = [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
+        try:
+            pl_module.load_state_dict(weights)
+            optimizer.load_state_dict(self._state["optimizer_states"][0])
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise TrainingError(
+                f"this run cannot start from the other: its model, optimizer or number of sources is another ({error})"
+            ) from error
+        for group, own_settings in zip(optimizer.param_groups, settings, strict=True):
+            group.update(own_settings)

@@ -175,7 +175,8 @@ def test_a_neighbour_fades_at_the_cutoff(turns: bool, paths: Callable[..., Geome
     """Value, slope and curvature of all that it gives are zero there, and beyond there is nothing of it."""
     layer = paths(made(2, 2, turns))
     data = given(2, turns)._replace(edge_index=torch.tensor([[3], [1]]))
-    weight = [normal(*value.shape, seed=30 + n) for n, value in enumerate(received(layer, data))]
+    shapes = [(5, 32), (5, 3, 32), (5, 5, 32), (5, 2)]
+    weight = [normal(*shape, seed=30 + n) for n, shape in enumerate(shapes)]
 
     def given_at(r: float) -> tuple[Tensor, Tensor, Tensor]:
         length = torch.tensor(r, dtype=torch.float64, requires_grad=True)

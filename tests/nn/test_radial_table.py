@@ -111,7 +111,7 @@ def test_the_envelope_is_one_near_the_atom(layer: RadialTable) -> None:
     assert bool((envelope.diff() <= 1e-15).all())
 
 
-def test_a_new_layer_has_functions_of_size_one() -> None:
+def test_a_new_layer_has_functions_of_the_order_of_one() -> None:
     """However it comes to be: as it is made, and after its weights are drawn anew."""
     for drawn_anew in (False, True):
         torch.manual_seed(0)
@@ -119,8 +119,8 @@ def test_a_new_layer_has_functions_of_size_one() -> None:
         if drawn_anew:
             layer.reset_parameters()
         scores, values, _, _ = parts(layer, functions(layer, torch.linspace(1.5, 3.0, 50)))
-        assert 0.5 < scores.std() < 2
-        assert 0.5 * layer.SCALE < values.std() < 2 * layer.SCALE
+        assert 0.3 < scores.std() < 3
+        assert 0.3 < values.std() / layer.SCALE < 3
 
 
 def test_reset_parameters_draws_every_weight_by_the_seed(layer: RadialTable) -> None:

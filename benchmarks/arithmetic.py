@@ -75,14 +75,14 @@ def necessary_flops(config: GPTFFConfig, size: GraphSize) -> int:
     Activation functions, sums and what is recomputed to save memory are not counted.
 
     With geometric attention there is no matrix for a bond, so that elementwise multiplications count too, as many as a
-    pass over the bonds takes that computes nothing twice. With degree ``l``, ``M = (l + 1)² − 1`` components, ``H``
+    pass over the bonds takes that computes nothing twice: see :func:`attention_multiplications`. With degree ``l``, ``M = (l + 1)² − 1`` components, ``H``
     heads, ``T`` terms of the products, and ``t = 1`` but in the first layer, where it is 0, there are
     ``S = 2 + l + 2 t`` radial functions of a channel, each a sum of four rows of its table, and the multiplications
     are, for each layer,
 
     ==================  ====================================================================================
     a bond              ``d (4 S + 4 + l + (1 + 2 t) M + 3 t)``, its gradient
-                        ``d (8 S + 12 + 4 l + (2 + 5 t) M + 10 t)``
+                        ``d (4 S + 8 + 2 l + (2 + 4 t) M + 7 t)``
     an atom             attention ``3 d²``; networks ``2 M d² + (2 d + 2 l d + H) f + (1 + l) f d``, of the last layer
                         ``M d² + (2 d + 2 l d + H) f + f d``; products ``d (2 T + 4 M)``, their gradient
                         ``d (3 T + 5 M)``
@@ -103,12 +103,8 @@ def _geometric_flops(config: GPTFFConfig, size: GraphSize) -> dict[str, int]:
     M, T = (l + 1) ** 2 - 1, len(terms(l))
     attention = products = networks = 0
     for number in range(layers):
-        turns, is_last = int(number > 0), number == layers - 1
-        sets = 2 + l + 2 * turns
-        of_bond = (4 * sets + 4 + l + (1 + 2 * turns) * M + 3 * turns) + (
-            8 * sets + 12 + 4 * l + (2 + 5 * turns) * M + 10 * turns
-        )
-        attention += size.bonds * d * of_bond + size.atoms * 2 * 3 * d * d
+        is_last = number == layers - 1
+        attention += size.bonds * d * sum(attention_multiplications(l, turns=number > 0)) + size.atoms * 2 * 3 * d * d
         products += size.atoms * d * ((2 * T + 4 * M) + (3 * T + 5 * M))
         hidden = (2 * d + 2 * l * d + config.heads) * f
         networks += size.atoms * 2 * (hidden + (M * d * d + f * d if is_last else 2 * M * d * d + (1 + l) * f * d))
@@ -119,6 +115,19 @@ def _geometric_flops(config: GPTFFConfig, size: GraphSize) -> dict[str, int]:
         "networks": 2 * networks,
         "readout": 2 * 2 * size.atoms * config.num_readouts * (2 * d * d + d),
     }
+
+
+def attention_multiplications(degree: int, turns: bool) -> tuple[int, int]:
+    """Of a bond and channel, and of the gradient by both atoms and the bond: elementwise, by a pass over the bonds that
+    keeps what it needs again. The sums of table rows, of values and, in the gradient, of slopes, are half of them.
+
+    Args:
+        degree: highest of the harmonics
+        turns: whether neighbours have features that turn
+    """
+    M, t = (degree + 1) ** 2 - 1, int(turns)
+    rows = 4 * (2 + degree + 2 * t)
+    return rows + 4 + degree + (1 + 2 * t) * M + 3 * t, rows + 8 + 2 * degree + (2 + 4 * t) * M + 7 * t
 
 
 def _paper_flops(config: GPTFFConfig, size: GraphSize) -> dict[str, int]:

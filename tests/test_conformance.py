@@ -44,11 +44,11 @@ class TestGeometricAttentionWithoutKernels(EnergyModelConformance):
 
 
 class TestGeometricAttentionOnChemicalBonds(EnergyModelConformance):
-    """One head, one layer, vectors only, so that all that can be left out is."""
+    """One layer, which is the first and the last, and one head."""
 
     @pytest.fixture
     def potential(self) -> Potential:
-        return untrained(GPTFFConfig(channels=16, num_layers=1, degree=1, heads=1, cutoff=3.3, feedforward_channels=8))
+        return untrained(GPTFFConfig(channels=16, num_layers=1, degree=2, heads=1, cutoff=3.3, feedforward_channels=8))
 
 
 class TestGeometricAttentionInRangesOfCentres(EnergyModelConformance):

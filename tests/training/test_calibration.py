@@ -14,7 +14,7 @@ from torch_gptff.graph import CrystalData
 from torch_gptff.prediction import Calibration
 from torch_gptff.training.calibration import calibrate
 
-SMALL = {"channels": 8, "num_layers": 1, "num_radial": 4, "cutoff": 3.2, "angle_cutoff": 3.0}
+SMALL = {"channels": 8, "num_layers": 2, "num_radial": 4, "cutoff": 4.5}
 
 
 def committee(num_readouts: int = 4) -> Potential:

@@ -16,6 +16,7 @@ from lightning.pytorch import Callback
 from torch_gptff.datasets import open_dataset, random_split
 from torch_gptff.errors import ConfigError, GraphError, SplitError, TrainingError, UnsupportedElementError
 from torch_gptff.io import load
+from torch_gptff.models import GPTFFConfig
 from torch_gptff.training import TrainingConfig, train
 from torch_gptff.training.batching import BudgetSampler
 from torch_gptff.training.config import DataSettings, LossSettings, ModelSettings, SourceSettings
@@ -90,7 +91,9 @@ def killed_after(steps: int):
 @pytest.fixture
 def random(config):
     """With dropout, and readouts that are drawn: a run that goes another way when it meets other random numbers."""
-    settings = {**MODEL, "transformer": "local", "dropout": 0.2, "num_readouts": 2}
+    settings = GPTFFConfig.paper(
+        channels=8, num_layers=1, num_radial=4, cutoff=4.0, angle_cutoff=3.2, dropout=0.2, num_readouts=2
+    ).to_dict()
     optimizer = replace(config.optimizer, name="muon")  # with a state of its own beside AdamW's
     return replace(config, model=replace(config.model, config=settings), optimizer=optimizer)
 

@@ -78,14 +78,17 @@ class GPTFFConfig:
         for name in _POSITIVE:
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be positive; got {getattr(self, name)!r}")
-        if not 0 < self.angle_cutoff <= self.cutoff:
+        if self.angle_update != "none" and not 0 < self.angle_cutoff <= self.cutoff:
             raise ConfigError(f"angle_cutoff must be in (0, cutoff = {self.cutoff}]; got {self.angle_cutoff!r}")
         if self.envelope_exponent is not None and self.envelope_exponent < 2:
             raise ConfigError(f"envelope_exponent must be at least 2; got {self.envelope_exponent!r}")
         if self.transformer == "geometric":
             self._check_geometric()
         elif self.angle_update == "none":
-            raise ConfigError('angle_update="none" needs transformer="geometric", which knows angles by itself')
+            raise ConfigError(
+                f'transformer="{self.transformer}" needs angles: angle_update must be "explicit" or "harmonic"; '
+                'got "none", which is for transformer="geometric"'
+            )
         if not 0 <= self.degree <= 3:
             raise ConfigError(f"degree must be 0 to 3; got {self.degree!r}")
         if self.channels % self.heads:
@@ -132,6 +135,7 @@ class GPTFFConfig:
         layers: dict[str, Any] = {
             "cutoff": 5.0,
             "angle_update": "explicit",
+            "degree": 3,
             "transformer": "local",
             "heads": 2,
             "feedforward_channels": 256,

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from torch_gptff.errors import UnknownFormatError
+
 COMPRESSED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
 
 
@@ -30,3 +32,16 @@ def bare_name(path: Path) -> str:
 def stem(path: Path) -> str:
     """What to call the data in a file: its name up to the first full stop."""
     return path.name.split(".")[0] or path.name
+
+
+def is_set(value: bool | str, option: str) -> bool:
+    """A switch among the options of a format: ``True``, or ``"yes"`` as the command line gives it.
+
+    Raises:
+        UnknownFormatError: neither yes nor no.
+    """
+    if isinstance(value, bool):
+        return value
+    if value.lower() not in ("yes", "true", "no", "false"):
+        raise UnknownFormatError(f"{option} is yes or no, and not {value!r}")
+    return value.lower() in ("yes", "true")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
@@ -13,9 +12,6 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Column as TableColumn
 from rich.table import Table
 from rich.text import Text
-
-if TYPE_CHECKING:
-    from ase import Atoms
 
 NOTHING = "–"
 """Stands in a table for a value that does not exist."""
@@ -101,12 +97,3 @@ def fixed(value: float | None, digits: int) -> str:
         return NOTHING
     text = f"{value:.{digits}f}"
     return text.removeprefix("-") if float(text) == 0 else text
-
-
-def formula_of(atoms: Atoms) -> str:
-    """The formula unit of a crystal, ``"LiFePO4"``; the formula of a molecule, ``"C2H6O"``."""
-    from torch_gptff.datasets.frames import reduced_formula
-
-    if not atoms.pbc.any():
-        return str(atoms.get_chemical_formula())
-    return reduced_formula(atoms.numbers)

@@ -12,9 +12,10 @@ from rich.console import Console
 from torch_gptff.calculators import GPTFFCalculator
 from torch_gptff.cli.each import Tell, compute_each, print_results
 from torch_gptff.cli.errors import Failures
-from torch_gptff.cli.output import Column, fixed, formula_of
+from torch_gptff.cli.output import Column, fixed
 from torch_gptff.cli.relaxed import relaxed
 from torch_gptff.cli.results import Results
+from torch_gptff.graph.formula import formula_of
 from torch_gptff.potential import Potential
 from torch_gptff.workflows import PhononSpectrum, phonon_spectrum
 from torch_gptff.workflows.reports.phonons import phonon_report

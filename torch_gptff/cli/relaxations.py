@@ -17,13 +17,13 @@ from torch_gptff.cli.errors import Failures
 from torch_gptff.cli.output import (
     Column,
     fixed,
-    formula_of,
     make_progress,
     print_line,
     print_table,
     short_labels,
 )
 from torch_gptff.cli.results import Results
+from torch_gptff.graph.formula import formula_of
 from torch_gptff.io.structures import read_labelled, split_index, write_structures
 from torch_gptff.potential import Potential
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3

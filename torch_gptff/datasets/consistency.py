@@ -19,15 +19,17 @@ from __future__ import annotations
 import itertools
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch_geometric.data import Data
+from torch_geometric.data import Data, Dataset
 
 from torch_gptff.datasets.fingerprints import untransformed
+from torch_gptff.datasets.frames import is_known
+from torch_gptff.datasets.placeholders import check_placeholders
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3, KBAR_PER_EV_PER_ANGSTROM3
 
 LARGEST_MOVE = 0.5
@@ -56,7 +58,7 @@ FEWEST_ENERGIES = 10
 SMALLEST = 3
 """... or atoms in a frame: half of the energy of two atoms is what a stretched bond has."""
 
-Energies = Mapping[tuple[str, tuple[tuple[int, float], ...]], tuple["array[int]", "array[float]"]]
+Energies = dict[tuple[str, tuple[tuple[int, float], ...]], tuple["array[int]", "array[float]"]]
 """By source and composition: numbers of atoms and energies in eV, of all frames."""
 
 _FORCES = {
@@ -105,6 +107,29 @@ class WorkCheck:
             for name, factor, uncertainty, units in found
             if factor is not None and _is_far(factor, UNCERTAINTIES * uncertainty)
         ]
+
+
+def check_labels(frames: Sequence[Data] | Dataset) -> list[str]:
+    """Everything that looks wrong about the labels of frames, one sentence each: units, signs and placeholders.
+
+    Args:
+        frames: a dataset, or a list of frames, which is passed over several times
+    """
+    energies: Energies = {}
+    for frame in untransformed(frames):
+        add_energy(energies, frame)
+    works = (sentence for check in check_work(frames) for sentence in check.suspicions())
+    return [*check_extensivity(energies), *works, *check_placeholders(frames)]
+
+
+def add_energy(energies: Energies, frame: Data) -> None:
+    """Enter the energy of a frame, where it is known, for :func:`check_extensivity`."""
+    if bool(is_known(frame, "energy")):
+        counts, n_atoms = Counter(frame.z.tolist()), len(frame.z)
+        composition = tuple(sorted((element, count / n_atoms) for element, count in counts.items()))
+        known = energies.setdefault((frame.source, composition), (array("q"), array("d")))
+        known[0].append(n_atoms)
+        known[1].append(float(frame.energy))
 
 
 def check_work(frames: Iterable[Data]) -> list[WorkCheck]:

@@ -51,7 +51,7 @@ def _rows(path: Path) -> Iterator[tuple[Atoms, str, str]]:
 
     row_id = 0
     try:
-        for row in connect(path, use_lock_file=False).select(sort="id"):
+        for row in connect(path.absolute(), use_lock_file=False).select(sort="id"):
             row_id = row.id
             atoms = row.toatoms()
             atoms.info.update({**row.key_value_pairs, **row.data})

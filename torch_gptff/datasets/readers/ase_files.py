@@ -11,6 +11,7 @@ from torch_gptff.datasets.readers.files import is_set, stem
 from torch_gptff.datasets.readers.labels import LabelFinder, LabelKeys
 from torch_gptff.errors import UnreadableDataError
 from torch_gptff.graph import CrystalData
+from torch_gptff.io.elements import check_trajectory
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -57,9 +58,12 @@ def structures(path: Path, ase_format: str | None, called: str | None = None) ->
     """
     from ase.io import iread
 
+    check_trajectory(path)
     number = 0
     try:
-        for number, atoms in enumerate(iread(path, index=":", format=ase_format, do_not_split_by_at_sign=True)):
+        for number, atoms in enumerate(
+            iread(path.absolute(), index=":", format=ase_format, do_not_split_by_at_sign=True)
+        ):
             yield atoms, f"{path}, frame {number}", f"{called or path.name}@{number}"
     except FileNotFoundError:
         raise

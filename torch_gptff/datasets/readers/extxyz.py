@@ -13,6 +13,7 @@ from torch_gptff.datasets.readers.files import is_set, open_text, stem
 from torch_gptff.datasets.readers.labels import LabelFinder, LabelKeys
 from torch_gptff.errors import UnknownFormatError, UnreadableDataError
 from torch_gptff.graph import CrystalData
+from torch_gptff.io.isotopes import without_isotopes_xyz
 from torch_gptff.units import UnitConvention
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def _structures(path: Path) -> Iterator[tuple[Atoms, str, str]]:
         for number, text in enumerate(_blocks(file, path)):
             where = f"{path}, frame {number}"
             try:
-                (atoms,) = read_xyz(StringIO(text), slice(None))
+                (atoms,) = read_xyz(StringIO(without_isotopes_xyz(text)[0]), slice(None))
             except Exception as error:  # ASE raises what it happens to meet
                 raise UnreadableDataError(f"{where}: not extended XYZ ({error})") from error
             yield atoms, where, f"{path.name}@{number}"

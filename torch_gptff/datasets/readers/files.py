@@ -18,7 +18,7 @@ COMPRESSED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open,
 @contextmanager
 def open_text(path: Path, errors: str = "strict") -> Iterator[IO[str]]:
     """Read a text file, decompressed by its ending ``.gz``, ``.xz`` or ``.bz2``; ``errors`` as of :func:`open`."""
-    opened = COMPRESSED.get(path.suffix.lower(), open)(path, "rt", encoding="utf-8", errors=errors)
+    opened = COMPRESSED.get(path.suffix.lower(), open)(path, "rt", encoding="utf-8-sig", errors=errors)
     with opened as file:
         yield file
 

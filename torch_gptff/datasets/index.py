@@ -127,8 +127,8 @@ def require_inside(index_path: Path, kind: str, name: str) -> None:
     bare = isinstance(name, str) and name == Path(name).name and "\\" not in name and "\0" not in name
     if kind != index_path.stem or not bare or not name.startswith(f"{kind}-"):
         raise CorruptDatasetError(
-            f"{index_path} names the file {name!r}, which is no file of a {index_path.stem} dataset in this folder: the "
-            "index was altered and is not followed; get the dataset again, or store it in another folder"
+            f"{index_path} names the file {name!r}, which is no file of a {index_path.stem} dataset in this folder: "
+            "the index was altered and is not followed; get the dataset again, or store it in another folder"
         )
     refuse_link(index_path.parent / name)
 

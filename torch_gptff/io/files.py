@@ -1,12 +1,17 @@
-"""Writing files whole or not at all."""
+"""Writing files whole or not at all, and folders by one process at a time."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from torch_gptff.errors import ExistingResultsError
+
+LOCK = ".lock"
+"""In a folder that a process writes to."""
 
 
 @contextmanager
@@ -29,3 +34,32 @@ def written_atomically(path: str | Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def claimed(folder: str | Path) -> Iterator[None]:
+    """Keep other processes from writing to a folder, which is made, for as long as the block lasts.
+
+    The claim of a killed process ends with it.
+
+    Raises:
+        ExistingResultsError: another process writes to the folder.
+    """
+    from filelock import FileLock, Timeout
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise ExistingResultsError(
+            f"{folder}: another process is writing to this folder; wait for its end, or name another folder"
+        ) from error
+    try:
+        yield
+    finally:
+        (folder / LOCK).unlink(missing_ok=True)
+        lock.release()
+        with suppress(OSError):
+            folder.rmdir()  # where nothing came of it

@@ -7,7 +7,6 @@ from functools import cache
 from importlib.resources import files
 from json import loads
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor

@@ -3,21 +3,80 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from enum import Enum
+from typing import Any, TypeVar
 
+import typer
 from ase import Atoms
 from rich.console import Console
 
+from torch_gptff.calculators import GPTFFCalculator
 from torch_gptff.cli.errors import Failures
-from torch_gptff.cli.output import Column, make_progress, print_line, print_table, short_labels
+from torch_gptff.cli.model import load_potential
+from torch_gptff.cli.output import Column, make_console, make_progress, print_line, print_table, short_labels
 from torch_gptff.cli.results import Results
 from torch_gptff.io.structures import read_labelled
+from torch_gptff.report import Report
 from torch_gptff.workflows.record import Record
 
 R = TypeVar("R", bound=Record)
 
 Tell = Callable[[str], None]
 """Says how a computation stands, in a few words."""
+
+
+NOT_SETTINGS = ("context", "files", "json", "report", "resume", "device")
+"""Options that results do not depend on; every other one is a setting by which an unfinished run is known again."""
+
+
+def run_each(
+    context: typer.Context,
+    kind: type[R],
+    compute: Callable[[Atoms, GPTFFCalculator, Tell], R],
+    *,
+    verdict: Callable[[R], str],
+    columns: Sequence[Column],
+    row: Callable[[str, R], Sequence[str]],
+    report: Callable[[list[tuple[str, R]], str], Report],
+    about: str,
+) -> list[R]:
+    """Run a command that computes one record for each structure: a table, a JSON file and a report.
+
+    Args:
+        context: of the command, which has the shared options of :mod:`torch_gptff.cli.options`
+        kind: of the records
+        compute: from a structure to its record
+        verdict: a record in one line
+        columns: of the table
+        row: from a short label and a record to its cells
+        report: from labels, records and a summary to a page
+        about: how results are computed, for the page
+
+    Returns:
+        the records
+
+    Raises:
+        typer.Exit: a structure failed.
+    """
+    given = context.params
+    console, failures = make_console(), Failures(context)
+    with console.status(f"loading {given['model']}"):
+        potential = load_potential(given["model"], given["device"], given["dtype"], given["reference"])
+    calculator = GPTFFCalculator(potential, device=next(potential.parameters()).device)
+    settings = {name: _plain(value) for name, value in given.items() if name not in NOT_SETTINGS}
+    results = Results(kind, given["json"], settings, given["resume"])
+    compute_each(given["files"], results, console, failures, lambda atoms, tell: compute(atoms, calculator, tell), verdict)
+    print_results(console, given["files"], results, columns, row)
+    if len(results) and given["report"] is not None:
+        spoken = f", energies of {given['reference']}" if given["reference"] else ""
+        report(results.items(), f"{given['model']}, {given['dtype'].value}{spoken}; {about}").save(given["report"])
+    if failures:
+        raise typer.Exit(1)
+    return [record for _, record in results.items()]
+
+
+def _plain(value: Any) -> Any:
+    return value.value if isinstance(value, Enum) else value
 
 
 def compute_each(

@@ -29,7 +29,7 @@ COLUMNS = (
 )
 
 SMAX_GPA = 0.1
-"""The stress that --relax leaves: the minimum need only be in range."""
+"""The stress that a relaxation leaves: the minimum need only be in range."""
 
 
 class Form(str, Enum):
@@ -58,8 +58,8 @@ def eos(
         Form, typer.Option(help="The equation in the table; the others are fitted, too.", case_sensitive=False)
     ] = Form.birch_murnaghan,
     relax_first: Annotated[
-        bool, typer.Option("--relax", help="Relax positions and cell before, so that the minimum is in range.")
-    ] = False,
+        bool, typer.Option("--relax/--as-given", help="Relax positions and cell before, or take structures as given.")
+    ] = True,
     relax_positions: Annotated[
         bool, typer.Option("--relax-positions", help="Relax the atoms at every volume.")
     ] = False,
@@ -80,8 +80,7 @@ def eos(
 
     def compute(atoms: Atoms, calculator: GPTFFCalculator, tell: Tell) -> EquationOfState:
         if relax_first:
-            otherwise = "take it as it is, without --relax"
-            atoms = relaxed(atoms, calculator, fmax, max_steps, tell, smax_gpa=SMAX_GPA, otherwise=otherwise)
+            atoms = relaxed(atoms, calculator, fmax, max_steps, tell, smax_gpa=SMAX_GPA)
         return equation_of_state(
             atoms,
             calculator,

@@ -46,13 +46,11 @@ def eos_benchmark(
 
     console = make_console()
     with console.status(f"loading {model}"):
-        from torch_gptff.cli.equations_of_reference import Settings, compare_all
+        from torch_gptff.cli.equations_of_reference import compare_all
         from torch_gptff.cli.model import load_potential
 
         potential = load_potential(model, device, dtype, reference)
     failures = Failures(context)
-    wanted = None if formulas is None else formulas.read_text(encoding="utf-8").split()
-    settings = Settings(model=model, dtype=dtype.value, set_name=crystals.value, formulas=wanted)
-    compare_all(folder, potential, settings, console, failures, json, report, resume)
+    compare_all(context, potential, console, failures)
     if failures:
         raise typer.Exit(1)

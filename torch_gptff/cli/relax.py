@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -64,6 +63,7 @@ def relax(
 
     console = make_console()
     with console.status(f"loading {model}"):
+        from torch_gptff.cli.dependence import dependence
         from torch_gptff.cli.model import load_potential
         from torch_gptff.cli.relaxations import Settings, conclude, relax_all
         from torch_gptff.cli.relaxations_together import relax_together
@@ -83,13 +83,11 @@ def relax(
         keep_symmetry=keep_symmetry,
         batch_atoms=batch_atoms,
     )
-    failures = Failures(context)
+    failures, about = Failures(context), dependence(context, potential)
     if batch:
-        named = f"{model} {dtype.value} {reference or ''}".strip()
-        done = relax_together(files, potential, settings, console, failures, about=named, resume=resume)
+        done = relax_together(files, potential, settings, console, failures, about=about, resume=resume)
     else:
         done = relax_all(files, potential, settings, console, failures)
-    about = {"model": model, "dtype": dtype.value, "reference": reference, **asdict(settings), "out": str(out)}
     conclude(done, files, console, failures, about, json, report)
     if failures or not all(relaxation.converged for relaxation in done.values()):
         raise typer.Exit(1)

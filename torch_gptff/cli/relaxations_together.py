@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ase import Atoms
 from rich.console import Console
@@ -28,7 +28,7 @@ def relax_together(
     console: Console,
     failures: Failures,
     *,
-    about: str,
+    about: Mapping[str, Any],
     resume: bool,
 ) -> dict[str, Relaxation]:
     """Relax every structure of every file, many of them side by side.
@@ -39,7 +39,7 @@ def relax_together(
         settings: how
         console: to tell on
         failures: what failed
-        about: the model and its precision, by which an unfinished run is told from another
+        about: what results depend on, by which an unfinished run is told from another
         resume: go on with an unfinished run
 
     Returns:
@@ -59,7 +59,7 @@ def relax_together(
     labels = list(structures)
     names = OutputNames(settings.out, files)
     paths = [names.take(label) for label in labels]
-    journal = Journal(path, {**{key: str(value) for key, value in asdict(settings).items()}, "model": about})
+    journal = Journal(path, about)
     done: dict[int, Relaxation] = {}
     with make_progress(console) as progress:
         task = progress.add_task(f"{len(labels)} structures")

@@ -187,7 +187,7 @@ def test_a_run_does_not_go_on_with_other_frames(config, tmp_path):
 
 
 def test_two_runs_do_not_share_a_folder(config, tmp_path):
-    with claimed(tmp_path / "run"), pytest.raises(ExistingResultsError, match="another process is writing"):
+    with claimed(tmp_path / "run"), pytest.raises(ExistingResultsError, match="another process is writing to"):
         train(config, tmp_path / "run", accelerator="cpu")
     assert not (tmp_path / "run").exists()
 

@@ -10,9 +10,6 @@ from pathlib import Path
 
 from torch_gptff.errors import ExistingResultsError
 
-LOCK = ".lock"
-"""In a folder that a process writes to."""
-
 
 @contextmanager
 def written_atomically(path: str | Path) -> Iterator[Path]:
@@ -37,29 +34,32 @@ def written_atomically(path: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
-def claimed(folder: str | Path) -> Iterator[None]:
-    """Keep other processes from writing to a folder, which is made, for as long as the block lasts.
+def claimed(path: str | Path) -> Iterator[None]:
+    """Keep other processes from writing a file, or to a folder, for as long as the block lasts.
 
-    The claim of a killed process ends with it.
+    The claim is a lock on a hidden file beside it, and ends with the process, also where that is killed.
 
     Raises:
-        ExistingResultsError: another process writes to the folder.
+        ExistingResultsError: another process writes there.
     """
     from filelock import FileLock, Timeout
 
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / LOCK, timeout=0)
+    place = Path(path).resolve()
+    file = place.parent / f".{place.name}.lock"
+    made = [folder for folder in file.parents if not folder.exists()]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(file, timeout=0)
     try:
         lock.acquire()
     except Timeout as error:
         raise ExistingResultsError(
-            f"{folder}: another process is writing to this folder; wait for its end, or name another folder"
+            f"another process is writing to {path}: wait for its end, or name another place"
         ) from error
     try:
         yield
     finally:
-        (folder / LOCK).unlink(missing_ok=True)
+        file.unlink(missing_ok=True)
         lock.release()
         with suppress(OSError):
-            folder.rmdir()  # where nothing came of it
+            for folder in made:
+                folder.rmdir()  # where nothing came of it

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich import box
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Column as TableColumn
-from rich.table import Table
-from rich.text import Text
+if TYPE_CHECKING:
+    from ase import Atoms
+    from rich.console import Console
+    from rich.progress import Progress
+    from rich.table import Table
 
 NOTHING = "–"
 """Stands in a table for a value that does not exist."""
@@ -34,6 +34,8 @@ class Column:
 
 def make_console() -> Console:
     """Standard output."""
+    from rich.console import Console
+
     return Console(highlight=False, markup=False, emoji=False)
 
 
@@ -59,6 +61,10 @@ def print_table(console: Console, columns: Sequence[Column], rows: Sequence[Sequ
 
 def _fitted(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Table:
     """All columns as wide as they need, but for the first, which is folded where the terminal is too narrow."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for number, column in enumerate(columns):
         table.add_column(
@@ -81,6 +87,9 @@ def short_labels(console: Console, files: Sequence[str]) -> Callable[[str], str]
 
 def make_progress(console: Console) -> Progress:
     """One line for each task that is under way, gone when it is done; nothing where there is no terminal."""
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.table import Column as TableColumn
+
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False, table_column=TableColumn(no_wrap=True, overflow="ellipsis")),
@@ -97,3 +106,10 @@ def fixed(value: float | None, digits: int) -> str:
         return NOTHING
     text = f"{value:.{digits}f}"
     return text.removeprefix("-") if float(text) == 0 else text
+
+
+def formula_of(atoms: Atoms) -> str:
+    """See :func:`torch_gptff.graph.formula.formula_of`."""
+    from torch_gptff.graph import formula
+
+    return formula.formula_of(atoms)

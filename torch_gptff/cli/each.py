@@ -157,6 +157,7 @@ def compute_each(
                     progress.update(task, description=f"{place} {words}")  # type: ignore[arg-type]
 
                 with failures.alone(label):
+                    failures.check(atoms)
                     record = compute(atoms, tell)
                     results.add(label, record, digest)
                     print_line(console, f"{short(label)}: {verdict(record)}")

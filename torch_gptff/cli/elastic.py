@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from torch_gptff.cli.options import (
+    AllowClose,
     Device,
     DType,
     Files,
@@ -61,6 +62,7 @@ def elastic(
     fmax: Annotated[float, typer.Option(help="To which structures and strained cells relax, in eV/Å.", min=0)] = 0.001,
     max_steps: Annotated[int, typer.Option(help="Give a relaxation up after so many steps.", min=0)] = 1000,
     symprec: Annotated[float, typer.Option(help="To which symmetry is looked for, in Å; 0 for none.", min=0)] = 1e-3,
+    allow_close: AllowClose = False,
     device: Device = None,
     dtype: Precision = DType.float64,
 ) -> None:

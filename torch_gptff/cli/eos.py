@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from torch_gptff.cli.options import (
+    AllowClose,
     Device,
     DType,
     Files,
@@ -77,6 +78,7 @@ def eos(
     ] = False,
     fmax: Annotated[float, typer.Option(help="To which structures and atoms relax, in eV/Å.", min=0)] = 0.01,
     max_steps: Annotated[int, typer.Option(help="Give a relaxation up after so many steps.", min=0)] = 500,
+    allow_close: AllowClose = False,
     device: Device = None,
     dtype: Precision = DType.float64,
 ) -> None:

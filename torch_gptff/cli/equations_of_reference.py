@@ -49,7 +49,7 @@ def compare_all(
     given = context.params
     set_name, formulas = given["crystals"].value, given["formulas"]
     results = Results(EquationOfStateComparison, given["json"], dependence(context, potential), given["resume"])
-    wanted = None if formulas is None else formulas.read_text(encoding="utf-8").split()
+    wanted = None if formulas is None else formulas.read_text(encoding="utf-8-sig").split()
     crystals = _chosen(reference_crystals(given["folder"], set_name), wanted)
     with make_progress(console) as progress:
         task = progress.add_task("")

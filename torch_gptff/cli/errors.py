@@ -14,12 +14,16 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from typer.core import TyperGroup
 
+from torch_gptff.cli.output import visible
 from torch_gptff.errors import ExistingResultsError, GPTFFError
+
+if TYPE_CHECKING:
+    from ase import Atoms
 
 EXTRAS = {
     "lightning": "train",
@@ -99,6 +103,19 @@ class Failures(list[dict[str, str]]):
     def __init__(self, context: typer.Context) -> None:
         super().__init__()
         self._debug = context.find_root().params["debug"]
+        self._allows_close = bool(context.params.get("allow_close"))
+
+    def check(self, atoms: Atoms) -> None:
+        """Refuse a structure that no energy can be computed for, or, unless --allow-close is set, none that means much.
+
+        Raises:
+            CloseAtomsError: two atoms are nearer than a third of touching.
+            StructureError: see :func:`~torch_gptff.graph.checks.check_geometry`.
+        """
+        from torch_gptff.graph.contacts import check_contacts
+
+        if not self._allows_close:
+            check_contacts(atoms)
 
     @contextmanager
     def alone(self, label: str) -> Iterator[None]:
@@ -141,8 +158,8 @@ def tell_notes() -> None:
 
 
 def tell(kind: str, message: object) -> None:
-    """Write one line to standard error."""
-    print(f"{kind}: {' '.join(str(message).split())}", file=sys.stderr)
+    """Write one line to standard error, without characters that would turn it around on a terminal."""
+    print(f"{kind}: {visible(' '.join(str(message).split()))}", file=sys.stderr)
 
 
 def _tell_warning(message: Warning | str, *_: Any, **__: Any) -> None:

@@ -99,7 +99,7 @@ def evaluate(
 
         potential = load_potential(model, device, dtype, reference)
 
-    wanted = None if formulas is None else frozenset(formulas.read_text(encoding="utf-8").split())
+    wanted = None if formulas is None else frozenset(formulas.read_text(encoding="utf-8-sig").split())
     evaluation = evaluated(potential, data, format, option, source, split, part, wanted, align, console)
     document = to_document(evaluation, model, dtype, data, part if split is None else part or "test")
     if arrays is not None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from torch_gptff.cli.options import (
+    AllowClose,
     Device,
     DType,
     Files,
@@ -53,6 +54,7 @@ def hull(
     ] = True,
     fmax: Annotated[float, typer.Option(help="To which structures relax, in eV/Å.", min=0)] = 0.01,
     max_steps: Annotated[int, typer.Option(help="Give a relaxation up after so many steps.", min=0)] = 1000,
+    allow_close: AllowClose = False,
     device: Device = None,
     dtype: Precision = DType.float32,
 ) -> None:

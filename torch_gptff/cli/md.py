@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from torch_gptff.cli.existing import new_file
-from torch_gptff.cli.options import Device, DType, Model, Overwrite, Precision, Reference, ReportFile
+from torch_gptff.cli.options import AllowClose, Device, DType, Model, Overwrite, Precision, Reference, ReportFile
 from torch_gptff.defaults import DEFAULT_MODEL
 
 
@@ -108,6 +108,7 @@ def md(
         typer.Option(help="Steps between frames to resume from; by default 100 frames.", show_default=False),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of first velocities and random forces.")] = 0,
+    allow_close: AllowClose = False,
     device: Device = None,
     dtype: Precision = DType.float32,
 ) -> None:
@@ -143,6 +144,15 @@ def md(
         )
         potential = load_potential(model, device, dtype, reference)
 
-    task = Task(file=file, repeat=cells, out=out, resume=resume, overwrite=overwrite, json=json, report=report)
+    task = Task(
+        file=file,
+        allow_close=allow_close,
+        repeat=cells,
+        out=out,
+        resume=resume,
+        overwrite=overwrite,
+        json=json,
+        report=report,
+    )
     if not run_md(task, potential, settings, console, f"{model}, {dtype.value}"):
         raise typer.Exit(1)

@@ -15,6 +15,7 @@ from torch_gptff.calculators import GPTFFCalculator
 from torch_gptff.cli.errors import tell
 from torch_gptff.cli.output import Column, fixed, make_progress, print_line, print_table
 from torch_gptff.errors import UnreadableStructureError
+from torch_gptff.graph.contacts import check_contacts
 from torch_gptff.io.structures import read_labelled, split_index
 from torch_gptff.potential import Potential
 from torch_gptff.workflows import (
@@ -42,6 +43,7 @@ class Task:
     """What to move, and what to write: the options of ``torch-gptff md`` that are no settings of the run."""
 
     file: str
+    allow_close: bool
     repeat: tuple[int, int, int]
     out: Path | None
     resume: bool
@@ -146,6 +148,8 @@ def _structure(task: Task) -> Atoms:
     if len(structures) > 1:
         raise UnreadableStructureError(f"{task.file} has {len(structures)} structures: name one, {task.file}@0")
     (atoms,) = structures.values()
+    if not task.allow_close:
+        check_contacts(atoms)
     return atoms.repeat(task.repeat)
 
 

@@ -57,6 +57,10 @@ Device = Annotated[
     typer.Option("--device", help="[bold]cpu[/bold], [bold]cuda[/bold], ... By default the GPU, where there is one."),
 ]
 Precision = Annotated[DType, typer.Option("--dtype", help="The precision of the model's arithmetic.")]
+AllowClose = Annotated[
+    bool,
+    typer.Option("--allow-close", help="Compute structures with atoms nearer than a third of touching, too."),
+]
 Formulas = Annotated[
     Path | None,
     typer.Option(

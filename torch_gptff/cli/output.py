@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,9 +40,20 @@ def make_console() -> Console:
     return Console(highlight=False, markup=False, emoji=False)
 
 
+def visible(text: str) -> str:
+    """A text with escapes for its control characters and for those that turn the direction of writing.
+
+    Names of files and titles come from others, and such characters make one name look like another.
+    """
+    hidden = {each for each in text if each != "\n" and unicodedata.category(each) in ("Cc", "Cf", "Zl", "Zp")}
+    for each in hidden:
+        text = text.replace(each, each.encode("unicode_escape").decode())
+    return text
+
+
 def print_line(console: Console, text: str) -> None:
     """Print one line, broken between words on a terminal and nowhere else."""
-    console.print(text, soft_wrap=not console.is_terminal)
+    console.print(visible(text), soft_wrap=not console.is_terminal)
 
 
 def print_table(console: Console, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
@@ -74,7 +86,7 @@ def _fitted(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Table:
             overflow="fold",
         )
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(visible(cell)) for cell in row))
     return table
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from torch_gptff.cli.options import (
+    AllowClose,
     Device,
     DType,
     Files,
@@ -62,6 +63,7 @@ def phonons(
     displacement: Annotated[float, typer.Option(help="Of an atom, in Å.", min=1e-5, max=0.5)] = 0.01,
     fmax: Annotated[float, typer.Option(help="To which structures relax, in eV/Å.", min=0)] = 0.001,
     max_steps: Annotated[int, typer.Option(help="Give a relaxation up after so many steps.", min=0)] = 1000,
+    allow_close: AllowClose = False,
     device: Device = None,
     dtype: Precision = DType.float64,
 ) -> None:

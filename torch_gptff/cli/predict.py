@@ -9,7 +9,7 @@ import typer
 
 from torch_gptff.cli.errors import Failures
 from torch_gptff.cli.existing import new_file
-from torch_gptff.cli.options import Device, DType, Files, Model, Overwrite, Precision, Reference
+from torch_gptff.cli.options import AllowClose, Device, DType, Files, Model, Overwrite, Precision, Reference
 from torch_gptff.defaults import DEFAULT_MODEL
 
 
@@ -37,6 +37,7 @@ def predict(
     ] = None,
     overwrite: Overwrite = False,
     reference: Reference = None,
+    allow_close: AllowClose = False,
     device: Device = None,
     dtype: Precision = DType.float32,
 ) -> None:
@@ -61,8 +62,7 @@ def predict(
         task = progress.add_task("")
         for number, file in enumerate(files, start=1):
             progress.update(task, description=f"{number}/{len(files)} {short(file)}")
-            with failures.alone(file):
-                results += evaluate(potential, file)
+            results += evaluate(potential, file, failures)
 
     if extxyz is not None and results:
         write_structures(extxyz, [with_results(result) for result in results])

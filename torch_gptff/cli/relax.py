@@ -10,7 +10,18 @@ import typer
 
 from torch_gptff.cli.errors import Failures
 from torch_gptff.cli.existing import choices
-from torch_gptff.cli.options import Device, DType, Files, JsonFile, Model, Overwrite, Precision, Reference, ReportFile
+from torch_gptff.cli.options import (
+    AllowClose,
+    Device,
+    DType,
+    Files,
+    JsonFile,
+    Model,
+    Overwrite,
+    Precision,
+    Reference,
+    ReportFile,
+)
 from torch_gptff.defaults import DEFAULT_MODEL
 from torch_gptff.errors import ExistingResultsError
 
@@ -62,6 +73,7 @@ def relax(
     json: JsonFile = None,
     report: ReportFile = None,
     reference: Reference = None,
+    allow_close: AllowClose = False,
     device: Device = None,
     dtype: Precision = DType.float32,
 ) -> None:

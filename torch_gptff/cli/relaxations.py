@@ -195,6 +195,7 @@ def relax_all(
             for label, atoms in structures.items():
                 reporter = Reporter(console, progress, f"{number}/{len(files)}", short(label), len(atoms))
                 with failures.alone(label):
+                    failures.check(atoms)
                     path, digest = names.take(label), structure_digest(atoms)
                     if label in before and results.holds(label, digest):
                         if not _with_ending(path, ".extxyz").exists():  # stopped before it was written

@@ -57,7 +57,10 @@ def relax_together(
     structures: dict[str, Atoms] = {}
     for file in files:
         with failures.alone(file):
-            structures |= read_labelled(file)
+            for label, atoms in read_labelled(file).items():
+                with failures.alone(label):
+                    failures.check(atoms)
+                    structures[label] = atoms
     labels = list(structures)
     paths = [names.take(label) for label in labels]
     journal = Journal(path, about)

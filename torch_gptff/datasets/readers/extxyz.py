@@ -69,7 +69,7 @@ def _structures(path: Path) -> Iterator[tuple[Atoms, str, str]]:
     """The ``Atoms`` of each frame, where it is, and its name."""
     from ase.io.extxyz import read_xyz
 
-    with open_text(path) as file:
+    with open_text(path, errors="replace") as file:  # of titles and comments
         for number, text in enumerate(_blocks(file, path)):
             where = f"{path}, frame {number}"
             try:

@@ -23,7 +23,11 @@ def test_ordinary_structures_pass(atoms: Atoms) -> None:
     [
         (Atoms("NaCl", positions=[[0, 0, 0], [0, 0, 0.85]]), r"atoms . \(..\) and . \(..\) are 0.85 Å apart"),
         (Atoms("H2", positions=[[0, 0, 0], [0, 0, 0.2]]), r"are 0.2 Å apart, where 0.62 Å would be touching"),
-        (bulk("Cu", a=1.2), r"atom 0 \(Cu\) and its periodic image are 0.85 Å apart"),
+        (bulk("Cu", a=1.2), r"its cell is so small that atoms or their images are within 0.85 Å"),
+        (
+            Atoms("Cu", cell=[[1, 0, 0], [0.95, 0.5, 0], [0, 0, 9]], pbc=True),
+            r"atom 0 \(Cu\) and its periodic image are 0.5 Å apart",
+        ),
         (bulk("Cu", a=0.6), r"its cell is so small"),
         (Atoms("Cu", cell=[1e-2, 9, 9], pbc=True), r"its cell is so small"),
         (Atoms("Cu", cell=[1e-2, 9, 9], pbc=(True, False, False)), r"its cell is so small that atoms or their images"),

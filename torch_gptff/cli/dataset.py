@@ -84,10 +84,11 @@ def inspect(
     """Say what data hold: elements, labels and their distributions, what stands out, and whether units look right."""
     from torch_gptff.cli.dataset_sources import opened
     from torch_gptff.cli.dataset_tables import print_statistics, write_statistics
-    from torch_gptff.cli.errors import tell
+    from torch_gptff.cli.errors import tell, tell_notes
     from torch_gptff.cli.output import make_console
     from torch_gptff.datasets import dataset_statistics
 
+    tell_notes()
     console = make_console()
     statistics = dataset_statistics(opened(data, format, option, source, console))
     if json is not None:
@@ -123,10 +124,12 @@ def convert(
 ) -> None:
     """Store data as one dataset, read from then on at once: in any order, by many processes, larger than memory."""
     from torch_gptff.cli.dataset_sources import store, watched
+    from torch_gptff.cli.errors import tell_notes
     from torch_gptff.cli.output import make_console, print_line
 
     if angle_cutoff is not None and (cutoff is None or angle_cutoff > cutoff):
         raise typer.BadParameter("angles need bonds of at least their cutoff (--cutoff)", param_hint="--angle-cutoff")
+    tell_notes()
     console = make_console()
     with watched(data, format, option, source, console) as sources:
         n_frames = store(sources, out, kind.value, cutoff, angle_cutoff)

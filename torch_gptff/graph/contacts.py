@@ -48,7 +48,7 @@ def check_contacts(structure: Any, fraction: float = NEAREST) -> None:
     i, j, distances = near_pairs(data, fraction)
     if len(distances):
         nearest = int(np.argmin(distances))
-        one, other = int(i[nearest]), int(j[nearest])
+        one, other = sorted((int(i[nearest]), int(j[nearest])))
         touching = float(_radii(data)[[one, other]].sum())
         who = f"atoms {_named(data, one)} and {_named(data, other)} are"
         if one == other:
@@ -64,10 +64,13 @@ def _check_periods(data: CrystalData, fraction: float) -> None:
     """
     vectors = data.cell[0].numpy()[data.pbc[0].numpy()]
     limit = 2 * fraction * float(_radii(data).min())
-    size = float(np.sqrt(np.linalg.det(vectors @ vectors.T))) if len(vectors) else np.inf
-    least = {1: size, 2: (2 * size / np.sqrt(3)) ** 0.5, 3: (np.sqrt(2) * size / len(data.z)) ** (1 / 3)}
-    if len(vectors) and least[len(vectors)] < limit:
-        _refuse(f"its cell is so small that atoms or their images are within {least[len(vectors)]:.2g} Å of each other")
+    if not len(vectors):
+        return
+    size = float(np.sqrt(np.linalg.det(vectors @ vectors.T)))
+    packed = {1: size, 2: (2 * size / np.sqrt(3)) ** 0.5, 3: (np.sqrt(2) * size / len(data.z)) ** (1 / 3)}
+    least = min(packed[len(vectors)], float(np.linalg.norm(vectors, axis=1).min()))
+    if least < limit:
+        _refuse(f"its cell is so small that atoms or their images are within {least:.2g} Å of each other")
 
 
 def _refuse(what: str) -> None:

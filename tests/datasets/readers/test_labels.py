@@ -103,7 +103,9 @@ def test_labels_that_remain_unread_are_warned_of(
     assert not bool(is_known(first, "forces").any())
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
-    assert "not read: forces (2 frames), vasp_stress (2 frames), so that the forces and the stress" in record.message
+    assert (
+        "not read: forces (2 frames), vasp_stress (2 frames), which leaves forces and stress unknown" in record.message
+    )
 
 
 def test_one_naming_a_file(tmp_path: Path, metals: list[Atoms]) -> None:

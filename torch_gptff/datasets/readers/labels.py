@@ -153,7 +153,7 @@ class LabelFinder:
         if unread:
             sentence += f"; not read: {unread}"
         if missing:
-            sentence += f", so that the {' and the '.join(missing)} remain unknown (naming=PREFIX reads another naming)"
+            sentence += f", which leaves {' and '.join(missing)} unknown (naming=PREFIX reads another naming)"
         logger.log(logging.WARNING if missing else logging.INFO, sentence)
 
     def _told(self, label: str) -> str:

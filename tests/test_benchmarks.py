@@ -225,7 +225,9 @@ def test_necessary_multiplications_of_a_bond(on_path: None, degree: int, turns: 
     turning = [torch.randn(n_bonds, 2 * l + 1, channels, requires_grad=True) for l in range(1, degree + 1) if turns]
     radial = Radial(torch.randn(51, columns(channels, degree, heads, turns)[1]), 8.0)
     with Multiplications() as forward:
-        zero, of_degree, weight = messages(*inputs, Spline.at(lengths, radial).of(radial.table), harmonics, turning, heads)
+        zero, of_degree, weight = messages(
+            *inputs, Spline.at(lengths, radial).of(radial.table), harmonics, turning, heads
+        )
     out = [zero, *of_degree, weight]
     gradients = [torch.randn_like(value) for value in out]
     with Multiplications() as backward:

@@ -79,7 +79,7 @@ def test_values_that_the_papers_layers_cannot_have_are_refused(settings, message
     ("settings", "message"),
     [
         ({"transformer": "none"}, 'transformer="none" needs angles: angle_update must be "explicit" or "harmonic"'),
-        ({"angle_update": "explicit"}, 'angle_update must be "none"; got \'explicit\''),
+        ({"angle_update": "explicit"}, "angle_update must be \"none\"; got 'explicit'"),
         ({"degree": 0}, 'degree must be 1 to 3 with transformer="geometric"; got 0'),
         ({"degree": 4}, 'degree must be 1 to 3 with transformer="geometric"; got 4'),
         ({"envelope_exponent": None}, "needs an envelope: envelope_exponent must be a number"),

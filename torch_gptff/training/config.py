@@ -288,8 +288,8 @@ class TrainingConfig:
         import yaml
 
         try:
-            table = yaml.safe_load(Path(path).read_text())
-        except yaml.YAMLError as error:
+            table = yaml.safe_load(Path(path).read_text(encoding="utf-8-sig"))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path} is not YAML: {error}") from error
         if not isinstance(table, Mapping):
             raise ConfigError(f"{path} must hold a table of settings; got {table!r}")

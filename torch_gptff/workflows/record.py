@@ -88,7 +88,7 @@ class Record:
             RecordError: the file holds something else.
         """
         try:
-            document = json.loads(Path(path).read_text(encoding="utf-8"))
+            document = json.loads(Path(path).read_text(encoding="utf-8-sig"))
             return cls.from_dict(document)
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise RecordError(f"{path} is no JSON file: {error}") from error

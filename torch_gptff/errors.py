@@ -30,6 +30,14 @@ class CoincidentAtomsError(StructureError):
     """Two atoms, or an atom and a periodic image, on one spot."""
 
 
+class CloseAtomsError(StructureError):
+    """Two atoms, or an atom and a periodic image, that are nearer than any atoms come."""
+
+
+class UnknownElementError(StructureError):
+    """A file that does not say which element an atom is."""
+
+
 class MissingCellError(StructureError):
     """A structure that is periodic along a direction for which it has no cell vector."""
 

@@ -19,8 +19,8 @@ from pathlib import Path
 from torch_geometric.transforms import Compose
 
 from torch_gptff.datasets import LMDBCrystalDataset, Source, read_sources
-from torch_gptff.datasets.frames import reduced_formula
 from torch_gptff.graph import BondAngles, CrystalData, PeriodicRadiusGraph
+from torch_gptff.graph.formula import reduced_formula
 
 CUTOFF, ANGLE_CUTOFF = 5.0, 3.5
 

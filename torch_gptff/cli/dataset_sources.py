@@ -11,6 +11,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
+from torch_gptff.cli.errors import tell_notes
 from torch_gptff.cli.output import make_progress
 from torch_gptff.datasets import (
     NAMED,
@@ -55,6 +56,7 @@ def watched(
     data: Sequence[str], format: str | None, options: Sequence[str] | None, name: str | None, console: Console
 ) -> Iterator[list[WatchedSource]]:
     """The sources of data, with a line of progress for as long as they are read."""
+    tell_notes()
     with make_progress(console) as progress:
         task, read = progress.add_task("reading"), 0
 

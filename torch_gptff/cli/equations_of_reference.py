@@ -13,7 +13,7 @@ from torch_gptff.cli.each import about_model
 from torch_gptff.cli.errors import Failures
 from torch_gptff.cli.output import Column, fixed, make_progress, print_line, print_table
 from torch_gptff.cli.results import Results
-from torch_gptff.datasets.frames import reduced_formula
+from torch_gptff.graph.formula import reduced_formula
 from torch_gptff.io.identity import structure_digest
 from torch_gptff.potential import Potential
 from torch_gptff.workflows import (

@@ -6,6 +6,8 @@ results; 130 and 143 it was stopped by SIGINT or SIGTERM.
 
 from __future__ import annotations
 
+import logging
+import os
 import signal
 import sys
 import threading
@@ -33,7 +35,7 @@ class ReportingGroup(TyperGroup):
     """Commands whose errors are told in one line, and shown with their origin under ``--debug``."""
 
     def invoke(self, ctx: Any) -> Any:
-        with warnings.catch_warnings(), _terminations_raised():
+        with warnings.catch_warnings(), _telling_logs(), _terminations_raised():
             warnings.showwarning = _tell_warning
             warnings.filterwarnings("ignore", ".torch.jit.*deprecated", FutureWarning)  # of torch_geometric to torch
             try:
@@ -108,6 +110,34 @@ class Failures(list[dict[str, str]]):
                 raise
             self.append({"file": label, "error": str(error)})
             tell("error", error if label in str(error) else f"{label}: {error}")
+
+
+class _Teller(logging.Handler):
+    """Writes what the package logs to standard error; of several processes that train together, only the first."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if os.environ.get("LOCAL_RANK", "0") == "0":
+            tell("warning" if record.levelno >= logging.WARNING else "note", record.getMessage())
+
+
+@contextmanager
+def _telling_logs() -> Iterator[None]:
+    logger, teller = logging.getLogger("torch_gptff"), _Teller()
+    level, propagate = logger.level, logger.propagate
+    logger.addHandler(teller)
+    logger.setLevel(logging.WARNING)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(teller)
+        logger.setLevel(level)
+        logger.propagate = propagate
+
+
+def tell_notes() -> None:
+    """Tell for the rest of the command what is no warning, too, such as the keys that labels are read from."""
+    logging.getLogger("torch_gptff").setLevel(logging.INFO)
 
 
 def tell(kind: str, message: object) -> None:

@@ -109,9 +109,7 @@ def fixed(value: float | None, digits: int) -> str:
 
 
 def formula_of(atoms: Atoms) -> str:
-    """The formula unit of a crystal, ``"LiFePO4"``; the formula of a molecule, ``"C2H6O"``."""
-    from torch_gptff.datasets.frames import reduced_formula
+    """See :func:`torch_gptff.graph.formula.formula_of`."""
+    from torch_gptff.graph import formula
 
-    if not atoms.pbc.any():
-        return str(atoms.get_chemical_formula())
-    return reduced_formula(atoms.numbers)
+    return formula.formula_of(atoms)

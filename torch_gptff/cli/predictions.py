@@ -13,8 +13,9 @@ from ase.stress import full_3x3_to_voigt_6_stress
 
 from torch_gptff import __version__
 from torch_gptff.cli.options import DType
-from torch_gptff.cli.output import Column, fixed, formula_of
+from torch_gptff.cli.output import Column, fixed
 from torch_gptff.errors import GPTFFError
+from torch_gptff.graph.formula import formula_of
 from torch_gptff.io.structures import read_labelled
 from torch_gptff.potential import Potential
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3

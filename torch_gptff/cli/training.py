@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 
+from torch_gptff.cli.errors import tell_notes
 from torch_gptff.cli.output import make_console, print_line
 from torch_gptff.training.config import SourceSettings, TrainingConfig, merged
 
@@ -45,6 +46,7 @@ def changed(config: TrainingConfig, assignments: Sequence[str] | None) -> Traini
 
 def run(config: TrainingConfig, out: Path, resume: bool, devices: int, accelerator: str, report: bool) -> None:
     """Train, show how it goes, and say what came of it."""
+    tell_notes()
     console = make_console()
     with console.status("loading data"):
         from torch_gptff.training.progress import ShowProgress

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 from ase import Atoms
 
+from torch_gptff.graph.formula import formula_of
 from torch_gptff.report import Column, Report
 from torch_gptff.report.plots import histogram
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
 from torch_gptff.workflows.relaxation import Relaxation
-from torch_gptff.workflows.reports import reduced_formula
 
 IN_DETAIL = 20
 """So many structures have a part of their own; of more, the table tells."""
@@ -69,7 +69,7 @@ def _row(label: str, relaxation: Relaxation) -> list[object]:
     n_atoms, stress, grown = len(relaxation.final), relaxation.max_stress, relaxation.volume_change
     return [
         label,
-        reduced_formula(relaxation.final),
+        formula_of(relaxation.final),
         n_atoms,
         relaxation.energy / n_atoms,
         1000 * (relaxation.initial.get_potential_energy() - relaxation.energy) / n_atoms,

@@ -375,7 +375,7 @@ def test_an_altered_element_energy(saved: Path) -> None:
 
 def test_an_altered_energy_of_an_element_that_no_compound_has(saved: Path) -> None:
     rewrite(saved, header=lambda header: header["element_energies"].__setitem__(92, 1.0), with_digest=True)
-    with pytest.raises(CheckpointFingerprintError, match="eV for U when it was saved, and gives 1.000000 eV"):
+    with pytest.raises(CheckpointFingerprintError, match=r"eV for U when it was saved, and gives 1\.000000 eV"):
         load(saved)
 
 

@@ -269,7 +269,13 @@ def _checked_header(text: str, path: Path) -> dict[str, Any]:
 
 def _from_version_1(header: dict[str, Any], path: Path) -> dict[str, Any]:
     """One reference without a name, no calibration, and nothing known of pairs; the fingerprint alone guards it."""
-    later = {"reference": None, "references": {}, "calibration": None, "seen_pairs": None, "digest": None}
+    later: dict[str, Any] = {
+        "reference": None,
+        "references": {},
+        "calibration": None,
+        "seen_pairs": None,
+        "digest": None,
+    }
     if later.keys() & header.keys():
         raise CheckpointDigestError(
             f"{path} says that it is of version 1 of the format, and has entries of later ones: it was altered; fetch "

@@ -58,6 +58,10 @@ class UnreadableStructureError(StructureError):
     """A file that no reader makes a structure of."""
 
 
+class GraphSizeError(StructureError):
+    """A structure whose bonds and angles do not fit into memory."""
+
+
 class GraphError(GPTFFError):
     """A graph that does not fit its atoms or its model."""
 

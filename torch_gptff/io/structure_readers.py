@@ -63,8 +63,10 @@ def readers_of(file: Path) -> dict[str, Reader]:
     match suffixes[-1] if suffixes else "":
         case ".cif" | ".mcif":
             return {"pymatgen": read_cif, "ASE": read_by_ase}
-        case ".json":
+        case ".json" | ".mson":
             return {"pymatgen": read_json, "ASE": read_by_ase}
+        case ".yaml" | ".yml":
+            return {"pymatgen": read_yaml, "ASE": read_by_ase}
         case ".res":
             return {"pymatgen": read_res}
         case ".data" | ".lmp" | ".lammps":
@@ -119,9 +121,16 @@ def read_lammps_data(file: Path) -> list[Atoms]:
 
 
 def read_by_pymatgen(file: Path) -> list[Atoms]:
-    """The structure in a file that pymatgen knows; what it would only warn of is an error."""
+    """The structure in a file that pymatgen knows; what it would only warn of is an error.
+
+    Raises:
+        UnreadableStructureError: pymatgen takes the file for JSON or YAML by a part of its name. It imports the modules
+            that such a file names, so that these are read by :func:`read_json` and :func:`read_yaml` alone.
+    """
     from pymatgen.core import Structure
 
+    if re.search(r"\.([jm]son|ya?ml)", file.name, re.IGNORECASE):
+        raise UnreadableStructureError("call it .json or .yaml if it is such a file, and otherwise by its own ending")
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         return [_from_pymatgen(Structure.from_file(str(file)))]
@@ -161,9 +170,18 @@ def read_cif(file: Path) -> list[Atoms]:
 
 
 def read_json(file: Path) -> list[Atoms]:
-    """What pymatgen's ``as_dict`` gave of a structure, a molecule, an entry with a structure, or a list of them."""
-    content = json.loads(decoded(file))
-    return [_from_dict(entry) for entry in (content if isinstance(content, list) else [content])]
+    """What pymatgen's ``as_dict`` gave of a structure, a molecule, an entry with a structure, or a list of them.
+
+    Species, positions and lattice are read, and properties passed over: pymatgen would import what they name.
+    """
+    return _from_document(json.loads(decoded(file)))
+
+
+def read_yaml(file: Path) -> list[Atoms]:
+    """The same as YAML."""
+    from ruamel.yaml import YAML
+
+    return _from_document(YAML(typ="safe", pure=True).load(decoded(file)))
 
 
 def read_res(file: Path) -> list[Atoms]:
@@ -187,6 +205,10 @@ def read_res(file: Path) -> list[Atoms]:
     return [_in_standard_orientation(_from_pymatgen(ResIO.structure_from_str(text)))]
 
 
+def _from_document(content: Any) -> list[Atoms]:
+    return [_from_dict(entry) for entry in (content if isinstance(content, list) else [content])]
+
+
 def _from_dict(entry: Any) -> Atoms:
     from pymatgen.core import Molecule, Structure
 
@@ -194,7 +216,11 @@ def _from_dict(entry: Any) -> Atoms:
         entry = entry["structure"]
     if not isinstance(entry, Mapping) or "sites" not in entry:
         raise UnreadableStructureError("not the as_dict of a structure or molecule")
-    return _from_pymatgen((Structure if "lattice" in entry else Molecule).from_dict(entry))
+    sites = [{name: site[name] for name in ("species", "abc", "xyz") if name in site} for site in entry["sites"]]
+    if "lattice" not in entry:
+        return _from_pymatgen(Molecule.from_dict({"sites": sites}))
+    lattice = {name: entry["lattice"][name] for name in ("matrix", "pbc") if name in entry["lattice"]}
+    return _from_pymatgen(Structure.from_dict({"lattice": lattice, "sites": sites}))
 
 
 def _from_pymatgen(structure: Any) -> Atoms:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch_gptff.errors import EmptyStructureError, EquationOfStateError, MissingCellError
 from torch_gptff.workflows.energies import energies_of
 from torch_gptff.workflows.eos_fit import FORMS, EquationOfStateFit, fit_equation_of_state
+from torch_gptff.workflows.inputs import as_inputs
 from torch_gptff.workflows.record import Record
 from torch_gptff.workflows.relax import relax
 
@@ -56,7 +57,7 @@ class EquationOfState(Record):
 
 
 def equation_of_state(
-    atoms: Atoms,
+    atoms: Any,
     calculator: Any = None,
     *,
     ratios: Sequence[float] = DEFAULT_RATIOS,
@@ -72,8 +73,8 @@ def equation_of_state(
     ``problem`` says why.
 
     Args:
-        atoms: the crystal
-        calculator: any ASE calculator, or a :class:`~torch_gptff.Potential`; by default the calculator of ``atoms``
+        atoms: the crystal, of any kind that :func:`~torch_gptff.workflows.relax` takes
+        calculator: anything that :func:`~torch_gptff.workflows.relax` takes; by default that of ``atoms``
         ratios: of the volumes to that of ``atoms``, at least five
         relax_positions: relax the atoms at every volume; otherwise they keep their fractional coordinates
         fmax: to which they relax, eV/Å
@@ -87,10 +88,8 @@ def equation_of_state(
         MissingCellError: no crystal, periodic in three directions.
         StructureError, RelaxationError: the calculator refuses a structure, or it falls apart.
     """
+    atoms, calculator = as_inputs(atoms, calculator, EquationOfStateError)
     _check(atoms, ratios, form)
-    calculator = calculator if calculator is not None else atoms.calc
-    if calculator is None:
-        raise EquationOfStateError("nothing gives energies: pass a calculator, or set atoms.calc")
     given = atoms.copy()
     scaled = [scale_volume(given, ratio) for ratio in sorted(ratios)]
     volumes = np.array([each.get_volume() for each in scaled])
@@ -98,7 +97,7 @@ def equation_of_state(
     if relax_positions:
         energies = np.empty(len(scaled))
         for number, each in enumerate(scaled):
-            relaxation = relax(each, _as_calculator(calculator), fmax=fmax, fix_cell=True, max_steps=max_steps)
+            relaxation = relax(each, calculator, fmax=fmax, fix_cell=True, max_steps=max_steps)
             energies[number] = relaxation.energy
             n_unconverged += not relaxation.converged
             if on_volume is not None:
@@ -129,13 +128,6 @@ def _check(atoms: Atoms, ratios: Sequence[float], form: str) -> None:
         raise EquationOfStateError(f"no equation of state {form!r}; there are {', '.join(FORMS)}")
     if len(set(ratios)) < 5 or min(ratios) <= 0:
         raise EquationOfStateError(f"give at least five different positive ratios of volumes, not {list(ratios)}")
-
-
-def _as_calculator(calculator: Any) -> Any:
-    from torch_gptff.calculators import GPTFFCalculator
-    from torch_gptff.potential import Potential
-
-    return GPTFFCalculator(calculator) if isinstance(calculator, Potential) else calculator
 
 
 def _fits(

@@ -19,6 +19,7 @@ from ase.optimize import BFGS, FIRE, LBFGS
 from torch_gptff.errors import EmptyStructureError, MissingCellError, RelaxationError, StructureError
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
 from torch_gptff.workflows.cell_filter import CellFilter
+from torch_gptff.workflows.inputs import as_inputs
 from torch_gptff.workflows.relaxation import Relaxation, RelaxationStep
 
 OPTIMIZERS = {"FIRE": FIRE, "LBFGS": LBFGS, "BFGS": BFGS}
@@ -41,7 +42,7 @@ class RelaxationSettings:
 
 
 def relax(
-    atoms: Atoms,
+    atoms: Any,
     calculator: Any = None,
     *,
     fmax: float = 0.05,
@@ -62,8 +63,9 @@ def relax(
     Constraints of ``atoms`` are obeyed.
 
     Args:
-        atoms: the structure
-        calculator: any ASE calculator; by default that of ``atoms``
+        atoms: the structure: ASE ``Atoms``, pymatgen ``Structure`` or ``Molecule``, or ``CrystalData``
+        calculator: any ASE calculator, a :class:`~torch_gptff.Potential`, or the name or path of a model; by default
+            the calculator of ``atoms``
         fmax: converged where no atom feels a larger force, eV/Å
         smax: and, where the cell is free, no component of the stress is larger, eV/Å³ (0.1 GPa by default). A bound
             on forces alone says nothing of the stress of a crystal whose atoms stand on symmetric sites
@@ -77,13 +79,12 @@ def relax(
         on_step: called at the start and after every step
 
     Raises:
+        GraphError: ``atoms`` is no structure.
         RelaxationError: there is nothing to relax with, or energy, forces or stress ceased to be finite, or the
             structure fell apart; or it is under pressure and no crystal with a free cell, or has no symmetry to keep.
         StructureError: the calculator refuses the structure as it was given.
     """
-    calculator = calculator if calculator is not None else atoms.calc
-    if calculator is None:
-        raise RelaxationError("nothing gives forces: pass a calculator, or set atoms.calc")
+    atoms, calculator = as_inputs(atoms, calculator, RelaxationError)
     settings = RelaxationSettings(fmax, smax, fix_cell, pressure, keep_symmetry, symprec, optimizer, max_steps)
     run = RelaxationRun(atoms, calculator, settings)
     step = run.look()

@@ -14,6 +14,7 @@ from torch_gptff.potential import Potential
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
 from torch_gptff.workflows.batch import HeldResults, compute_together
 from torch_gptff.workflows.inputs import as_atoms, as_calculator
+from torch_gptff.workflows.network import reach_of
 from torch_gptff.workflows.relax import RelaxationRun, RelaxationSettings
 from torch_gptff.workflows.relaxation import Relaxation
 
@@ -68,12 +69,13 @@ def relax_many(
         calculator = as_calculator(calculator, RelaxationError)
     waiting = enumerate(as_atoms(structure) for structure in structures)
     head = next(waiting, None)
+    reach = reach_of(calculator)
     batch: list[_Member] = []
     n_ended = 0
     while batch or head is not None:
         while head is not None and (not batch or _n_atoms(batch) + len(head[1]) <= max_atoms):
             (number, atoms), head = head, next(waiting, None)
-            found = _enter(number, atoms, settings, journal)
+            found = _enter(number, atoms, reach, settings, journal)
             if isinstance(found, _Member):
                 batch.append(found)
             else:
@@ -104,14 +106,14 @@ def _n_atoms(batch: list[_Member]) -> int:
 
 
 def _enter(
-    number: int, atoms: Atoms, settings: RelaxationSettings, journal: Journal | None
+    number: int, atoms: Atoms, reach: float, settings: RelaxationSettings, journal: Journal | None
 ) -> _Member | Relaxation | GPTFFError:
     """A new member of the batch; or what is known of it already, or why it cannot relax."""
     key = key_of(str(number), atoms)
     if journal is not None and key in journal:
         return Relaxation.from_dict(journal[key])
     try:
-        return _Member(number, key, RelaxationRun(atoms, HeldResults(), settings))
+        return _Member(number, key, RelaxationRun(atoms, HeldResults(reach), settings))
     except GPTFFError as error:
         return error
 

@@ -301,7 +301,7 @@ def test_a_run_does_not_go_on_with_other_forces(copper: Atoms, tmp_path: Path) -
     path, settings = tmp_path / "md.traj", MolecularDynamicsSettings(steps=10, interval=5, restart_interval=5)
     molecular_dynamics(copper, EMT(), settings, trajectory=path)
     longer = replace(settings, steps=20)
-    with pytest.raises(TrajectoryError, match="with calculator EMT, and not LennardJones"):
+    with pytest.raises(TrajectoryError, match="with calculator EMT, and this is LennardJones"):
         molecular_dynamics(copper, LennardJones(epsilon=0.1, sigma=2.3), longer, trajectory=path, resume=True)
     shifted = EMT()
     shifted.calculate = lambda *args, **kwargs: (  # type: ignore[method-assign]
@@ -327,7 +327,7 @@ def test_a_run_does_not_go_on_with_another_model_or_precision(tmp_path: Path) ->
     with pytest.raises(TrajectoryError, match="with other weights"):
         molecular_dynamics(salt, other, longer, trajectory=path, resume=True)
     precise = GPTFFCalculator(potential, device="cpu", dtype=torch.float64)
-    with pytest.raises(TrajectoryError, match="with dtype float32, and not float64"):
+    with pytest.raises(TrajectoryError, match="with dtype float32, and this is float64"):
         molecular_dynamics(salt, precise, longer, trajectory=path, resume=True)
     assert molecular_dynamics(salt, potential, longer, trajectory=path, resume=True).steps == 4
 

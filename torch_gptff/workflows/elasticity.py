@@ -14,6 +14,7 @@ from torch_gptff.errors import ElasticityError, EmptyStructureError, RelaxationE
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3, VOIGT_ORDER
 from torch_gptff.workflows.elastic_moduli import PAIRS, ElasticTensor
 from torch_gptff.workflows.inputs import as_inputs
+from torch_gptff.workflows.network import require_crystal
 from torch_gptff.workflows.relax import relax
 
 STEPS = (-1.0, -0.5, 0.5, 1.0)
@@ -51,11 +52,12 @@ def elastic_tensor(
         on_strain: called with the number of structures computed and their total after each of them
 
     Raises:
-        ElasticityError: the structure is no crystal, or a calculator gives no or no finite stress, or a strained
-            structure did not relax.
+        ElasticityError: the structure is no crystal, or vacuum cuts through it, or a calculator gives no or no finite
+            stress, or a strained structure did not relax.
     """
     atoms, calculator = as_inputs(atoms, calculator, ElasticityError)
     _check(atoms, max_strain)
+    require_crystal(atoms, calculator, "an elastic tensor", ElasticityError)
     strains = {(k, step): max_strain * step * np.eye(6)[k] for k in range(6) for step in STEPS}
     group = _SymmetryGroup.of(atoms, symprec) if symprec is not None else None
     rotations = np.eye(3)[None] if group is None else group.rotations

@@ -14,6 +14,7 @@ from torch_gptff.errors import EmptyStructureError, EquationOfStateError, Missin
 from torch_gptff.workflows.energies import energies_of
 from torch_gptff.workflows.eos_fit import FORMS, EquationOfStateFit, fit_equation_of_state
 from torch_gptff.workflows.inputs import as_inputs
+from torch_gptff.workflows.network import require_crystal
 from torch_gptff.workflows.record import Record
 from torch_gptff.workflows.relax import relax
 
@@ -85,11 +86,13 @@ def equation_of_state(
     Raises:
         EquationOfStateError: no such form, fewer than five volumes, a ratio that is not positive, or an energy that is
             not finite.
+        EquationOfStateError: vacuum cuts through the structure.
         MissingCellError: no crystal, periodic in three directions.
         StructureError, RelaxationError: the calculator refuses a structure, or it falls apart.
     """
     atoms, calculator = as_inputs(atoms, calculator, EquationOfStateError)
     _check(atoms, ratios, form)
+    require_crystal(atoms, calculator, "an equation of state", EquationOfStateError)
     given = atoms.copy()
     scaled = [scale_volume(given, ratio) for ratio in sorted(ratios)]
     volumes = np.array([each.get_volume() for each in scaled])

@@ -16,6 +16,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import breadth_first_order, connected_components
 
 from torch_gptff.calculators import GPTFFCalculator
+from torch_gptff.errors import GPTFFError
 from torch_gptff.graph.checks import check_geometry
 from torch_gptff.graph.convert import from_ase
 from torch_gptff.graph.neighbors import neighbor_list
@@ -83,6 +84,27 @@ def bond_network(atoms: Atoms, reach: float) -> BondNetwork:
     taken = sum(_extent(unwrapped[components == number]) for number in range(components.max() + 1))
     filling = min(1.0, taken / _period(cell @ across.T))
     return BondNetwork(dimension, np.round(along.T @ along, 12), filling)
+
+
+def require_crystal(atoms: Atoms, calculator: Any, what: str, error: type[GPTFFError]) -> None:
+    """Refuse a periodic structure that vacuum cuts through.
+
+    Args:
+        atoms: with a cell of three vectors
+        calculator: of the structure
+        what: is asked for, for the message: ``"an elastic tensor"``
+        error: that is raised
+
+    Raises:
+        GPTFFError: bonds do not hold the structure together along three directions; of the class ``error``.
+    """
+    reach = reach_of(calculator)
+    dimension = bond_network(atoms, reach).dimension
+    if dimension < 3:
+        raise error(
+            f"{what} is that of a crystal, and this is {WORDS[dimension]} in vacuum: no bond of up to {reach:g} Å "
+            "crosses the cell along some direction, so that what is measured per volume would depend on the vacuum"
+        )
 
 
 def _unwrapped(

@@ -130,6 +130,10 @@ class HullError(GPTFFError):
     """Energies from which no convex hull can be made."""
 
 
+class ExistingResultsError(GPTFFError):
+    """Results that are there already and would be replaced, or that another process is writing."""
+
+
 class DatasetError(GPTFFError):
     """Frames, or a dataset of them, that cannot be used."""
 

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from torch_gptff.cli.options import Device, DType, Files, JsonFile, Model, Precision, Reference, ReportFile, Resume
+from torch_gptff.cli.options import (
+    Device,
+    DType,
+    Files,
+    JsonFile,
+    Model,
+    Overwrite,
+    Precision,
+    Reference,
+    ReportFile,
+    Resume,
+)
 from torch_gptff.cli.output import Column, fixed, formula_of
 from torch_gptff.defaults import DEFAULT_MODEL
 
@@ -52,6 +63,7 @@ def eos(
     json: JsonFile = None,
     report: ReportFile = None,
     resume: Resume = False,
+    overwrite: Overwrite = False,
     low: Annotated[
         float, typer.Option("--from", metavar="RATIO", help="The smallest volume, in units of that given.", min=0.05)
     ] = 0.94,

@@ -9,7 +9,18 @@ from typing import Annotated
 import typer
 
 from torch_gptff.cli.errors import Failures
-from torch_gptff.cli.options import Device, DType, Formulas, JsonFile, Model, Precision, Reference, ReportFile, Resume
+from torch_gptff.cli.options import (
+    Device,
+    DType,
+    Formulas,
+    JsonFile,
+    Model,
+    Overwrite,
+    Precision,
+    Reference,
+    ReportFile,
+    Resume,
+)
 from torch_gptff.defaults import DEFAULT_MODEL
 
 
@@ -38,6 +49,7 @@ def eos_benchmark(
     json: JsonFile = None,
     report: ReportFile = None,
     resume: Resume = False,
+    overwrite: Overwrite = False,
     device: Device = None,
     dtype: Precision = DType.float32,
 ) -> None:

@@ -1,11 +1,14 @@
 """How errors and warnings reach whoever sits at the terminal: one line on standard error, and an exit code.
 
-Exit codes: 0 all is well; 1 something failed, or did not converge; 2 the command was called wrongly.
+Exit codes: 0 all is well; 1 something failed, or did not converge; 2 the command was called wrongly, or would replace
+results; 130 and 143 it was stopped by SIGINT or SIGTERM.
 """
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +17,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from torch_gptff.errors import GPTFFError
+from torch_gptff.errors import ExistingResultsError, GPTFFError
 
 EXTRAS = {
     "lightning": "train",
@@ -30,7 +33,7 @@ class ReportingGroup(TyperGroup):
     """Commands whose errors are told in one line, and shown with their origin under ``--debug``."""
 
     def invoke(self, ctx: Any) -> Any:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _terminations_raised():
             warnings.showwarning = _tell_warning
             warnings.filterwarnings("ignore", ".torch.jit.*deprecated", FutureWarning)  # of torch_geometric to torch
             try:
@@ -39,12 +42,49 @@ class ReportingGroup(TyperGroup):
                 if ctx.params["debug"] or isinstance(error, BrokenPipeError):
                     raise
                 tell("error", error)
-                raise typer.Exit(1) from error
+                raise typer.Exit(2 if isinstance(error, ExistingResultsError) else 1) from error
+            except KeyboardInterrupt as error:
+                if ctx.params["debug"]:
+                    raise
+                number = error.signal if isinstance(error, Terminated) else signal.SIGINT
+                tell("stopped", f"{number.name}; {_what_is_kept(self, ctx)}")
+                raise typer.Exit(128 + number) from error
             except ModuleNotFoundError as error:
                 if ctx.params["debug"] or error.name not in EXTRAS:
                     raise
                 tell("error", f"{error.name} is not installed: pip install 'torch-gptff[{EXTRAS[error.name]}]'")
                 raise typer.Exit(1) from error
+
+
+class Terminated(KeyboardInterrupt):
+    """A signal that ends the command, as SIGINT does."""
+
+    signal = signal.SIGTERM
+
+
+@contextmanager
+def _terminations_raised() -> Iterator[None]:
+    """Let SIGTERM unwind what is under way, so that nothing is left half written; in the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _what_is_kept(group: TyperGroup, ctx: Any) -> str:
+    command = group.commands.get(ctx.invoked_subcommand)
+    names = {parameter.name for parameter in command.params} if command else set()
+    if "resume" in names:
+        return "what was written is kept, and --resume goes on with it"
+    return "what was written is kept"
 
 
 class Failures(list[dict[str, str]]):

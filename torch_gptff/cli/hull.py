@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from torch_gptff.cli.options import Device, DType, Files, JsonFile, Model, Precision, Reference, ReportFile, Resume
+from torch_gptff.cli.options import (
+    Device,
+    DType,
+    Files,
+    JsonFile,
+    Model,
+    Overwrite,
+    Precision,
+    Reference,
+    ReportFile,
+    Resume,
+)
 from torch_gptff.cli.output import Column, fixed
 from torch_gptff.defaults import DEFAULT_MODEL
 from torch_gptff.errors import HullError
@@ -36,6 +47,7 @@ def hull(
     json: JsonFile = None,
     report: ReportFile = None,
     resume: Resume = False,
+    overwrite: Overwrite = False,
     relax_first: Annotated[
         bool, typer.Option("--relax/--as-given", help="Relax positions and cell, or take structures as given.")
     ] = True,

@@ -45,6 +45,7 @@ class Task:
     repeat: tuple[int, int, int]
     out: Path | None
     resume: bool
+    overwrite: bool
     json: Path | None
     report: Path | None
 
@@ -100,10 +101,18 @@ def run_md(task: Task, potential: Potential, settings: MolecularDynamicsSettings
     out = task.out if task.out is not None else Path(f"md-{stem}.traj")
     if out.suffix != ".traj":
         raise typer.BadParameter(f"{out} must end in .traj", param_hint="--out")
+    if out.resolve() == split_index(task.file)[0].resolve():
+        raise typer.BadParameter(f"{out} is the file that is read", param_hint="--out")
     calculator = GPTFFCalculator(potential, device=next(potential.parameters()).device)
     with Progress(console, settings, len(atoms)) as progress:
         run = molecular_dynamics(
-            atoms, calculator, settings, trajectory=out, resume=task.resume, on_frame=progress.show
+            atoms,
+            calculator,
+            settings,
+            trajectory=out,
+            resume=task.resume,
+            overwrite=task.overwrite,
+            on_frame=progress.show,
         )
     if run.problem is not None:
         tell("error", run.problem)

@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from torch_gptff.cli.options import Device, DType, Files, JsonFile, Model, Precision, Reference, ReportFile, Resume
+from torch_gptff.cli.options import (
+    Device,
+    DType,
+    Files,
+    JsonFile,
+    Model,
+    Overwrite,
+    Precision,
+    Reference,
+    ReportFile,
+    Resume,
+)
 from torch_gptff.cli.output import Column, fixed, formula_of
 from torch_gptff.defaults import DEFAULT_MODEL
 
@@ -37,6 +48,7 @@ def phonons(
     json: JsonFile = None,
     report: ReportFile = None,
     resume: Resume = False,
+    overwrite: Overwrite = False,
     relax_first: Annotated[
         bool, typer.Option("--relax/--as-given", help="Relax positions and cell before, or take structures as given.")
     ] = True,

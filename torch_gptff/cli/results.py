@@ -81,9 +81,9 @@ class Results(Generic[R]):
         self._records[label], self._digests[label] = record, digest
         self.write()
 
-    def extend(self, records: Mapping[str, R]) -> None:
-        """Take many in, without writing yet."""
-        self._records.update(records)
+    def arrange(self, labels: Sequence[str]) -> None:
+        """Put what came in another order into that of its labels, without writing yet."""
+        self._records = {label: self._records[label] for label in labels if label in self._records}
 
     def write(self, failures: Sequence[dict[str, str]] = (), **together: Record) -> None:
         """Write the file.

@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import logging
+import signal
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-from torch_gptff.errors import ConfigError, TrainingError, UnsupportedElementError
+from torch_gptff.datasets import Split
+from torch_gptff.errors import CheckpointFormatError, ConfigError, TrainingError, UnsupportedElementError
 from torch_gptff.graph.checks import element_ranges
 from torch_gptff.io import load, save
-from torch_gptff.io.files import written_atomically
+from torch_gptff.io.files import claimed, written_atomically
+from torch_gptff.io.pickled import load_tensors
 from torch_gptff.nn import ElementEnergies
 from torch_gptff.potential import Potential
 from torch_gptff.training.calibration import calibrate
-from torch_gptff.training.callbacks import POSITION, AtomicCheckpointIO, SaveBest, SaveState, WriteMetrics
+from torch_gptff.training.callbacks import POSITION, AtomicCheckpointIO, Interrupted, SaveBest, SaveState, WriteMetrics
 from torch_gptff.training.config import TrainingConfig
 from torch_gptff.training.data import TrainingData, held_out_loader, references_for, train_loader
 from torch_gptff.training.evaluation import Evaluation, evaluate
@@ -75,7 +77,8 @@ def train(
     """Train a potential.
 
     The folder receives the configuration, the split, the state to resume from, the best model, a line of figures for
-    every epoch, logs for TensorBoard where it is installed, and at the end an evaluation and a report.
+    every epoch, logs for TensorBoard where it is installed, and at the end an evaluation and a report. SIGINT and
+    SIGTERM take effect when the state has been saved after the step that is under way.
 
     Args:
         config: everything that the result depends on
@@ -87,15 +90,41 @@ def train(
         report: whether to evaluate the best model and write a report
 
     Raises:
-        TrainingError: the folder has a run already, or none to resume; or the loss is no longer a number.
+        TrainingError: the folder has a run already, or none to resume, or one of other data; or the loss is no longer a
+            number.
+        ExistingResultsError: another process trains in the folder.
         ConfigError: the run in ``out`` is of another configuration.
-        DatasetError, StructureError, SplitError, CheckpointError: see the modules of the data and the checkpoint.
+        DatasetError, StructureError, SplitError, CheckpointError: see the modules of the data and the checkpoint. The
+            state to resume from is refused where it holds anything but tensors and plain values, which unpickling
+            could run; the classes in the state of a callback of one's own are made known with
+            :func:`torch.serialization.add_safe_globals`.
     """
     folder = Path(out)
     _check_folder(folder, config, resume)
+    with claimed(folder) if _leads() else nullcontext():
+        try:
+            return _train(config, folder, resume, devices, accelerator, callbacks, report)
+        except Interrupted as stop:
+            signal.raise_signal(stop.signal)
+            raise
+
+
+def _train(
+    config: TrainingConfig,
+    folder: Path,
+    resume: bool,
+    devices: int,
+    accelerator: str,
+    callbacks: Sequence[Callback],
+    report: bool,
+) -> TrainingRun:
     potential = starting_potential(config.model, config.seed)
     trained = config.model.checkpoint is not None
     data = TrainingData.of(config.data, config.seed)
+    if resume and Split.load(folder / SPLIT).fingerprint != data.split.fingerprint:
+        raise TrainingError(
+            f"{folder}: the run was trained on other frames than those that the data files hold now; start another run"
+        )
     references, frames, predictions = references_for(data, potential, config.seed, trained)
     odd = disagreements(frames, predictions, potential, references) if trained else []
     _warn([*suspicions(data.train), *odd])
@@ -113,8 +142,8 @@ def train(
         loader, held_out = _loaders(data, potential, references, config, trainer)
         state = folder / STATE if resume else None
         if state is not None:
-            loader.resume_at(*torch.load(state, map_location="cpu", weights_only=False)[POSITION])
-        trainer.fit(module, loader, held_out, ckpt_path=state, weights_only=False)
+            loader.resume_at(*_position(state))
+        trainer.fit(module, loader, held_out, ckpt_path=state, weights_only=True)
     evaluation, part = None, None
     if _leads():
         _calibrate(folder, data)
@@ -169,6 +198,21 @@ def _check_folder(folder: Path, config: TrainingConfig, resume: bool) -> None:
             )
     elif _leads() and any((folder / name).exists() for name in (STATE, BEST)):
         raise TrainingError(f"{folder}: there is a run in this folder already; resume it, or choose another folder")
+
+
+def _position(state: Path) -> tuple[int, int]:
+    """The epoch and the batch that come next after a state.
+
+    Raises:
+        CheckpointError: the file is damaged, is no state of a run, or holds objects that unpickling could run.
+    """
+    again = f"start the run anew in another folder, or from {BEST}"
+    content = load_tensors(state, if_unsafe=f"If it is not yours, {again}", if_damaged=again)
+    try:
+        epoch, batch = content[POSITION]
+    except (TypeError, KeyError, ValueError) as error:
+        raise CheckpointFormatError(f"{state} is not the state of a training run: {again}") from error
+    return epoch, batch
 
 
 def _warn(sentences: Sequence[str]) -> None:

@@ -15,6 +15,7 @@ from ase.md.velocitydistribution import Stationary
 
 from torch_gptff.calculators import GPTFFCalculator
 from torch_gptff.errors import MolecularDynamicsError, StructureError, TrajectoryError
+from torch_gptff.io.files import claimed
 from torch_gptff.io.identity import difference, identity
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
 from torch_gptff.workflows.inputs import as_inputs
@@ -66,6 +67,7 @@ def molecular_dynamics(
     *,
     trajectory: str | Path,
     resume: bool = False,
+    overwrite: bool = False,
     on_frame: Callable[[MolecularDynamicsFrame], None] | None = None,
 ) -> MolecularDynamicsRun:
     """Integrate Newton's equations, and write what happens to a trajectory.
@@ -86,6 +88,7 @@ def molecular_dynamics(
         settings: what to do; by default 1,000 steps of 1 fs at 300 K
         trajectory: the file to write, see :class:`~torch_gptff.workflows.TrajectoryWriter`
         resume: go on with the file where it exists
+        overwrite: replace the file where it exists and is not gone on with
         on_frame: called at every frame
 
     Raises:
@@ -108,7 +111,9 @@ def molecular_dynamics(
         with TrajectoryFile(path) as frames:
             return summary(frames, settings, None)
     problem = None
-    with TrajectoryWriter(path, _description(moving, settings), keep) as writer:
+    if overwrite and keep is None:
+        path.unlink(missing_ok=True)
+    with claimed(path), TrajectoryWriter(path, _description(moving, settings), keep) as writer:
         if keep is None or keep == 0:
             _check_start(moving)
             _write(writer, driver, 0, settings, on_frame)

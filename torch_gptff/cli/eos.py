@@ -40,6 +40,9 @@ COLUMNS = (
     Column("residual", "meV/atom"),
 )
 
+FOLLOW = 5
+"""How many times the range of volumes may move where the minimum lies outside of it."""
+
 SMAX_GPA = 0.1
 """The stress that a relaxation leaves: the minimum need only be in range."""
 
@@ -103,6 +106,7 @@ def eos(
             fmax=fmax,
             max_steps=max_steps,
             form=form.value,
+            follow=FOLLOW,
             on_volume=lambda done, total: tell(f"volume {done} of {total}"),
         )
 
@@ -124,7 +128,8 @@ def _verdict(curve: EquationOfState) -> str:
     if not curve.fits:
         return f"NO FIT: {curve.problem}"
     left = "" if not curve.n_unconverged else f", atoms NOT CONVERGED at {curve.n_unconverged} of them"
-    return f"a minimum among {len(curve.volumes)} volumes{left}"
+    remarks = "".join(f"; {remark}" for remark in curve.remarks)
+    return f"a minimum among {len(curve.volumes)} volumes{left}{remarks}"
 
 
 def _row(label: str, curve: EquationOfState) -> list[str]:

@@ -64,6 +64,9 @@ def compare_all(
     left_out = [each.name for each in benchmark.comparisons if not each.computed]
     if left_out:
         print_line(console, f"not computed, because the model refuses them: {', '.join(left_out)}")
+    if benchmark.doubtful:
+        names = ", ".join(each.name for each in benchmark.doubtful)
+        print_line(console, f"DOUBTFUL, with a B₀′ that no solid has ({benchmark.n_doubtful}): {names}")
     rows = [_row(prototype, numbers) for prototype, numbers in benchmark.by_prototype.items()]
     everything = {
         "n_computed": benchmark.n_computed,

@@ -14,7 +14,7 @@ from rich.console import Console
 from torch_gptff.calculators import GPTFFCalculator
 from torch_gptff.cli.errors import tell
 from torch_gptff.cli.output import Column, fixed, make_progress, print_line, print_table
-from torch_gptff.errors import UnreadableStructureError
+from torch_gptff.errors import MissingCellError, MolecularDynamicsError, UnreadableStructureError
 from torch_gptff.graph.contacts import check_contacts
 from torch_gptff.io.structures import read_labelled, split_index
 from torch_gptff.potential import Potential
@@ -150,7 +150,23 @@ def _structure(task: Task) -> Atoms:
     (atoms,) = structures.values()
     if not task.allow_close:
         check_contacts(atoms)
-    return atoms.repeat(task.repeat)
+    if task.repeat == (1, 1, 1):
+        return atoms
+    try:
+        return atoms.repeat(task.repeat)
+    except NotImplementedError as error:
+        raise MolecularDynamicsError(
+            f"the constraints of {task.file} ({_names(atoms)}) cannot be repeated with the cell: repeat the structure "
+            "first, and set its constraints then"
+        ) from error
+    except ValueError as error:
+        raise MissingCellError(
+            f"{task.file} has no cell vector along a direction that is repeated ({error})"
+        ) from error
+
+
+def _names(atoms: Atoms) -> str:
+    return ", ".join(sorted({type(constraint).__name__ for constraint in atoms.constraints}))
 
 
 def _rows(run: MolecularDynamicsRun) -> list[list[str]]:

@@ -247,7 +247,8 @@ def verdict(relaxation: Relaxation, written: Sequence[Path]) -> str:
     converged = "converged" if relaxation.converged else "NOT CONVERGED"
     plural = "" if relaxation.n_steps == 1 else "s"
     files = ", ".join([str(written[0]), *(path.suffix for path in written[1:])])
-    return f"{converged} after {relaxation.n_steps} step{plural} -> {files}"
+    remarks = "".join(f"; {remark}" for remark in relaxation.remarks)
+    return f"{converged} after {relaxation.n_steps} step{plural}{remarks} -> {files}"
 
 
 def write_final(relaxation: Relaxation, path: Path) -> list[Path]:

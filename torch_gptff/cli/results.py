@@ -115,7 +115,7 @@ class Results(Generic[R]):
             raise RecordError(f"{path} holds no results to go on with: name another file, or do not resume") from error
         other = difference(settings, json.loads(json.dumps(self._settings)))
         if other is not None:
-            raise RecordError(f"{path} was made {other}: its results and new ones do not mix; name another file")
+            raise RecordError(f"{path} was made {other}: name another file")
         try:
             self._records = {result["file"]: kind.from_dict(result) for result in results}
             self._digests = {result["file"]: result.get("input_digest") for result in results}

@@ -59,11 +59,12 @@ def difference(stored: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
         if name == "model" or theirs == ours:
             continue
         if name == "model_digest":
-            return (
-                f"with other weights, of {stored.get('model')} ({str(theirs)[:12]}), and not with those of "
-                f"{now.get('model')} ({str(ours)[:12]})"
-            )
-        return f"with {name.replace('_', ' ')} {_said(theirs)}, and not {_said(ours)}"
+            names = [
+                f"{record['model']} ({digest})" if "model" in record else str(digest)
+                for record, digest in ((stored, str(theirs)[:12]), (now, str(ours)[:12]))
+            ]
+            return f"with other weights, {names[0]}, and these are {names[1]}"
+        return f"with {name} {_said(theirs)}, and this is {_said(ours)}"
     return None
 
 

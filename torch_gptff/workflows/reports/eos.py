@@ -50,6 +50,8 @@ def eos_report(curves: Sequence[tuple[str, EquationOfState]], about: str = "") -
     for label, curve in curves:
         if not curve.fits:
             report.note(f"{label}: {curve.problem}.")
+        for remark in curve.remarks:
+            report.note(f"{label}: {remark}.")
     for label, curve in curves[:IN_DETAIL]:
         report.heading(label)
         report.figure(eos_figure(curve), "Energies relative to the lowest, and the equations that fit them.")

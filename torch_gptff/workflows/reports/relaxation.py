@@ -57,6 +57,9 @@ def relaxation_report(relaxations: Mapping[str, Relaxation], about: str = "") ->
     unfinished = [label for label, relaxation in relaxations.items() if not relaxation.converged]
     if unfinished:
         report.note(f"Not converged: {', '.join(unfinished)}. Allow more steps, or look at the way they took.")
+    for label, relaxation in relaxations.items():
+        for remark in relaxation.remarks:
+            report.note(f"{label}: {remark}.")
     changes = [each.volume_change for each in relaxations.values() if each.volume_change is not None]
     if len(changes) >= ENOUGH:
         report.figure(histogram(100 * np.array(changes), "change of volume", "%"), "How much volumes changed.")

@@ -102,6 +102,10 @@ class UnfamiliarCompositionWarning(UserWarning):
     """No error: elements that a model knows, but never saw together."""
 
 
+class PositionsAloneWarning(UserWarning):
+    """No error: positions that are turned or stretched by a transform, and a cell or labels that are not."""
+
+
 class RelaxationError(GPTFFError):
     """A relaxation that cannot start, or whose energies, forces or stress ceased to be finite."""
 

@@ -12,6 +12,7 @@ from torch_geometric.data import Data
 
 from torch_gptff.graph import BondAngles, CrystalData, PeriodicRadiusGraph
 from torch_gptff.graph.checks import check_elements, check_graph
+from torch_gptff.graph.fit import check_fit
 from torch_gptff.graph.geometry import bond_vectors
 
 
@@ -119,13 +120,14 @@ class EnergyModel(nn.Module, ABC):
 
         Raises:
             StructureError: see :mod:`torch_gptff.graph.checks`.
-            GraphError: see :func:`~torch_gptff.graph.checks.check_graph`.
+            GraphError: see :func:`~torch_gptff.graph.checks.check_graph` and :func:`~torch_gptff.graph.fit.check_fit`.
         """
         check_elements(data, self.elements)
         if data.get("edge_index") is None or data.get("edge_shift") is None:
             data = PeriodicRadiusGraph(self.cutoff, backend)(data)
         else:
             check_graph(data)
+            check_fit(data, self.cutoff, self.angle_cutoff)
         if self.angle_cutoff is not None and data.get("angle_index") is None:
             data = BondAngles(self.angle_cutoff)(data)
         return data

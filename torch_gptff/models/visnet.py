@@ -57,7 +57,7 @@ class ViSNetConfig(ModelConfig):
     softening: float = 0.01
 
     def __post_init__(self) -> None:
-        self._require_positive("hidden_channels", "num_heads", "num_layers", "num_rbf", "cutoff")
+        self._check_fields("hidden_channels", "num_heads", "num_layers", "num_rbf", "cutoff")
         if self.hidden_channels % self.num_heads:
             raise ConfigError(f"num_heads must divide hidden_channels; got {self.num_heads} and {self.hidden_channels}")
         if self.lmax not in (1, 2):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 
-from torch_gptff.errors import UnfamiliarCompositionWarning, UnknownReferenceError
+from torch_gptff.errors import ConfigError, UnfamiliarCompositionWarning, UnknownReferenceError
 from torch_gptff.graph import CrystalData, structure_index
 from torch_gptff.graph.convert import from_structure
 from torch_gptff.graph.geometry import forces_from_bonds, stress_from_bonds
@@ -160,10 +160,28 @@ class Potential(nn.Module):
         forces_std: bool = False,
         create_graph: bool = False,
     ) -> Prediction:
-        """As :meth:`forward`, of a record whose graph is complete and whose elements are known to the model."""
+        """As :meth:`forward`, of a record whose graph is complete and whose elements are known to the model.
+
+        Raises:
+            ConfigError: the model was made under ``torch.inference_mode``, and derivatives are asked for.
+        """
+        derivatives = forces or stress or forces_std
+        if derivatives and (torch.is_inference_mode_enabled() or graph.pos.is_inference()):
+            if next(self.parameters()).is_inference():
+                raise ConfigError("the model was made under torch.inference_mode, where nothing can be differentiated, "
+                                  "and forces and stress are derivatives: make it outside")  # fmt: skip
+            with torch.inference_mode(False), torch.no_grad():
+                return self.evaluate(
+                    graph.clone(),  # outside the mode, a copy can be differentiated
+                    forces=forces,
+                    stress=stress,
+                    energies=energies,
+                    energy_std=energy_std,
+                    forces_std=forces_std,
+                    create_graph=create_graph,
+                )
         batch, n_structures = structure_index(graph)
         reference = self.element_energies(graph.z)
-        derivatives = forces or stress or forces_std
         with torch.set_grad_enabled(derivatives or torch.is_grad_enabled()):
             vectors = self.model.bond_vectors(graph)
             if derivatives and not vectors.requires_grad:

@@ -86,7 +86,7 @@ class CrystalData(Data):
             raise GraphError(f"cell must be [B, 3, 3], one for each structure; got {list(cell.shape)}")
         if batch is None and n_structures != 1:
             raise GraphError(f"{n_structures} cells but no batch: say which structure each atom belongs to")
-        if batch is not None and len(batch):
+        if batch is not None and len(batch) and not torch.compiler.is_compiling():
             if int(batch.max()) >= n_structures:
                 raise GraphError(f"batch names structure {int(batch.max())}, but there are {n_structures} cells")
             if bool((batch.diff() < 0).any()):

@@ -82,6 +82,7 @@ class DimeNetPlusPlus(EnergyModel):
     name = "dimenet++"
     elements = frozenset(range(1, _MAX_Z + 1))
     is_atomwise = is_local = is_extensive = is_smooth = True
+    is_exportable = False
 
     def __init__(self, config: DimeNetConfig | None = None) -> None:
         super().__init__()

@@ -150,6 +150,7 @@ class GPTFF(EnergyModel):
         self.is_local = self.is_atomwise and config.transformer != "global"
         self.is_extensive = self.is_local
         self.is_smooth = config.envelope_exponent is not None
+        self.is_exportable = config.transformer != "global" and config.angle_update == "explicit"
 
         width = config.channels
         self.bond_features = RadialFeatures(config.num_radial, config.cutoff, config.envelope_exponent)

@@ -250,3 +250,12 @@ def test_uncertainty(on_path: None, tmp_path: Path) -> None:
         assert energies == pytest.approx(np.full(4, error), abs=0.05)
         assert forces == pytest.approx(np.zeros(48), abs=0.05)
         assert deviations.min() > 0
+
+
+def test_memory(on_path: None) -> None:
+    memory = import_module("memory")
+    structures = list(memory.different(20))
+    assert len({atoms.get_chemical_formula() + str(atoms.cell.volume) for atoms in structures}) == 20
+    assert memory.slope([(0, 10.0), (1, 9.0), (2, 10.0), (3, 10.5), (4, 11.0)]) == pytest.approx(2**19)
+    slopes = memory.main(["--calls", "10", "--structures", "3"])
+    assert len(slopes) == 3

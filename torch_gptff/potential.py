@@ -17,7 +17,7 @@ from torch_gptff.graph import CrystalData, structure_index
 from torch_gptff.graph.convert import from_structure
 from torch_gptff.graph.geometry import forces_from_bonds, stress_from_bonds
 from torch_gptff.models import EnergyModel
-from torch_gptff.nn import ElementEnergies, ReferenceEnergies, sum_by_structure
+from torch_gptff.nn import ElementEnergies, ReferenceEnergies, remove_generated_modules, sum_by_structure
 from torch_gptff.prediction import Calibration, Prediction
 
 
@@ -46,6 +46,7 @@ class Potential(nn.Module):
         element_energies: ElementEnergies | Mapping[int, float] | Sequence[float] | Tensor | None = None,
     ) -> None:
         super().__init__()
+        remove_generated_modules()
         self.model = model
         if not isinstance(element_energies, ElementEnergies):
             element_energies = ElementEnergies(element_energies)

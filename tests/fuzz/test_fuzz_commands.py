@@ -82,7 +82,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 FILES = (
     "salt.cif", "frames.extxyz", "frames.extxyz@0", "frames.extxyz@9", "empty.cif", "bytes", "config.yaml",
-    "results.json", "directory", "missing", "missing/missing.cif", "model.safetensors", ".", "", "gptff-universal", "@", "salt.cif@",
+    "results.json", "directory", "missing", "missing/missing.cif", "model.safetensors", ".", "", "gptff-universal",
+    "@", "salt.cif@",
 )  # fmt: skip
 anything = st.sampled_from(NUMBERS + WORDS + FILES) | st.text(
     st.characters(codec="utf-8", exclude_characters="\0"), max_size=6

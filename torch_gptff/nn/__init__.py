@@ -5,6 +5,7 @@ from torch_gptff.nn.atom_conv import AtomConv
 from torch_gptff.nn.bond_conv import BondConv
 from torch_gptff.nn.element_energies import ElementEnergies, ReferenceEnergies
 from torch_gptff.nn.envelope import NoEnvelope, PolynomialEnvelope, make_envelope
+from torch_gptff.nn.generated import remove_generated_modules
 from torch_gptff.nn.harmonic_angle_conv import HarmonicAngleConv, legendre_sums
 from torch_gptff.nn.harmonics import spherical_harmonics
 from torch_gptff.nn.linear import BlockLinear, GatedLinear
@@ -35,6 +36,7 @@ __all__ = [
     "ZBLRepulsion",
     "legendre_sums",
     "make_envelope",
+    "remove_generated_modules",
     "spherical_harmonics",
     "sum_by_structure",
 ]

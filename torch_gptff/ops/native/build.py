@@ -17,6 +17,7 @@ import torch
 
 from torch_gptff.cache import cache_folder
 from torch_gptff.graph.geometry import COSINE_SCALE
+from torch_gptff.ops.native.told import tell_of_no_kernels
 
 SOURCES = Path(__file__).parent
 FLAGS = "-O3 -march=native -std=c++17 -fopenmp -fno-math-errno -fno-trapping-math -ffp-contract=fast -fPIC -shared"
@@ -42,6 +43,7 @@ def library(dtype: torch.dtype, channels: int) -> ctypes.CDLL | None:
     if os.environ.get("TORCH_GPTFF_NATIVE") == "0" or not can_compile(dtype, channels):
         return None
     if shutil.which(compiler[0]) is None:
+        tell_of_no_kernels()
         return None
     defines = [f"-DREAL={REALS[dtype]}", f"-DCHANNELS={channels}", f"-DCOSINE_SCALE={COSINE_SCALE!r}"]
     try:
@@ -49,7 +51,8 @@ def library(dtype: torch.dtype, channels: int) -> ctypes.CDLL | None:
         if not path.is_file():
             _compile([*compiler, *FLAGS.split(), *defines, *map(str, sorted(SOURCES.glob("*.cpp")))], path)
         return ctypes.CDLL(str(path))
-    except (OSError, subprocess.SubprocessError):
+    except (OSError, subprocess.SubprocessError) as error:
+        tell_of_no_kernels(error)
         return None
 
 

@@ -25,7 +25,27 @@ from torch_gptff import GPTFFCalculator, Potential
 from torch_gptff.defaults import DEFAULT_MODEL
 
 PARTS = 10
-ELEMENTS = ("Li", "C", "Na", "Mg", "Al", "Si", "K", "Ca", "Ti", "V", "Cr", "Fe", "Ni", "Cu", "Zn", "Ge", "Nb", "Mo", "Ag")
+ELEMENTS = (
+    "Li",
+    "C",
+    "Na",
+    "Mg",
+    "Al",
+    "Si",
+    "K",
+    "Ca",
+    "Ti",
+    "V",
+    "Cr",
+    "Fe",
+    "Ni",
+    "Cu",
+    "Zn",
+    "Ge",
+    "Nb",
+    "Mo",
+    "Ag",
+)
 
 
 def resident() -> float:

@@ -49,5 +49,7 @@ def test_the_source_of_what_was_removed_is_still_known(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_done_without(folder: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     before = f"import tempfile; tempfile.tempdir = {str(tmp_path / folder)!r}"
-    energy = "import torch; print(float(model(torch.tensor([8, 1]), torch.tensor([[0., 0, 0], [1, 0, 0]])).detach()) > -99)"
+    energy = (
+        "import torch; print(float(model(torch.tensor([8, 1]), torch.tensor([[0., 0, 0], [1, 0, 0]])).detach()) > -99)"
+    )
     assert run(tmp_path, before, energy) == "True\n"

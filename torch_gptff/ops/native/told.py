@@ -22,8 +22,8 @@ def tell_of_no_kernels(error: Exception | None = None) -> None:
 def _tell(reason: str) -> None:
     warnings.warn(
         f"the compiled kernels cannot be had ({reason}): evaluations on the CPU take some 3 to 4 times as long; "
-        "set CXX to a C++ compiler and TORCH_GPTFF_CACHE to a folder that can be written, or TORCH_GPTFF_NATIVE=0 to do "
-        "without them",
+        "set CXX to a C++ compiler and TORCH_GPTFF_CACHE to a folder that can be written, or TORCH_GPTFF_NATIVE=0 to "
+        "do without them",
         SlowKernelsWarning,
         stacklevel=4,
     )

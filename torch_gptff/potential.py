@@ -167,7 +167,8 @@ class Potential(nn.Module):
             ConfigError: the model was made under ``torch.inference_mode``, and derivatives are asked for.
         """
         derivatives = forces or stress or forces_std
-        if derivatives and (torch.is_inference_mode_enabled() or graph.pos.is_inference()):
+        made_for_inference = graph.pos.is_inference() or graph.edge_index.is_inference()
+        if derivatives and (torch.is_inference_mode_enabled() or made_for_inference):
             if next(self.parameters()).is_inference():
                 raise ConfigError("the model was made under torch.inference_mode, where nothing can be differentiated, "
                                   "and forces and stress are derivatives: make it outside")  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import abc
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from difflib import get_close_matches
@@ -59,7 +60,7 @@ def check_types(settings: Any) -> None:
 
 
 def _of_type(hint: Any, value: Any, where: str) -> Any:
-    """The value as the declared type, or a :class:`ConfigError`."""
+    """The value as the declared type, or a :class:`ConfigError`; as it is where the type is none of those here."""
     if hint is Any:
         return value
     if hint in _SCALARS:
@@ -71,6 +72,8 @@ def _of_type(hint: Any, value: Any, where: str) -> Any:
         return None if value is None else _of_type(next(each for each in of if each is not NoneType), value, where)
     if origin is tuple:
         return _tuple(of, value, where)
+    if origin is not abc.Mapping:
+        return value
     if not isinstance(value, Mapping):
         raise _wrong(where, "a table", value)
     return {_text(key, f"the keys of {where}"): _of_type(of[1], each, _path(where, key)) for key, each in value.items()}

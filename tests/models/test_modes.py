@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from ase.build import bulk
 from torch_geometric.data import Batch
 
-from torch_gptff import GPTFF, CrystalData, GPTFFConfig, Potential
+from torch_gptff import GPTFF, CrystalData, GPTFFCalculator, GPTFFConfig, Potential
 from torch_gptff.errors import ConfigError, GraphError, UnsupportedElementError
 from torch_gptff.models import (
     DimeNetConfig,
@@ -85,6 +86,15 @@ def test_inference_mode(name: str) -> None:
         energy = potential.model(inside.z, inside.pos, None, inside.cell, inside.pbc)
         torch.testing.assert_close(energy.double().squeeze(-1), expected.energy)
     torch.testing.assert_close(potential(inside).forces, expected.forces)  # a record of inference mode, outside it
+
+
+def test_a_calculator_goes_on_outside_inference_mode() -> None:
+    atoms = crystal().to_ase()
+    atoms.calc = GPTFFCalculator(Potential(make("recommended")))
+    with torch.inference_mode():
+        forces = atoms.get_forces()
+    atoms.positions += 0.001  # the same neighbours, kept from before
+    np.testing.assert_allclose(atoms.get_forces(), forces, atol=1e-5)
 
 
 def test_a_model_made_in_inference_mode_says_that_it_gives_no_forces() -> None:

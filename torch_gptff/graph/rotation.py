@@ -79,14 +79,14 @@ def _turned(rows: Tensor, turn: Tensor) -> Tensor:
     return (rows.double() @ turn).to(rows.dtype)
 
 
-def warn_of_positions_alone(data: Data, caller: FrameType) -> None:
+def warn_of_positions_alone(data: Data, caller: FrameType | None) -> None:
     """Warn where a transform of :data:`OF_POSITIONS` is about to change a record that has more than positions to turn.
 
     Args:
         data: the record
         caller: what asked for a copy of it, which is how each of PyG's transforms begins
     """
-    if caller.f_code is not BaseTransform.__call__.__code__:
+    if caller is None or caller.f_code is not BaseTransform.__call__.__code__:
         return
     transform = caller.f_locals.get("self")
     within = caller.f_back.f_locals.get("self") if caller.f_back else None

@@ -114,6 +114,14 @@ class UnfamiliarCompositionWarning(UserWarning):
     """No error: elements that a model knows, but never saw together."""
 
 
+class PositionsAloneWarning(UserWarning):
+    """No error: positions that are turned or stretched by a transform, and a cell or labels that are not."""
+
+
+class SlowKernelsWarning(UserWarning):
+    """No error: the compiled kernels of the CPU cannot be had, and evaluations take longer."""
+
+
 class RelaxationError(GPTFFError):
     """A relaxation that cannot start, or whose energies, forces or stress ceased to be finite."""
 

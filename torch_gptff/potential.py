@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 
-from torch_gptff.errors import UnfamiliarCompositionWarning, UnknownReferenceError
+from torch_gptff.errors import ConfigError, UnfamiliarCompositionWarning, UnknownReferenceError
 from torch_gptff.graph import CrystalData, structure_index
 from torch_gptff.graph.convert import from_structure
 from torch_gptff.graph.geometry import forces_from_bonds, stress_from_bonds
 from torch_gptff.models import EnergyModel
-from torch_gptff.nn import ElementEnergies, ReferenceEnergies, sum_by_structure
+from torch_gptff.nn import ElementEnergies, ReferenceEnergies, remove_generated_modules, sum_by_structure
 from torch_gptff.prediction import Calibration, Prediction
 
 
@@ -46,6 +46,7 @@ class Potential(nn.Module):
         element_energies: ElementEnergies | Mapping[int, float] | Sequence[float] | Tensor | None = None,
     ) -> None:
         super().__init__()
+        remove_generated_modules()
         self.model = model
         if not isinstance(element_energies, ElementEnergies):
             element_energies = ElementEnergies(element_energies)
@@ -160,7 +161,27 @@ class Potential(nn.Module):
         forces_std: bool = False,
         create_graph: bool = False,
     ) -> Prediction:
-        """As :meth:`forward`, of a record whose graph is complete and whose elements are known to the model."""
+        """As :meth:`forward`, of a record whose graph is complete and whose elements are known to the model.
+
+        Raises:
+            ConfigError: the model was made under ``torch.inference_mode``, and derivatives are asked for.
+        """
+        derivatives = forces or stress or forces_std
+        made_for_inference = graph.pos.is_inference() or graph.edge_index.is_inference()
+        if derivatives and (torch.is_inference_mode_enabled() or made_for_inference):
+            if next(self.parameters()).is_inference():
+                raise ConfigError("the model was made under torch.inference_mode, where nothing can be differentiated, "
+                                  "and forces and stress are derivatives: make it outside")  # fmt: skip
+            with torch.inference_mode(False), torch.no_grad():
+                return self.evaluate(
+                    graph.clone(),  # outside the mode, a copy can be differentiated
+                    forces=forces,
+                    stress=stress,
+                    energies=energies,
+                    energy_std=energy_std,
+                    forces_std=forces_std,
+                    create_graph=create_graph,
+                )
         batch, n_structures = structure_index(graph)
         reference = self.element_energies(graph.z)
         derivatives = forces or stress or forces_std

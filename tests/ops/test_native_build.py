@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 import torch
 
+from torch_gptff.errors import SlowKernelsWarning
 from torch_gptff.ops import Inputs, angle_sum
-from torch_gptff.ops.native import build
+from torch_gptff.ops.native import build, told
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +24,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.delenv("TORCH_GPTFF_NATIVE", raising=False)
     monkeypatch.delenv("CXX", raising=False)
     build.library.cache_clear()
+    told._tell.cache_clear()
     yield tmp_path / "cache"
     build.library.cache_clear()
 
@@ -124,6 +126,42 @@ def test_switched_off(cache: Path, commands: list[list[str]], monkeypatch: pytes
     assert not commands
     assert not cache.exists()
     assert_computes_without()
+
+
+def told_of(warned: pytest.WarningsRecorder) -> list[str]:
+    return [str(each.message) for each in warned if each.category is SlowKernelsWarning]
+
+
+def test_a_compile_that_fails_is_told_once(compiler: Callable[[str], None], recwarn: pytest.WarningsRecorder) -> None:
+    compiler('echo "kernels.cpp:3: error: no vectors here" >&2; exit 1')
+    for dtype in (torch.float32, torch.float64, torch.float32):
+        assert build.library(dtype, 32) is None
+        assert_computes_without()
+    (line,) = told_of(recwarn)
+    assert "ended with exit code 1: kernels.cpp:3: error: no vectors here" in line
+    assert "3 to 4 times as long" in line
+    assert "TORCH_GPTFF_NATIVE=0" in line
+
+
+def test_a_missing_compiler_is_told(monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert library() is None
+    (line,) = told_of(recwarn)
+    assert "there is no C++ compiler" in line
+
+
+def test_a_cache_that_cannot_be_written_is_told(cache: Path, recwarn: pytest.WarningsRecorder) -> None:
+    cache.write_text("a file stands in its place")
+    assert library() is None
+    (line,) = told_of(recwarn)
+    assert str(cache) in line
+
+
+def test_doing_without_is_not_told(monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder) -> None:
+    monkeypatch.setenv("TORCH_GPTFF_NATIVE", "0")
+    assert library() is None
+    assert build.library(torch.float32, 10) is None  # there are no kernels of this width
+    assert not told_of(recwarn)
 
 
 def test_compiled_once(cache: Path, commands: list[list[str]]) -> None:

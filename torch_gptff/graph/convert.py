@@ -42,7 +42,7 @@ def from_ase(atoms: Atoms, dtype: torch.dtype = torch.float64) -> CrystalData:
 
 
 def to_ase(data: CrystalData) -> Atoms:
-    """ASE ``Atoms`` of a record of one structure."""
+    """ASE ``Atoms`` of a record of one structure: numbers, positions, cell and periodic directions (no labels)."""
     from ase import Atoms
 
     _require_one(data)

@@ -17,6 +17,7 @@ import torch
 from torch_gptff.cache import cache_folder
 from torch_gptff.graph.geometry import COSINE_SCALE
 from torch_gptff.ops.native import kept
+from torch_gptff.ops.native.told import tell_of_no_kernels
 
 SOURCES = Path(__file__).parent
 FLAGS = "-O3 -march=native -std=c++17 -fopenmp -fno-math-errno -fno-trapping-math -ffp-contract=fast -fPIC -shared"
@@ -56,13 +57,17 @@ def _library(sources: Path, defines: list[str]) -> ctypes.CDLL | None:
     compiler = shlex.split(os.environ.get("CXX") or "c++")
     if os.environ.get("TORCH_GPTFF_NATIVE") == "0" or shutil.which(compiler[0]) is None:
         return None
+        if os.environ.get("TORCH_GPTFF_NATIVE") != "0":
+            tell_of_no_kernels()
+        return None
     try:
         folder, name = cache_folder() / "native", f"kernels-{_key(compiler, defines)}"
         if file := kept.find(folder, name):
             return ctypes.CDLL(str(file))
         files = map(str, sorted(sources.glob("*.cpp")))
         return _compiled([*compiler, *FLAGS.split(), *defines, *files], folder, name)
-    except (OSError, subprocess.SubprocessError):
+    except (OSError, subprocess.SubprocessError) as error:
+        tell_of_no_kernels(error)
         return None
 
 

@@ -225,7 +225,9 @@ def test_necessary_multiplications_of_a_bond(on_path: None, degree: int, turns: 
     turning = [torch.randn(n_bonds, 2 * l + 1, channels, requires_grad=True) for l in range(1, degree + 1) if turns]
     radial = Radial(torch.randn(51, columns(channels, degree, heads, turns)[1]), 8.0)
     with Multiplications() as forward:
-        zero, of_degree, weight = messages(*inputs, Spline.at(lengths, radial).of(radial.table), harmonics, turning, heads)
+        zero, of_degree, weight = messages(
+            *inputs, Spline.at(lengths, radial).of(radial.table), harmonics, turning, heads
+        )
     out = [zero, *of_degree, weight]
     gradients = [torch.randn_like(value) for value in out]
     with Multiplications() as backward:
@@ -321,3 +323,70 @@ def test_uncertainty(on_path: None, tmp_path: Path) -> None:
         assert energies == pytest.approx(np.full(4, error), abs=0.05)
         assert forces == pytest.approx(np.zeros(48), abs=0.05)
         assert deviations.min() > 0
+
+
+KNOWN = {
+    "sources": {"somebody": "of 2026"},
+    "structures": {
+        "Cu fcc": ["bulk", "Cu", "fcc", {"a": 3.5}],
+        "Cu bcc": ["bulk", "Cu", "bcc", {"a": 2.8}],
+        "Cu atom": ["atom", "Cu"],
+        "N2": ["molecule", "N2"],
+    },
+    "numbers": [
+        {"name": "bcc − fcc", "kind": "order", "of": {"Cu bcc": 1, "Cu fcc": -1}, "pbe": 36, "source": "somebody"},
+        {"name": "cohesion", "kind": "energy", "of": {"Cu atom": 1, "Cu fcc": -1}, "pbe": None, "source": None},
+        {"name": "a", "kind": "lattice", "of": {"Cu fcc": 4}, "pbe": None, "source": None},
+        {"name": "bond", "kind": "distance", "of": {"N2": [0, 1]}, "pbe": 1.1, "source": "somebody"},
+        *(
+            {"name": which, "kind": "elastic", "of": {"Cu fcc": which}, "pbe": None, "source": None}
+            for which in ("C11", "C12", "C44", "B")
+        ),
+        {"name": "vacancy", "kind": "vacancy", "of": {"Cu fcc": 2}, "pbe": None, "source": None},
+        {"name": "(111)", "kind": "surface", "of": {"Cu fcc": [[1, 1, 1], 5]}, "pbe": None, "source": None},
+    ],
+}
+
+
+def test_known_materials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Copper of effective medium theory, whose constants are published; the gate; and a page."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    known = import_module("known_materials")
+    monkeypatch.setattr(known, "DATA", tmp_path / "known.json")
+    known.DATA.write_text(known.written(KNOWN))
+    assert json.loads(known.DATA.read_text()) == KNOWN
+
+    def main(*arguments: object) -> int:
+        monkeypatch.setattr("sys.argv", ["known_materials.py", *map(str, arguments)])
+        return known.main()
+
+    assert main("emt", "--teacher") == 0
+    values = {each["name"]: each["teacher"] for each in json.loads(known.DATA.read_text())["numbers"]}
+    assert values["a"] == pytest.approx(3.59, abs=0.005)
+    assert values["cohesion"] == pytest.approx(3.51, abs=0.01)
+    assert values["C11"] == pytest.approx(173, abs=5)
+    assert values["C12"] == pytest.approx(116, abs=5)
+    assert values["C44"] == pytest.approx(90, abs=3)
+    assert values["B"] == pytest.approx(135, abs=4)
+    assert 0.9 < values["vacancy"] < 1.4
+    assert 0.7 < values["(111)"] < 1.3
+    assert main("emt", "--kinds", "order", "--gate", "--out", tmp_path / "emt.json") == 0
+    turned = {"turned": {"bcc − fcc": -3.0}, "silent": {}}
+    (tmp_path / "turned.json").write_text(json.dumps(turned))
+    assert main("--beside", tmp_path / "turned.json", "--gate") == 1
+    page = tmp_path / "page.md"
+    assert main("--beside", tmp_path / "emt.json", tmp_path / "turned.json", "--page", page) == 0
+    text = page.read_text()
+    assert "**turned**: 1 of 1 orders wrong (bcc − fcc)" in text
+    assert "**silent**: 1 of 1 orders wrong" in text
+    assert "**emt**: 0 of 1 orders wrong" in text
+    assert "| bcc − fcc | " in text
+
+
+def test_memory(on_path: None) -> None:
+    memory = import_module("memory")
+    structures = list(memory.different(20))
+    assert len({atoms.get_chemical_formula() + str(atoms.cell.volume) for atoms in structures}) == 20
+    assert memory.slope([(0, 10.0), (1, 9.0), (2, 10.0), (3, 10.5), (4, 11.0)]) == pytest.approx(2**19)
+    slopes = memory.main(["--calls", "10", "--structures", "3"])
+    assert len(slopes) == 3

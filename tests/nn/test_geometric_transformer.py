@@ -47,7 +47,10 @@ def run(layers: Sequence[GeometricTransformer], x: Tensor, vectors: Tensor) -> l
         geometry = bond_harmonics(vectors, layer.degree)
 
         def attend(
-            attention: GeometricAttention, y: Tensor, features: Sequence[Tensor], geometry: tuple[Tensor, Tensor] = geometry
+            attention: GeometricAttention,
+            y: Tensor,
+            features: Sequence[Tensor],
+            geometry: tuple[Tensor, Tensor] = geometry,
         ) -> tuple[Tensor, list[Tensor], Tensor]:
             return attention(y, features, EDGE_INDEX, *geometry)
 

@@ -48,9 +48,14 @@ def relaxed(
         max_steps=max_steps,
         on_step=lambda step: tell(f"relaxing, step {step.number}: {step.fmax:.4f} eV/Å"),
     )
+    if not relaxation.converged and relaxation.n_steps < max_steps:  # as small as asked for, and something else now
+        raise RelaxationError(f"{relaxation.remarks[-1]}: {otherwise}")
     if not relaxation.converged:
+        stress = ""
+        if relaxation.max_stress is not None:
+            stress = f" and {relaxation.max_stress * GPA_PER_EV_PER_ANGSTROM3:.2g} GPa"
         raise RelaxationError(
-            f"the structure has not relaxed in {relaxation.n_steps} steps ({relaxation.fmax:.2g} eV/Å left): allow "
-            f"more with --max-steps, a larger force with --fmax, or {otherwise}"
+            f"the structure has not relaxed in {relaxation.n_steps} steps ({relaxation.fmax:.2g} eV/Å{stress} left): "
+            f"allow more with --max-steps, a larger force with --fmax, or {otherwise}"
         )
     return relaxation.final

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from torch_gptff.errors import ConfigError
+from torch_gptff.settings import check_types, from_table
 
 _CHOICES = {
     "angle_update": ("none", "explicit", "harmonic"),
@@ -72,6 +73,7 @@ class GPTFFConfig:
     num_readouts: int = 1
 
     def __post_init__(self) -> None:
+        check_types(self)
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ConfigError(f"{name} must be one of {', '.join(choices)}; got {getattr(self, name)!r}")
@@ -101,7 +103,8 @@ class GPTFFConfig:
     def _check_geometric(self) -> None:
         if self.angle_update != "none":
             raise ConfigError(
-                f'transformer="geometric" knows angles by itself: angle_update must be "none"; got {self.angle_update!r}'
+                'transformer="geometric" knows angles by itself: angle_update must be "none"; '
+                f"got {self.angle_update!r}"
             )
         if not 1 <= self.degree <= 3:
             raise ConfigError(f'degree must be 1 to 3 with transformer="geometric"; got {self.degree!r}')
@@ -131,7 +134,7 @@ class GPTFFConfig:
         Args:
             changes: of other fields
         """
-        layers = {
+        layers: dict[str, Any] = {
             "cutoff": 5.0,
             "angle_update": "explicit",
             "degree": 3,
@@ -155,14 +158,14 @@ class GPTFFConfig:
         """The configuration that :meth:`to_dict` wrote.
 
         Raises:
-            ConfigError: a key is unknown or a value out of range.
+            ConfigError: a key is unknown, or a value of another type or out of range.
         """
         known = {field.name for field in fields(cls)}
         unknown = sorted(set(entries) - known)
         if unknown:
             raise ConfigError(f"unknown {'key' if len(unknown) == 1 else 'keys'} {', '.join(unknown)}; there are "
                               f"{', '.join(sorted(known))}")  # fmt: skip
-        return cls(**entries)
+        return from_table(cls, entries)
 
     def to_dict(self) -> dict[str, Any]:
         """Every field by name, for JSON."""

@@ -23,7 +23,7 @@ from torch_gptff.ops.transforms import is_plain, under_transform
 
 
 def bond_harmonics(vectors: Tensor, degree: int) -> tuple[Tensor, Tensor]:
-    """Lengths in Å, ``[E]``, and harmonics of degree 1 to ``degree``, ``[E, (degree + 1)² − 1]``, of ``vectors [E, 3]``.
+    """Lengths of ``vectors [E, 3]`` in Å, ``[E]``, and harmonics of degree 1 to ``L``, ``[E, (L + 1)² − 1]``.
 
     Differentiable as often as wanted.
     """

@@ -17,15 +17,21 @@ from torch_gptff.graph import VerletGraph
 from torch_gptff.graph.checks import check_elements
 from torch_gptff.graph.convert import from_ase
 from torch_gptff.potential import Potential, Prediction
+from torch_gptff.workflows.network import REACH
 
 
 class HeldResults(Calculator):
-    """The calculator of one structure of a batch: it gives what :func:`compute_together` computed for it last."""
+    """The calculator of one structure of a batch: it gives what :func:`compute_together` computed for it last.
+
+    Args:
+        reach: of bonds, Å, see :func:`~torch_gptff.workflows.network.reach_of`
+    """
 
     implemented_properties = ("energy", "forces", "stress")
 
-    def __init__(self) -> None:
+    def __init__(self, reach: float = REACH) -> None:
         super().__init__()
+        self.reach = reach
         self.graph: VerletGraph | None = None
 
     def get_property(self, name: str, atoms: Atoms | None = None, allow_calculation: bool = True) -> Any:

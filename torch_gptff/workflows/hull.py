@@ -20,14 +20,16 @@ class Phase(Record):
     Attributes:
         label: a name of its own
         atoms: the crystal
-        energy: of the cell, eV
+        energy: of the cell, eV, with corrections
+        correction: of the cell, eV: the part of ``energy`` that corrections have added
     """
 
-    units: ClassVar[dict[str, str]] = {"energy": "eV"}
+    units: ClassVar[dict[str, str]] = {"energy": "eV", "correction": "eV"}
 
     label: str
     atoms: Atoms
     energy: float
+    correction: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -102,6 +102,10 @@ class UnfamiliarCompositionWarning(UserWarning):
     """No error: elements that a model knows, but never saw together."""
 
 
+class UncertainPredictionWarning(UserWarning):
+    """No error: a structure whose energy is far more uncertain than any that a committee was calibrated on."""
+
+
 class RelaxationError(GPTFFError):
     """A relaxation that cannot start, or whose energies, forces or stress ceased to be finite."""
 

@@ -13,7 +13,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 
 from torch_gptff import __version__
 from torch_gptff.cli.options import DType
-from torch_gptff.cli.output import Column, fixed, formula_of
+from torch_gptff.cli.output import UNCERTAINTY, Column, fixed, formula_of, per_atom
 from torch_gptff.errors import GPTFFError
 from torch_gptff.io.structures import read_labelled
 from torch_gptff.potential import Potential
@@ -25,6 +25,7 @@ COLUMNS = (
     Column("atoms"),
     Column("energy", "eV"),
     Column("energy", "eV/atom"),
+    UNCERTAINTY,
     Column("max force", "eV/Å"),
     Column("pressure", "GPa"),
 )
@@ -69,6 +70,7 @@ class Result:
             str(len(self.atoms)),
             fixed(self.energy, 4),
             fixed(self.energy / len(self.atoms), 4),
+            per_atom(self.energy_std, len(self.atoms)),
             fixed((self.forces**2).sum(axis=1).max() ** 0.5, 4),
             fixed(pressure, 3),
         ]

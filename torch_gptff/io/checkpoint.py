@@ -8,7 +8,7 @@ The header is one JSON document in the safetensors metadata, under the key ``tor
 ``element_energies``    eV, by atomic number: what the energies are counted from
 ``reference``           their name among ``references``, or null
 ``references``          element energies of every source by name: eV, by atomic number
-``calibration``         factors of the uncertainties of a committee, or null
+``calibration``         factors of the uncertainties of a committee and the range that they were measured in, or null
 ``seen_pairs``          for each element, those of higher number that it was trained together with; or null
 ``elements``            atomic numbers that the weights have seen
 ``units``               of what the model gives: energy eV, length angstrom, stress positive = tensile
@@ -17,7 +17,8 @@ The header is one JSON document in the safetensors metadata, under the key ``tor
 ``digest``              SHA-256 of the weights and of everything else in the header
 ======================  ================================================================================
 
-Version 1 had none of ``reference``, ``references``, ``calibration``, ``seen_pairs`` and ``digest``.
+Version 2 had no range (``seen``) in ``calibration``. Version 1 had none of ``reference``, ``references``,
+``calibration``, ``seen_pairs`` and ``digest``.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ from torch_gptff.models import build_model
 from torch_gptff.potential import Potential
 from torch_gptff.prediction import Calibration
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 UNITS = {"energy": "eV", "length": "angstrom", "stress": "eV/angstrom^3, positive = tensile"}
 _KEY = "torch_gptff"
 _FIELDS: dict[str, type | tuple[type, ...]] = {
@@ -222,7 +223,12 @@ def _from_version_1(header: dict[str, Any]) -> dict[str, Any]:
     return {**header, "reference": None, "references": {}, "calibration": None, "seen_pairs": None, "digest": None}
 
 
-_UPGRADES = (_from_version_1,)
+def _from_version_2(header: dict[str, Any]) -> dict[str, Any]:
+    """A calibration without its range, which is what :class:`Calibration` takes for unknown."""
+    return header
+
+
+_UPGRADES = (_from_version_1, _from_version_2)
 """From each version to the next."""
 
 

@@ -122,6 +122,10 @@ class SlowKernelsWarning(UserWarning):
     """No error: the compiled kernels of the CPU cannot be had, and evaluations take longer."""
 
 
+class UncertainPredictionWarning(UserWarning):
+    """No error: a structure whose energy is far more uncertain than any that a committee was calibrated on."""
+
+
 class RelaxationError(GPTFFError):
     """A relaxation that cannot start, or whose energies, forces or stress ceased to be finite."""
 

@@ -83,7 +83,7 @@ def _of_dataclass(hint: type, value: Any, where: str) -> Any:
     """A table; or, for a dataclass that needs one value, that value alone."""
     if isinstance(value, hint):
         return value
-    needed = [field.name for field in fields(hint) if field.default is MISSING and field.default_factory is MISSING]  # type: ignore[arg-type]
+    needed = [field.name for field in fields(hint) if field.default is MISSING and field.default_factory is MISSING]
     if len(needed) == 1 and not isinstance(value, Mapping):
         value = {needed[0]: value}
     return from_table(hint, value, where)

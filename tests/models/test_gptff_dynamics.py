@@ -1,8 +1,9 @@
-"""What dynamics and training rely on: no jump as a neighbour comes and goes, a conserved energy, gradients to rounding."""
+"""What dynamics and training rely on: no jump at the cutoff, a conserved energy, gradients to rounding."""
 
 from __future__ import annotations
 
 from copy import deepcopy
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -57,7 +58,7 @@ def test_nothing_jumps_as_a_neighbour_crosses_the_cutoff(potential: Potential) -
         steps = [1e-2, 1e-4, 1e-6, 1e-8]
         changes = [change(*potential.predict([at(-step), at(step)]), quantity) for step in steps]
         assert changes[0] > 1e-6, f"{quantity} does not depend on where the atom is"
-        for wide, narrow in zip(changes, changes[1:], strict=False):
+        for wide, narrow in pairwise(changes):
             assert narrow < 0.02 * wide + 1e-12, f"{quantity}: {changes}"
 
 

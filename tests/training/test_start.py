@@ -1,4 +1,4 @@
-"""What a run starts from: energies of the elements' references, whatever the random weights; or a checkpoint as it is."""
+"""What a run starts from: energies of the elements' references, or a checkpoint as it is."""
 
 from __future__ import annotations
 

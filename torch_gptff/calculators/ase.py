@@ -101,6 +101,8 @@ class GPTFFCalculator(Calculator):
             energy_std=self._is_committee,
             forces_std="forces_std" in properties,
         ).to("cpu")
+        if prediction.energy_std is not None and "numbers" in system_changes:
+            self.potential.warn_of_doubt(prediction.energy_std.item(), data.z)
         self.results = _results(prediction)
 
     def export_properties(self) -> Properties:

@@ -69,9 +69,12 @@ def compute_files(
         potential = load_potential(given["model"], given["device"], given["dtype"], given["reference"])
     calculator = GPTFFCalculator(potential, device=next(potential.parameters()).device)
     results = Results(kind, given["json"], dependence(context, potential), given["resume"])
-    compute_each(
-        given["files"], results, console, failures, lambda atoms, tell: compute(atoms, calculator, tell), verdict
-    )
+
+    def compute_alone(atoms: Atoms, tell: Tell) -> R:
+        calculator.reset()  # results depend on nothing that was computed before
+        return compute(atoms, calculator, tell)
+
+    compute_each(given["files"], results, console, failures, compute_alone, verdict)
     return Computed(console, results, failures, about_model(context, potential))
 
 

@@ -74,7 +74,7 @@ def elastic(
 
     def compute(atoms: Atoms, calculator: GPTFFCalculator, tell: Tell) -> ElasticTensor:
         return elastic_tensor(
-            relaxed(atoms, calculator, fmax, max_steps, tell) if relax_first else atoms,
+            relaxed(atoms, calculator, fmax, max_steps, tell).final if relax_first else atoms,
             calculator,
             max_strain=max_strain,
             relax_positions=not clamped,

@@ -20,7 +20,7 @@ from torch_gptff.cli.options import (
     ReportFile,
     Resume,
 )
-from torch_gptff.cli.output import Column, fixed, formula_of
+from torch_gptff.cli.output import UNCERTAINTY, Column, fixed, formula_of, per_atom
 from torch_gptff.defaults import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ COLUMNS = (
     Column("formula", number=False),
     Column("V₀", "Å³/atom"),
     Column("E₀", "eV/atom"),
+    UNCERTAINTY,
     Column("B₀", "GPa"),
     Column("B₀′"),
     Column("residual", "meV/atom"),
@@ -97,7 +98,7 @@ def eos(
 
     def compute(atoms: Atoms, calculator: GPTFFCalculator, tell: Tell) -> EquationOfState:
         if relax_first:
-            atoms = relaxed(atoms, calculator, fmax, max_steps, tell, smax_gpa=SMAX_GPA)
+            atoms = relaxed(atoms, calculator, fmax, max_steps, tell, smax_gpa=SMAX_GPA).final
         return equation_of_state(
             atoms,
             calculator,
@@ -140,6 +141,7 @@ def _row(label: str, curve: EquationOfState) -> list[str]:
         formula_of(curve.atoms),
         fixed(None if fit is None else fit.volume / n_atoms, 3),
         fixed(None if fit is None else fit.energy / n_atoms, 4),
+        per_atom(None if fit is None else curve.energy_std, n_atoms),
         fixed(None if fit is None else fit.bulk_modulus, 1),
         fixed(None if fit is None else fit.bulk_modulus_derivative, 2),
         fixed(None if fit is None else 1000 * fit.residual / n_atoms, 3),

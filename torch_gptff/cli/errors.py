@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -119,9 +119,11 @@ class Failures(list[dict[str, str]]):
 
     @contextmanager
     def alone(self, label: str) -> Iterator[None]:
-        """Let what happens to ``label`` in this block fail by itself."""
+        """Let what happens to ``label`` in this block fail by itself, and name it in what is warned of."""
         try:
-            yield
+            with warnings.catch_warnings():
+                warnings.showwarning = _naming(label, warnings.showwarning)
+                yield
         except (GPTFFError, OSError) as error:
             if self._debug:
                 raise
@@ -155,6 +157,13 @@ def _telling_logs() -> Iterator[None]:
 def tell_notes() -> None:
     """Tell for the rest of the command what is no warning, too, such as the keys that labels are read from."""
     logging.getLogger("torch_gptff").setLevel(logging.INFO)
+
+
+def _naming(label: str, show: Callable[..., None]) -> Callable[..., None]:
+    def show_with_label(message: Warning | str, *rest: Any, **more: Any) -> None:
+        show(message if label in str(message) else f"{label}: {message}", *rest, **more)
+
+    return show_with_label
 
 
 def tell(kind: str, message: object) -> None:

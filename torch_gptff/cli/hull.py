@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,7 +21,7 @@ from torch_gptff.cli.options import (
     ReportFile,
     Resume,
 )
-from torch_gptff.cli.output import Column, fixed
+from torch_gptff.cli.output import UNCERTAINTY, Column, fixed, per_atom
 from torch_gptff.defaults import DEFAULT_MODEL
 from torch_gptff.errors import HullError
 
@@ -35,6 +36,7 @@ COLUMNS = (
     Column("file", number=False),
     Column("formula", number=False),
     Column("energy", "eV/atom"),
+    UNCERTAINTY,
     Column("formation", "meV/atom"),
     Column("above hull", "meV/atom"),
     Column("decomposes into", number=False),
@@ -78,17 +80,19 @@ def hull(
         if not atoms.pbc.all():
             raise HullError("a phase is a crystal, periodic in three directions")
         if relax_first:
-            atoms = relaxed(atoms, calculator, fmax, max_steps, tell)
+            relaxation = relaxed(atoms, calculator, fmax, max_steps, tell)
+            atoms, energy, std = relaxation.final, relaxation.energy, relaxation.energy_std
         else:
             atoms.calc = calculator
+            energy, std = float(atoms.get_potential_energy()), calculator.results.get("energy_std")
         correction = mp2020_correction(atoms) if corrections is Corrections.mp2020 else 0.0
-        return Phase("", atoms, float(atoms.get_potential_energy()) + correction, correction)
+        return Phase("", atoms, energy + correction, correction, std)
 
     computed = compute_files(context, Phase, compute, _verdict)
     console, results = computed.console, computed.results
     if len(results):
         short = short_labels(console, files)
-        phases = convex_hull([Phase(short(label), phase.atoms, phase.energy) for label, phase in results.items()])
+        phases = convex_hull([replace(phase, label=short(label)) for label, phase in results.items()])
         results.write(computed.failures, hull=phases)
         print_table(console, COLUMNS, [_row(entry) for entry in phases.entries])
         if report is not None:
@@ -109,6 +113,7 @@ def _row(entry: HullEntry) -> list[str]:
         entry.label,
         entry.formula,
         fixed(entry.energy_per_atom, 4),
+        per_atom(entry.energy_std_per_atom, 1),
         fixed(1000 * entry.formation_energy, 1),
         fixed(1000 * entry.energy_above_hull, 1),
         decomposed(entry) or "stable",

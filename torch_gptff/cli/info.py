@@ -84,4 +84,5 @@ def _calibrated(potential: Potential) -> str:
         return ""
     if factors is None:
         return ", not calibrated"
-    return f", spread × {factors.energy:.3g} (energy), × {factors.forces:.3g} (forces)"
+    seen = "" if factors.seen is None else f", seen up to {1000 * factors.seen:.0f} meV/atom"
+    return f", spread × {factors.energy:.3g} (energy), × {factors.forces:.3g} (forces){seen}"

@@ -24,6 +24,7 @@ from torch_gptff.workflows import (
     MolecularDynamicsSettings,
     molecular_dynamics,
 )
+from torch_gptff.workflows.md_remarks import foreseen
 from torch_gptff.workflows.reports.md import md_report
 
 COLUMNS = (
@@ -106,6 +107,9 @@ def run_md(task: Task, potential: Potential, settings: MolecularDynamicsSettings
     if out.resolve() == split_index(task.file)[0].resolve():
         raise typer.BadParameter(f"{out} is the file that is read", param_hint="--out")
     calculator = GPTFFCalculator(potential, device=next(potential.parameters()).device)
+    told = foreseen(atoms, settings)
+    for remark in told:
+        tell("warning", remark)
     with Progress(console, settings, len(atoms)) as progress:
         run = molecular_dynamics(
             atoms,
@@ -118,6 +122,9 @@ def run_md(task: Task, potential: Potential, settings: MolecularDynamicsSettings
         )
     if run.problem is not None:
         tell("error", run.problem)
+    for remark in run.remarks:
+        if remark not in told:
+            tell("warning", remark)
     picoseconds = run.steps * settings.timestep / 1000
     print_line(console, f"{picoseconds:g} ps of {run.n_atoms} atoms in {run.n_frames} frames -> {out}")
     print_table(console, COLUMNS, _rows(run))

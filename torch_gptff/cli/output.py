@@ -26,11 +26,13 @@ class Column:
         name: above it
         unit: of its values
         number: whether it holds numbers
+        optional: whether it is left out where no row has a value
     """
 
     name: str
     unit: str = ""
     number: bool = True
+    optional: bool = False
 
 
 def make_console() -> Console:
@@ -58,6 +60,8 @@ def print_line(console: Console, text: str) -> None:
 
 def print_table(console: Console, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
     """Print rows under the names of their columns: fitted to a terminal, in lines of any length elsewhere."""
+    kept = [k for k, each in enumerate(columns) if not (each.optional and all(row[k] == NOTHING for row in rows))]
+    columns, rows = [columns[k] for k in kept], [[row[k] for k in kept] for row in rows]
     if console.is_terminal:
         console.print("", _fitted(columns, rows), sep="\n")
         return
@@ -118,6 +122,15 @@ def fixed(value: float | None, digits: int) -> str:
         return NOTHING
     text = f"{value:.{digits}f}"
     return text.removeprefix("-") if float(text) == 0 else text
+
+
+def per_atom(energy_std: float | None, n_atoms: int) -> str:
+    """The uncertainty of an energy in eV, as meV/atom."""
+    return fixed(None if energy_std is None else 1000 * energy_std / n_atoms, 1)
+
+
+UNCERTAINTY = Column("±", "meV/atom", optional=True)
+"""Of an energy, by a model that is a committee: see :func:`per_atom`."""
 
 
 def formula_of(atoms: Atoms) -> str:

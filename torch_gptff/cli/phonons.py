@@ -75,7 +75,7 @@ def phonons(
 
     def compute(atoms: Atoms, calculator: GPTFFCalculator, tell: Tell) -> PhononSpectrum:
         return phonon_spectrum(
-            relaxed(atoms, calculator, fmax, max_steps, tell) if relax_first else atoms,
+            relaxed(atoms, calculator, fmax, max_steps, tell).final if relax_first else atoms,
             calculator,
             supercell=supercell,
             min_length=min_length,

@@ -14,7 +14,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from torch_gptff import __version__
 from torch_gptff.cli.errors import Failures
 from torch_gptff.cli.options import DType
-from torch_gptff.cli.output import Column, fixed
+from torch_gptff.cli.output import UNCERTAINTY, Column, fixed, per_atom
 from torch_gptff.errors import GPTFFError
 from torch_gptff.graph.formula import formula_of
 from torch_gptff.io.structures import read_labelled
@@ -27,6 +27,7 @@ COLUMNS = (
     Column("atoms"),
     Column("energy", "eV"),
     Column("energy", "eV/atom"),
+    UNCERTAINTY,
     Column("max force", "eV/Å"),
     Column("pressure", "GPa"),
 )
@@ -71,6 +72,7 @@ class Result:
             str(len(self.atoms)),
             fixed(self.energy, 4),
             fixed(self.energy / len(self.atoms), 4),
+            per_atom(self.energy_std, len(self.atoms)),
             fixed((self.forces**2).sum(axis=1).max() ** 0.5, 4),
             fixed(pressure, 3),
         ]

@@ -15,10 +15,12 @@ from rich.progress import Progress
 from torch_gptff.calculators import GPTFFCalculator
 from torch_gptff.cli.errors import Failures
 from torch_gptff.cli.output import (
+    UNCERTAINTY,
     Column,
     fixed,
     formula_of,
     make_progress,
+    per_atom,
     print_line,
     print_table,
     short_labels,
@@ -37,6 +39,7 @@ COLUMNS = (
     Column("formula", number=False),
     Column("atoms"),
     Column("energy", "eV/atom"),
+    UNCERTAINTY,
     Column("max force", "eV/Å"),
     Column("max stress", "GPa"),
     Column("ΔV", "%"),
@@ -202,6 +205,7 @@ def relax_all(
                             write_final(results[label], path)
                         print_line(console, f"{short(label)}: done before")
                     else:
+                        calculator.reset()  # results depend on nothing that was computed before
                         names.require_free(path)
                         relaxation = _relax(atoms, calculator, settings, path, reporter)
                         results.add(label, relaxation, digest)
@@ -268,6 +272,7 @@ def row(label: str, relaxation: Relaxation) -> list[str]:
         formula_of(final),
         str(len(final)),
         fixed(relaxation.energy / len(final), 4),
+        per_atom(relaxation.energy_std, len(final)),
         fixed(relaxation.fmax, 4),
         fixed(None if stress is None else stress * GPA_PER_EV_PER_ANGSTROM3, 3),
         fixed(None if grown is None else 100 * grown, 2),

@@ -9,7 +9,7 @@ from ase import Atoms
 from torch_gptff.cli.each import Tell
 from torch_gptff.errors import RelaxationError
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
-from torch_gptff.workflows import relax
+from torch_gptff.workflows import Relaxation, relax
 
 SMAX_GPA = 0.01
 """The stress that is left."""
@@ -24,8 +24,8 @@ def relaxed(
     *,
     smax_gpa: float = SMAX_GPA,
     otherwise: str = "take it as it is with --as-given",
-) -> Atoms:
-    """The structure with positions and cell relaxed.
+) -> Relaxation:
+    """The relaxation of positions and cell.
 
     Args:
         atoms: the structure
@@ -58,4 +58,4 @@ def relaxed(
             f"the structure has not relaxed in {relaxation.n_steps} steps ({relaxation.fmax:.2g} eV/Å{stress} left): "
             f"allow more with --max-steps, a larger force with --fmax, or {otherwise}"
         )
-    return relaxation.final
+    return relaxation

@@ -8,7 +8,7 @@ The header is one JSON document in the safetensors metadata, under the key ``tor
 ``element_energies``    eV, by atomic number: what the energies are counted from
 ``reference``           their name among ``references``, or null
 ``references``          element energies of every source by name: eV, by atomic number
-``calibration``         factors of the uncertainties of a committee, or null
+``calibration``         factors of the uncertainties of a committee and the range that they were measured in, or null
 ``seen_pairs``          for each element, those of higher number that it was trained together with; or null
 ``elements``            atomic numbers that the weights have seen
 ``units``               of what the model gives: energy eV, length angstrom, stress positive = tensile
@@ -17,9 +17,9 @@ The header is one JSON document in the safetensors metadata, under the key ``tor
 ``digest``              SHA-256 of the weights and of everything else in the header
 ======================  ================================================================================
 
-Version 2 had no elements in the fingerprint. Version 1 had none of ``reference``, ``references``, ``calibration``,
-``seen_pairs`` and ``digest``, so that nothing tells whether most of its element energies are those that were saved:
-loading it logs a warning.
+Version 2 had no elements in the fingerprint, and no range (``seen``) in ``calibration``. Version 1 had none of
+``reference``, ``references``, ``calibration``, ``seen_pairs`` and ``digest``, so that nothing tells whether most of its
+element energies are those that were saved: loading it logs a warning.
 """
 
 from __future__ import annotations
@@ -285,7 +285,8 @@ def _from_version_1(header: dict[str, Any], path: Path) -> dict[str, Any]:
 
 
 def _from_version_2(header: dict[str, Any], path: Path) -> dict[str, Any]:
-    """A fingerprint of compounds alone."""
+    """A fingerprint of compounds alone, and a calibration without its range, which :class:`Calibration` takes for
+    unknown."""
     return header
 
 

@@ -11,9 +11,9 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from torch_gptff.errors import EmptyStructureError, EquationOfStateError, MissingCellError
-from torch_gptff.workflows.energies import energies_of
+from torch_gptff.workflows.energies import energies_and_stds
 from torch_gptff.workflows.eos_fit import FORMS, EquationOfStateFit, fit_equation_of_state
-from torch_gptff.workflows.inputs import as_inputs
+from torch_gptff.workflows.inputs import as_inputs, potential_of
 from torch_gptff.workflows.network import require_crystal
 from torch_gptff.workflows.record import Record
 from torch_gptff.workflows.relax import relax
@@ -34,9 +34,10 @@ class EquationOfState(Record):
         fits: one for each form, the form asked for first; empty where there is no minimum
         problem: why there is no fit, or which forms do not fit; ``None`` where all is well
         remarks: what to know before believing the fits
+        energy_stds: expected errors of ``energies``, eV, ``[K]``; ``None`` for a calculator that is no committee
     """
 
-    units: ClassVar[dict[str, str]] = {"volumes": "Å³", "energies": "eV"}
+    units: ClassVar[dict[str, str]] = {"volumes": "Å³", "energies": "eV", "energy_stds": "eV"}
 
     atoms: Atoms
     volumes: NDArray[np.float64]
@@ -46,6 +47,7 @@ class EquationOfState(Record):
     fits: tuple[EquationOfStateFit, ...]
     problem: str | None
     remarks: tuple[str, ...] = ()
+    energy_stds: NDArray[np.float64] | None = None
 
     @property
     def fit(self) -> EquationOfStateFit:
@@ -57,6 +59,11 @@ class EquationOfState(Record):
         if not self.fits:
             raise EquationOfStateError(self.problem or "nothing was fitted")
         return self.fits[0]
+
+    @property
+    def energy_std(self) -> float | None:
+        """Expected error of the energy at the computed volume of least energy, eV; ``None`` as ``energy_stds``."""
+        return None if self.energy_stds is None else float(self.energy_stds[int(np.argmin(self.energies))])
 
 
 def equation_of_state(
@@ -102,14 +109,15 @@ def equation_of_state(
     given, moved = atoms.copy(), 1.0
     curve = _Curve(given, calculator, relax_positions, fmax, max_steps, on_volume)
     for _ in range(follow + 1):
-        volumes, energies, n_unconverged = curve.at([ratio * moved for ratio in sorted(ratios)])
+        volumes, energies, stds, n_unconverged = curve.at([ratio * moved for ratio in sorted(ratios)])
         end = _end_of_least_energy(energies)
         if end is None:
             break
         moved *= sorted(ratios)[end] / float(np.mean(ratios))
     fits, problem = _fits(volumes, energies, form)
-    remarks = (*_told_range(volumes / given.get_volume(), ratios), *_told_doubts(fits))
-    return EquationOfState(given, volumes, energies, relax_positions, n_unconverged, fits, problem, remarks)
+    doubt = _doubt(given, calculator, energies, stds)
+    remarks = (*doubt, *_told_range(volumes / given.get_volume(), ratios), *_told_doubts(fits))
+    return EquationOfState(given, volumes, energies, relax_positions, n_unconverged, fits, problem, remarks, stds)
 
 
 @dataclass(frozen=True)
@@ -123,24 +131,31 @@ class _Curve:
     max_steps: int
     on_volume: Callable[[int, int], None] | None
 
-    def at(self, ratios: Sequence[float]) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
-        """Volumes in Å³ and energies in eV, ``[K]``, and at how many of them the atoms did not converge."""
+    def at(
+        self, ratios: Sequence[float]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64] | None, int]:
+        """Volumes in Å³, energies and their uncertainties in eV, ``[K]``, and at how many volumes the atoms did not
+        converge."""
         scaled = [scale_volume(self.atoms, ratio) for ratio in ratios]
         volumes = np.array([each.get_volume() for each in scaled])
         n_unconverged = 0
         if self.relax_positions:
             energies = np.empty(len(scaled))
+            known: list[float] = []
             for number, each in enumerate(scaled):
                 relaxation = relax(each, self.calculator, fmax=self.fmax, fix_cell=True, max_steps=self.max_steps)
                 energies[number] = relaxation.energy
+                if relaxation.energy_std is not None:
+                    known.append(relaxation.energy_std)
                 n_unconverged += not relaxation.converged
                 self._tell(number + 1, len(scaled))
+            stds = np.array(known) if known else None
         else:
-            energies = energies_of(scaled, self.calculator)
+            energies, stds = energies_and_stds(scaled, self.calculator)
             self._tell(len(scaled), len(scaled))
         if not np.isfinite(energies).all():
             raise EquationOfStateError(f"the energy at {volumes[~np.isfinite(energies)][0]:.2f} Å³ is not finite")
-        return volumes, energies, n_unconverged
+        return volumes, energies, stds, n_unconverged
 
     def _tell(self, done: int, total: int) -> None:
         if self.on_volume is not None:
@@ -152,6 +167,15 @@ def _end_of_least_energy(energies: NDArray[np.float64]) -> int | None:
     least = int(np.argmin(energies))
     falls = np.ptp(energies) > 1e-9 * max(1.0, float(np.abs(energies).max()))
     return least if least in (0, len(energies) - 1) and falls else None
+
+
+def _doubt(atoms: Atoms, calculator: Any, energies: NDArray[np.float64], stds: NDArray[np.float64] | None) -> list[str]:
+    """Whether the model knows nothing like the crystal at its volume of least energy."""
+    potential = potential_of(calculator)
+    if potential is None or stds is None:
+        return []
+    doubt = potential.doubt(float(stds[int(np.argmin(energies))]), len(atoms))
+    return [] if doubt is None else [f"DOUBTFUL: {doubt}"]
 
 
 def _told_range(used: NDArray[np.float64], ratios: Sequence[float]) -> list[str]:

@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import breadth_first_order, connected_components
 
-from torch_gptff.calculators import GPTFFCalculator
 from torch_gptff.errors import GPTFFError
 from torch_gptff.graph.checks import check_geometry
 from torch_gptff.graph.convert import from_ase
 from torch_gptff.graph.neighbors import neighbor_list
-from torch_gptff.potential import Potential
+from torch_gptff.workflows.inputs import potential_of
 
 REACH = 6.0
 """Å. Atoms that are farther apart count as not bonded, for a calculator that does not tell its own cutoff."""
@@ -53,9 +52,8 @@ class BondNetwork:
 
 def reach_of(calculator: Any) -> float:
     """Å: the distance within which atoms are bonded for a calculator or a :class:`~torch_gptff.Potential`."""
-    if isinstance(calculator, GPTFFCalculator):
-        calculator = calculator.potential
-    return float(calculator.model.cutoff) if isinstance(calculator, Potential) else REACH
+    potential = potential_of(calculator)
+    return REACH if potential is None else float(potential.model.cutoff)
 
 
 def bond_network(atoms: Atoms, reach: float) -> BondNetwork:

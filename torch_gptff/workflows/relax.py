@@ -207,6 +207,7 @@ class RelaxationRun:
             n_steps=self._number,
             converged=self.has_converged and changed is None,
             dimension=None if self.network is None else self.network.dimension,
+            energy_std=getattr(self.atoms.calc, "results", {}).get("energy_std"),
             remarks=tuple(remark for remark in (self._kept(), changed) if remark is not None),
         )
 

@@ -49,10 +49,11 @@ class Relaxation(Record):
             still is what it was: no crystal that came apart, no sheets that joined
         dimension: of the network of bonds at the start, see :class:`~torch_gptff.workflows.network.BondNetwork`: along
             its directions alone the cell relaxes; ``None`` without periods or volume
+        energy_std: expected error of ``energy``, eV; ``None`` for a calculator that is no committee
         remarks: what to know of it
     """
 
-    units: ClassVar[dict[str, str]] = {"energy": "eV", "fmax": "eV/Å", "max_stress": "eV/Å³"}
+    units: ClassVar[dict[str, str]] = {"energy": "eV", "fmax": "eV/Å", "max_stress": "eV/Å³", "energy_std": "eV"}
 
     initial: Atoms
     final: Atoms
@@ -62,6 +63,7 @@ class Relaxation(Record):
     n_steps: int
     converged: bool
     dimension: int | None = None
+    energy_std: float | None = None
     remarks: tuple[str, ...] = ()
 
     @property

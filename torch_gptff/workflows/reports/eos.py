@@ -58,13 +58,15 @@ def eos_report(curves: Sequence[tuple[str, EquationOfState]], about: str = "") -
         if curve.fits:
             rows = [[_form_name(fit.form), *_numbers(fit, len(curve.atoms))] for fit in curve.fits]
             report.table(("form", *_FIT_COLUMNS), rows)
-        facts = {
+        facts: dict[str, object] = {
             "atoms in the cell": len(curve.atoms),
             "volume of the structure given (Å³/atom)": curve.atoms.get_volume() / len(curve.atoms),
             "atoms relaxed at every volume": curve.relaxed,
         }
         if curve.relaxed:
             facts["volumes at which they did not converge"] = curve.n_unconverged
+        if curve.energy_std is not None:
+            facts["expected error of the energy at the minimum (meV/atom)"] = 1000 * curve.energy_std / len(curve.atoms)
         report.facts(facts)
         if curve.fits and curve.problem:
             report.note(f"Not every form fits. {curve.problem}.")

@@ -19,7 +19,7 @@ from typing import Any
 
 import report
 import torch
-from arithmetic import PARTS, bytes_by_part, flops_by_part, graph_size
+from arithmetic import GEOMETRIC_PARTS, PAPER_PARTS, bytes_by_part, flops_by_part, graph_size, parts_of
 from lineup import Opponent, add_opponent_options, line_up
 from machine import Rates, rates
 from opponents import ours
@@ -30,10 +30,12 @@ from torch import Tensor
 
 from torch_gptff import CrystalData, GPTFFConfig, Potential
 from torch_gptff.graph import BondAngles, PeriodicRadiusGraph
+from torch_gptff.models import geometry
+from torch_gptff.nn import geometric_transformer
 
 GRAPH = ("neighbours", "angle pairs")
 REST = "the rest"
-ALL_PARTS = (*GRAPH, *PARTS, REST)
+ALL_PARTS = (*GRAPH, *PAPER_PARTS[:-1], *GEOMETRIC_PARTS[1:], REST)
 """In the order of the table. The rest: sums into bonds and atoms, forces and stress, autograd itself."""
 
 Times = dict[str, float]
@@ -46,6 +48,7 @@ class Stopwatch:
         self.forward: Times = defaultdict(float)
         self.backward: Times = defaultdict(float)
         self.own = 0.0  # seconds spent on watching
+        self._within = [0.0]  # seconds of the timed functions that those running now have called
         self._nodes: list[tuple[int, int, str]] = []  # sequence numbers of nodes, from and up to, and their part
         for part, owner, name in _functions(potential):
             setattr(owner, name, self._timed(part, getattr(owner, name)))
@@ -60,8 +63,11 @@ class Stopwatch:
     def _timed(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def timed(*inputs: Any) -> Any:
             first, start = _sequence_number(), time.perf_counter()
+            self._within.append(0.0)
             result = function(*inputs)
-            self.forward[part] += time.perf_counter() - start
+            taken = time.perf_counter() - start
+            self.forward[part] += taken - self._within.pop()
+            self._within[-1] += taken
             self._nodes.append((first, _sequence_number(), part))
             return result
 
@@ -87,8 +93,14 @@ class Stopwatch:
 def _functions(potential: Potential) -> list[tuple[str, Any, str]]:
     """The part that each function of the model belongs to."""
     model: Any = potential.model
-    found: list[tuple[str, Any, str]] = [("start", model, f"_{name}") for name in
-                                         ("ranges", "embed_atoms", "embed_bonds")]  # fmt: skip
+    found: list[tuple[str, Any, str]]
+    if model.is_geometric:
+        found = [("start", model, "_embed_atoms"), ("start", geometry, "bond_harmonics"),
+                 ("products", geometric_transformer, "tensor_product")]  # fmt: skip
+        for layer in model.layers:
+            found += [("networks", layer, "forward"), ("attention", layer.attention, "forward")]
+        return [*found, ("readout", model.readout, "forward")]
+    found = [("start", model, f"_{name}") for name in ("ranges", "embed_atoms", "embed_bonds")]
     for layer in model.layers:
         found += [(f"{name}s", getattr(layer, name), "forward") for name in ("angle", "bond", "atom")]
         if layer.transformer is not None:
@@ -134,13 +146,13 @@ def evaluation(adapter: str, arguments: Mapping[str, Any], name: str, fuse: bool
         stopwatch.restart()
         potential.evaluate(graph)
         end = time.perf_counter()
-        times = {part: (stopwatch.forward[part], stopwatch.backward[part]) for part in PARTS}
+        times = {part: (stopwatch.forward[part], stopwatch.backward[part]) for part in parts_of(model.config)}
         times |= {"neighbours": (searched - start, 0.0), "angle pairs": (paired - searched, 0.0)}
         known = sum(sum(both) for both in times.values())
         backward = stopwatch.backward[REST]
         times[REST] = (end - start - known - backward - stopwatch.own, backward)
         runs.append(times)
-        return lambda: {part: [median(run[part][k] for run in runs[1:]) for k in (0, 1)] for part in ALL_PARTS}
+        return lambda: {part: [median(run[part][k] for run in runs[1:]) for k in (0, 1)] for part in times}
 
     return work
 
@@ -149,7 +161,7 @@ def floor(config: GPTFFConfig, name: str, machine: Rates) -> Times:
     """Seconds of every part that no implementation in float32 can do without."""
     size = graph_size(config, structure(name))
     flops, traffic = flops_by_part(config, size), bytes_by_part(config, size)
-    return {part: max(flops[part] / machine.flops, traffic.get(part, 0) / machine.bytes) for part in PARTS}
+    return {part: max(flops[part] / machine.flops, traffic.get(part, 0) / machine.bytes) for part in flops}
 
 
 def compare(opponent: Opponent, options: argparse.Namespace, machine: Rates) -> list[Row]:
@@ -176,7 +188,7 @@ def show(rows: Sequence[Row]) -> None:
     table = Table(title=f"{after['structure']}, {after['opponent']}: Atoms → E, F, S in ms")
     for column in ("part", "one by one", "forward", "gradient", "fused", "forward", "gradient", "", "floor"):
         table.add_column(column, justify="left" if column == "part" else "right")
-    for part in (part for part in ALL_PARTS if sum(before["parts"][part])):
+    for part in (part for part in ALL_PARTS if sum(before["parts"].get(part, ()))):
         slow, fast = before["parts"][part], after["parts"][part]
         least = after["floor"].get(part)
         gain = report.times(sum(slow) / sum(fast)) if sum(fast) else ""

@@ -70,7 +70,7 @@ class MadeUp(Source):
 
 
 def graph() -> Compose:
-    """Bonds and angles of the recommended model."""
+    """Bonds and angles of the paper's layers."""
     return Compose([PeriodicRadiusGraph(CUTOFF), BondAngles(ANGLE_CUTOFF)])
 
 

@@ -73,11 +73,21 @@ def differences(one: Row, other: Row | None) -> Row:
     }
 
 
+def heading(rows: Sequence[Row]) -> str:
+    """The size of a structure: bonds and angles are not the same for every model."""
+    sizes: dict[tuple[int, int], list[str]] = {}
+    for row in rows:
+        if "bonds" in row:
+            sizes.setdefault((row["bonds"], row["angles"]), []).append(row["opponent"])
+    graphs = [f"{bonds:,} bonds, {angles:,} angles" for bonds, angles in sizes]
+    if len(sizes) > 1:
+        graphs = [f"{graph} ({', '.join(names)})" for graph, names in zip(graphs, sizes.values(), strict=True)]
+    return f"{rows[0]['structure']}: {rows[0]['atoms']:,} atoms, {'; '.join(graphs)}"
+
+
 def show(rows: Sequence[Row]) -> None:
     """The table of one structure."""
-    size = rows[0]
-    heading = f"{size['structure']}: {size['atoms']:,} atoms, {size['bonds']:,} bonds, {size['angles']:,} angles"
-    table = Table(title=heading)
+    table = Table(title=heading(rows))
     columns = ("model", "against", "Atoms → E, F, S, ms", "", "graph → E, F, S, ms", "peak, MiB", "", "product", "copy")
     for column in columns:
         table.add_column(column, justify="left" if column in ("model", "against") else "right")

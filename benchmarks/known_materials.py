@@ -304,7 +304,8 @@ def main() -> int:
         known.numbers = [each for each in known.numbers if each["kind"] in options.kinds]
     models: dict[str, Values] = {}
     for file in options.beside:
-        models |= json.loads(file.read_text(encoding="utf-8"))
+        for name, values in json.loads(file.read_text(encoding="utf-8")).items():
+            models.setdefault(name, {}).update(values)
     for model in options.models:
         began = time.time()
         models[Path(model.partition(":")[2] or model).stem] = known.measured(model, console)

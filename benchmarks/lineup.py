@@ -19,9 +19,15 @@ from torch_gptff.io import read_header
 from torch_gptff.io.pretrained import SHIPPED
 
 PUBLISHED = {"v1": GPTFFConfig.v1(), "v2": GPTFFConfig.v2()}
-HARMONIC = GPTFFConfig(angle_update="harmonic", angle_cutoff=5.0)
+ARCHITECTURES = {
+    "small": GPTFFConfig(),
+    "large": GPTFFConfig.large(),
+    "paper": GPTFFConfig.paper(),
+    "harmonic": GPTFFConfig.paper(angle_update="harmonic", angle_cutoff=5.0),
+}
+"""With random weights."""
 
-OURS = ["gptff-v1", "gptff-v2", "gptff-universal", "recommended", "harmonic"]
+OURS = ["gptff-v1", "gptff-v2", "gptff-universal", *ARCHITECTURES]
 """The models of this package, in the order of the tables: others are compared with the first that takes part."""
 
 REQUIREMENTS = {"chgnet": ["chgnet==0.3.8"], "matgl": ["matgl==2.0.4"]}
@@ -64,7 +70,7 @@ def add_opponent_options(parser: argparse.ArgumentParser, adapters: list[str]) -
 
 
 def line_up(options: argparse.Namespace) -> list[Opponent]:
-    """This package first: the published weights, the recommended and the harmonic model; then the others.
+    """This package first: the published weights, the one that comes with it, and architectures; then the others.
 
     Raises:
         RuntimeError: the environment of an opponent could not be made.
@@ -81,8 +87,14 @@ def _this_package(options: argparse.Namespace) -> Iterator[Opponent]:
         yield Opponent(f"gptff-{name}", "ours", {"checkpoint": str(path)}, config=PUBLISHED[name])
     universal = GPTFFConfig.from_dict(read_header(SHIPPED[DEFAULT_MODEL])["config"])
     yield Opponent(DEFAULT_MODEL, "ours", {"checkpoint": DEFAULT_MODEL}, config=universal)
-    yield Opponent("recommended", "ours", config=GPTFFConfig())
-    yield Opponent("harmonic", "ours", {"config": HARMONIC.to_dict()}, config=HARMONIC)
+    for name in ARCHITECTURES:
+        yield of_architecture(name)
+
+
+def of_architecture(name: str) -> Opponent:
+    """One of :data:`ARCHITECTURES`."""
+    config = ARCHITECTURES[name]
+    return Opponent(name, "ours", {"config": config.to_dict()}, config=config)
 
 
 def _checkpoints(options: argparse.Namespace) -> dict[str, Path]:

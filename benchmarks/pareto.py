@@ -1,8 +1,8 @@
 """Variants of GPTFF, each trained for the same CPU time on the same frames: errors against the time of an evaluation.
 
     python examples/universal/prepare.py $TORCH_GPTFF_DATA/data --out data --sample sample
-    python benchmarks/pareto.py train sample/train sample/test --variants paper,small,large --seconds 600 --out pareto.jsonl
-    python benchmarks/pareto.py show pareto.jsonl --plot pareto.svg --json pareto.json
+    python benchmarks/pareto.py train sample/train sample/test --seconds 300 --out pareto.jsonl
+    python benchmarks/pareto.py show pareto.jsonl --plot pareto.svg
 
 ``train`` adds a line for every variant and seed: mean absolute errors on the test frames, whose formulas are not in
 training, and the CPU time of energy, forces and stress of Cu 500 and Si 64 in one thread. CPU time of training counts
@@ -145,7 +145,9 @@ def show(rows: list[dict], plot: Path | None) -> None:
     """A table of means over the seeds, with half the range, and a picture."""
     variants = dict.fromkeys(row["variant"] for row in rows)
     table = Table(title=f"{rows[0]['seconds']:.0f} s of CPU time each")
-    for column in ("variant", "seeds", "parameters", "steps", "E, meV/atom", "F, meV/Å", "S, GPa", "Cu 500, µs/atom", "Si 64"):
+    sizes = {"Cu 500": 500, "Si 64": 64}
+    errors_of = ("E, meV/atom", "F, meV/Å", "S, GPa")
+    for column in ("variant", "seeds", "parameters", "steps", *errors_of, *(f"{each}, µs/atom" for each in sizes)):
         table.add_column(column, justify="left" if column == "variant" else "right")
     points: dict[str, tuple[float, float, float]] = {}
     for name in variants:
@@ -155,7 +157,7 @@ def show(rows: list[dict], plot: Path | None) -> None:
             half = (max(values) - min(values)) / 2
             return f"{statistics.mean(values):.{digits}f}" + (f" ± {half:.{digits}f}" if len(values) > 1 else "")
 
-        cost = [statistics.median(row["ms"][each] for row in own) * 1e3 / n for each, n in (("Cu 500", 500), ("Si 64", 64))]
+        cost = [statistics.median(row["ms"][each] for row in own) * 1e3 / n for each, n in sizes.items()]
         table.add_row(
             name,
             str(len(own)),
@@ -166,7 +168,8 @@ def show(rows: list[dict], plot: Path | None) -> None:
             spread([row["stress"] for row in own], 2),
             *(f"{value:.0f}" for value in cost),
         )
-        points[name] = (cost[0], statistics.mean(row["forces"] for row in own), statistics.mean(row["energy"] for row in own))
+        forces, energy = (statistics.mean(row[each] for row in own) for each in ("forces", "energy"))
+        points[name] = (cost[0], forces, energy)
     Console(width=150).print(table)
     if plot:
         draw(points, plot)
@@ -189,7 +192,7 @@ def draw(points: dict[str, tuple[float, float, float]], path: Path) -> None:
                 best = values[index]
                 front.append((values[0], best))
         panel.plot(*zip(*front, strict=True), "-", color="#c4a000", zorder=0, label="best at its cost")
-        panel.set(xscale="log", xlabel="evaluation of Cu 500, CPU µs per atom", ylabel=f"mean absolute error of {label}")
+        panel.set(xscale="log", xlabel="evaluation of Cu 500, CPU µs per atom", ylabel=f"error of {label}")
         panel.legend(frameon=False)
     figure.savefig(path)
 

@@ -1,4 +1,4 @@
-"""Time per atom and memory of energy, forces and stress as a crystal grows: the recommended local model.
+"""Time per atom and memory of energy, forces and stress as a crystal grows: architectures that are local.
 
     python benchmarks/scaling.py --threads 2 --sizes 1000 10000 100000 --json scaling.json --plot scaling.png
     python benchmarks/scaling.py --device cuda --sizes 1000 10000 100000 1000000
@@ -14,19 +14,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import report
-from lineup import HARMONIC, Opponent
+from lineup import Opponent, of_architecture
 from machine import rates
 from measure import MEBIBYTE
 from report import Row
 from rich.table import Table
 from structures import nearest_name
 
-from torch_gptff import GPTFFConfig
-
-MODELS = (
-    Opponent("recommended", "ours", config=GPTFFConfig()),
-    Opponent("harmonic", "ours", {"config": HARMONIC.to_dict()}, config=HARMONIC),
-)
+MODELS = ("small", "large", "paper", "harmonic")
+"""Those of :data:`~lineup.ARCHITECTURES`, all local."""
 
 
 def scale(opponent: Opponent, options: argparse.Namespace) -> list[Row]:
@@ -85,7 +81,7 @@ def plot(rows: Sequence[Row], title: str, path: Path) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", nargs="+", choices=[each.name for each in MODELS], default=["recommended"])
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=["small"])
     parser.add_argument("--crystal", choices=["Cu", "Ti", "Si", "NaCl"], default="Cu")
     parser.add_argument("--sizes", nargs="+", type=int, default=[1_000, 10_000, 100_000], help="numbers of atoms")
     report.add_options(parser)
@@ -93,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     machine = rates(options.device, options.threads)
     report.console().print(report.title_of(machine, options))
-    rows = [row for each in MODELS if each.name in options.models for row in scale(each, options)]
+    rows = [row for name in MODELS if name in options.models for row in scale(of_architecture(name), options)]
     show(rows, f"Energy, forces and stress of {options.crystal}")
     if options.plot:
         plot(rows, report.title_of(machine, options), options.plot)

@@ -68,10 +68,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
 
     opponents = line_up(options)
-    explicit = [each for each in opponents if each.adapter == "ours" and each.name != "harmonic"]
+    fused = [each for each in opponents if each.adapter == "ours" and each.name != "harmonic"]
     machine = rates(options.device, options.threads)
     report.console().print(report.title_of(machine, options))
-    rows = compare([*opponents, *map(unfused, explicit)], options)
+    rows = compare([*opponents, *map(unfused, fused)], options)
     show(rows)
     if options.plot:
         measures = {"median_s": (1e-3, "a step, ms"), "peak_bytes": (2**20, "peak above idle, MiB")}

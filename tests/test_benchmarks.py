@@ -11,14 +11,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 from emt_frames import emt_frames
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from torch_gptff import GPTFF, CrystalData, GPTFFCalculator, GPTFFConfig, load_pretrained
+from torch_gptff.ops.geometric_attention import Radial, Spline, columns, messages
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the benchmarks are part of the repository only")
@@ -66,13 +70,15 @@ def on_path(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_inference(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    record = run("inference", "--structures", "Si 8", "--models", "recommended", "--opponents", "schnet")
-    ours, other = record["rows"]
-    assert (ours["atoms"], ours["angles"]) == (8, 96)
+    record = run("inference", "--structures", "Si 8", "--models", "small", "paper", "--opponents", "schnet")
+    ours, paper, other = record["rows"]
+    assert (paper["atoms"], paper["angles"]) == (8, 96)
+    assert (ours["atoms"], ours["angles"]) == (8, 0)
+    assert ours["bonds"] > paper["bonds"]
     assert ours["flops"] / ours["prebuilt"]["median_s"] == pytest.approx(
         ours["product_fraction"] * record["machine"]["flops"]
     )
-    assert other["against"] == "recommended"
+    assert other["against"] == "small"
     assert other["time_ratio"] == pytest.approx(other["median_s"] / ours["median_s"])
     assert "Si 8: 8 atoms" in capsys.readouterr().out
 
@@ -85,8 +91,8 @@ def test_md(run: Run) -> None:
 def test_training(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     structures, work = import_module("structures"), import_module("work")
     monkeypatch.setattr(work, "mixed_crystals", lambda: structures.mixed_crystals()[:3])
-    fused, plain = run("training", "--models", "recommended", "--opponents")["rows"]
-    assert plain["against"] == fused["opponent"] == "recommended"
+    fused, plain = run("training", "--models", "small", "--opponents")["rows"]
+    assert plain["against"] == fused["opponent"] == "small"
     assert len(fused["losses"]) == 3  # one step to warm up
     np.testing.assert_allclose(fused["losses"], plain["losses"], rtol=1e-4)
 
@@ -97,20 +103,29 @@ def test_scaling(run: Run) -> None:
     assert large["time_ratio"] == pytest.approx(large["s_per_atom"] / small["s_per_atom"])
 
 
-def test_breakdown(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    plain, fused = run("breakdown", "--structure", "Si 8", "--models", "recommended")["rows"]
-    assert plain["against"] == fused["opponent"] == "recommended"
+@pytest.mark.parametrize(
+    ("model", "updates"),
+    [
+        ("small", ("attention", "products", "networks", "readout")),
+        ("paper", ("angles", "bonds", "atoms", "transformer", "readout")),
+    ],
+)
+def test_breakdown(run: Run, model: str, updates: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    plain, fused = run("breakdown", "--structure", "Si 8", "--models", model)["rows"]
+    assert plain["against"] == fused["opponent"] == model
     for row in (plain, fused):
         parts = row["parts"]
-        assert all(forward > 0 for forward, _ in parts.values())
-        assert all(parts[part][1] > 0 for part in ("angles", "bonds", "atoms", "transformer", "readout"))
+        assert set(updates) < set(parts)
+        assert all(forward > 0 for part, (forward, _) in parts.items() if part != "angle pairs" or model == "paper")
+        assert all(parts[part][1] > 0 for part in updates)
         assert sum(map(sum, parts.values())) < 1.2 * max(row["seconds"])
-    assert "Si 8, recommended" in capsys.readouterr().out
+    assert f"Si 8, {model}" in capsys.readouterr().out
 
 
-def test_floor_by_part_adds_up(on_path: None) -> None:
+@pytest.mark.parametrize("config", [GPTFFConfig(), GPTFFConfig.paper()], ids=["small", "paper"])
+def test_floor_by_part_adds_up(on_path: None, config: GPTFFConfig) -> None:
     breakdown, arithmetic, structures = (import_module(name) for name in ("breakdown", "arithmetic", "structures"))
-    config, atoms = GPTFFConfig(), structures.structure("Si 64")
+    atoms = structures.structure("Si 64")
     size = arithmetic.graph_size(config, atoms)
     machine = import_module("machine")
     by_flops = breakdown.floor(config, "Si 64", machine.Rates(1.0, float("inf")))
@@ -145,7 +160,10 @@ def test_measured_in_a_process_of_its_own(on_path: None) -> None:
     assert np.shape(measured.answer["forces"]) == (8, 3)
 
 
-@pytest.mark.parametrize("config", [GPTFFConfig.v1(), GPTFFConfig.v2(), GPTFFConfig()], ids=["v1", "v2", "recommended"])
+PAPERS = {"v1": GPTFFConfig.v1(), "v2": GPTFFConfig.v2(), "paper": GPTFFConfig.paper()}
+
+
+@pytest.mark.parametrize("config", PAPERS.values(), ids=PAPERS)
 def test_necessary_flops_are_those_of_the_products(on_path: None, config: GPTFFConfig) -> None:
     """PyTorch counts the products of a forward pass through the plain formulas; a gradient costs the same again."""
     arithmetic, structures = import_module("arithmetic"), import_module("structures")
@@ -162,6 +180,61 @@ def test_necessary_flops_are_those_of_the_products(on_path: None, config: GPTFFC
     with FlopCounterMode(display=False) as counter:
         model.interaction_energy(graph, model.bond_vectors(graph))
     assert arithmetic.necessary_flops(config, size) / 2 == pytest.approx(counter.get_total_flops(), rel=0.03)
+
+
+@pytest.mark.parametrize("config", [GPTFFConfig(), GPTFFConfig(degree=3, num_readouts=3), GPTFFConfig.large()],
+                         ids=["small", "degree 3, 3 readouts", "large"])  # fmt: skip
+def test_necessary_flops_of_maps_of_atoms(on_path: None, config: GPTFFConfig) -> None:
+    """Of geometric attention: all that its linear layers multiply, but for those of the tables of radial functions."""
+    arithmetic, structures = import_module("arithmetic"), import_module("structures")
+    atoms = structures.structure("Ti 54")
+    model = GPTFF(config).eval().requires_grad_(False)
+    graph = model.build_graph(CrystalData.from_ase(atoms))
+    size = arithmetic.graph_size(config, atoms)
+    assert (size.atoms, size.bonds, size.short, size.angles) == (54, graph.edge_index.size(1), 0, 0)
+    counted: list[int] = []
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Linear) and "radial" not in name:
+            module.register_forward_hook(lambda module, _, out: counted.append(2 * out.numel() * module.in_features))
+    model.interaction_energy(graph, model.bond_vectors(graph))
+    of_atoms = arithmetic.flops_by_part(config, size._replace(bonds=0))
+    assert sum(of_atoms[part] for part in ("attention", "networks", "readout")) / 2 == sum(counted)
+    assert 0 < of_atoms["products"] < of_atoms["networks"]
+
+
+class Multiplications(TorchDispatchMode):
+    """Counts the numbers that come out of elementwise products and powers."""
+
+    number = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = function(*args, **(kwargs or {}))
+        if function._schema.name in ("aten::mul", "aten::pow"):
+            self.number += result.numel()
+        return result
+
+
+@pytest.mark.parametrize("turns", [False, True])
+@pytest.mark.parametrize("degree", [1, 2, 3])
+def test_necessary_multiplications_of_a_bond(on_path: None, degree: int, turns: bool) -> None:
+    """The plain formulas, which take products as they come, make more, but not many more."""
+    channels, heads, n_bonds = 64, 4, 50
+    inputs = [torch.randn(n_bonds, channels, requires_grad=True) for _ in range(3)]
+    harmonics = torch.randn(n_bonds, (degree + 1) ** 2 - 1, requires_grad=True)
+    lengths = (6 * torch.rand(n_bonds)).requires_grad_()
+    turning = [torch.randn(n_bonds, 2 * l + 1, channels, requires_grad=True) for l in range(1, degree + 1) if turns]
+    radial = Radial(torch.randn(51, columns(channels, degree, heads, turns)[1]), 8.0)
+    with Multiplications() as forward:
+        zero, of_degree, weight = messages(
+            *inputs, Spline.at(lengths, radial).of(radial.table), harmonics, turning, heads
+        )
+    out = [zero, *of_degree, weight]
+    gradients = [torch.randn_like(value) for value in out]
+    with Multiplications() as backward:
+        torch.autograd.grad(out, [*inputs, lengths, harmonics, *turning], gradients)
+    necessary = import_module("arithmetic").attention_multiplications(degree, turns)
+    for mode, number in zip((forward, backward), necessary, strict=True):
+        assert number <= mode.number / n_bonds / channels <= 1.5 * number
 
 
 def test_diatomics(on_path: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -250,3 +323,70 @@ def test_uncertainty(on_path: None, tmp_path: Path) -> None:
         assert energies == pytest.approx(np.full(4, error), abs=0.05)
         assert forces == pytest.approx(np.zeros(48), abs=0.05)
         assert deviations.min() > 0
+
+
+KNOWN = {
+    "sources": {"somebody": "of 2026"},
+    "structures": {
+        "Cu fcc": ["bulk", "Cu", "fcc", {"a": 3.5}],
+        "Cu bcc": ["bulk", "Cu", "bcc", {"a": 2.8}],
+        "Cu atom": ["atom", "Cu"],
+        "N2": ["molecule", "N2"],
+    },
+    "numbers": [
+        {"name": "bcc − fcc", "kind": "order", "of": {"Cu bcc": 1, "Cu fcc": -1}, "pbe": 36, "source": "somebody"},
+        {"name": "cohesion", "kind": "energy", "of": {"Cu atom": 1, "Cu fcc": -1}, "pbe": None, "source": None},
+        {"name": "a", "kind": "lattice", "of": {"Cu fcc": 4}, "pbe": None, "source": None},
+        {"name": "bond", "kind": "distance", "of": {"N2": [0, 1]}, "pbe": 1.1, "source": "somebody"},
+        *(
+            {"name": which, "kind": "elastic", "of": {"Cu fcc": which}, "pbe": None, "source": None}
+            for which in ("C11", "C12", "C44", "B")
+        ),
+        {"name": "vacancy", "kind": "vacancy", "of": {"Cu fcc": 2}, "pbe": None, "source": None},
+        {"name": "(111)", "kind": "surface", "of": {"Cu fcc": [[1, 1, 1], 5]}, "pbe": None, "source": None},
+    ],
+}
+
+
+def test_known_materials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Copper of effective medium theory, whose constants are published; the gate; and a page."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    known = import_module("known_materials")
+    monkeypatch.setattr(known, "DATA", tmp_path / "known.json")
+    known.DATA.write_text(known.written(KNOWN))
+    assert json.loads(known.DATA.read_text()) == KNOWN
+
+    def main(*arguments: object) -> int:
+        monkeypatch.setattr("sys.argv", ["known_materials.py", *map(str, arguments)])
+        return known.main()
+
+    assert main("emt", "--teacher") == 0
+    values = {each["name"]: each["teacher"] for each in json.loads(known.DATA.read_text())["numbers"]}
+    assert values["a"] == pytest.approx(3.59, abs=0.005)
+    assert values["cohesion"] == pytest.approx(3.51, abs=0.01)
+    assert values["C11"] == pytest.approx(173, abs=5)
+    assert values["C12"] == pytest.approx(116, abs=5)
+    assert values["C44"] == pytest.approx(90, abs=3)
+    assert values["B"] == pytest.approx(135, abs=4)
+    assert 0.9 < values["vacancy"] < 1.4
+    assert 0.7 < values["(111)"] < 1.3
+    assert main("emt", "--kinds", "order", "--gate", "--out", tmp_path / "emt.json") == 0
+    turned = {"turned": {"bcc − fcc": -3.0}, "silent": {}}
+    (tmp_path / "turned.json").write_text(json.dumps(turned))
+    assert main("--beside", tmp_path / "turned.json", "--gate") == 1
+    page = tmp_path / "page.md"
+    assert main("--beside", tmp_path / "emt.json", tmp_path / "turned.json", "--page", page) == 0
+    text = page.read_text()
+    assert "**turned**: 1 of 1 orders wrong (bcc − fcc)" in text
+    assert "**silent**: 1 of 1 orders wrong" in text
+    assert "**emt**: 0 of 1 orders wrong" in text
+    assert "| bcc − fcc | " in text
+
+
+def test_memory(on_path: None) -> None:
+    memory = import_module("memory")
+    structures = list(memory.different(20))
+    assert len({atoms.get_chemical_formula() + str(atoms.cell.volume) for atoms in structures}) == 20
+    assert memory.slope([(0, 10.0), (1, 9.0), (2, 10.0), (3, 10.5), (4, 11.0)]) == pytest.approx(2**19)
+    slopes = memory.main(["--calls", "10", "--structures", "3"])
+    assert len(slopes) == 3

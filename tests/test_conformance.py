@@ -11,35 +11,89 @@ import torch
 
 from torch_gptff.io.published import load_published
 from torch_gptff.models import GPTFF, GPTFFConfig
+from torch_gptff.ops.native import geometric
 from torch_gptff.potential import Potential
 from torch_gptff.testing import EnergyModelConformance
 
 
-def untrained(**settings: object) -> Potential:
+def untrained(config: GPTFFConfig) -> Potential:
     """GPTFF with random weights, and random energies of the elements."""
     torch.manual_seed(0)
-    model = GPTFF(GPTFFConfig(**settings))
-    return Potential(model, torch.randn(95).tolist()).double().eval()
+    return Potential(GPTFF(config), torch.randn(95).tolist()).double().eval()
 
 
 class TestRecommended(EnergyModelConformance):
     @pytest.fixture
     def potential(self) -> Potential:
-        return untrained()
+        return untrained(GPTFFConfig())
 
 
-class TestSmall(EnergyModelConformance):
+class TestLarge(EnergyModelConformance):
+    @pytest.fixture
+    def potential(self) -> Potential:
+        return untrained(GPTFFConfig.large(channels=64, feedforward_channels=64))
+
+
+class TestGeometricAttentionWithoutKernels(EnergyModelConformance):
+    """As on a machine without a compiler; with other widths, heads and cutoffs."""
+
+    @pytest.fixture
+    def potential(self, monkeypatch: pytest.MonkeyPatch) -> Potential:
+        monkeypatch.setattr(geometric, "is_available", lambda dtype, degree: False)
+        return untrained(GPTFFConfig(channels=12, num_layers=2, num_radial=5, degree=2, heads=3, cutoff=4.2))
+
+
+class TestGeometricAttentionOnChemicalBonds(EnergyModelConformance):
+    """One layer, which is the first and the last, and one head."""
+
+    @pytest.fixture
+    def potential(self) -> Potential:
+        return untrained(GPTFFConfig(channels=16, num_layers=1, degree=2, heads=1, cutoff=3.3, feedforward_channels=8))
+
+
+class TestGeometricAttentionInRangesOfCentres(EnergyModelConformance):
+    """As a structure larger than memory is computed: a few atoms at a time."""
+
+    @pytest.fixture
+    def potential(self) -> Potential:
+        potential = untrained(GPTFFConfig(channels=32, num_layers=2, heads=2, feedforward_channels=32))
+        potential.model.max_bonds = 120
+        return potential
+
+
+class TestUniversal(EnergyModelConformance):
+    """What a universal model has besides: a committee of readouts, and the repulsion of nuclei."""
+
+    @pytest.fixture
+    def potential(self) -> Potential:
+        config = GPTFFConfig(
+            channels=32, num_layers=2, heads=2, feedforward_channels=32, num_readouts=3, repulsion=True, max_z=96
+        )
+        return untrained(config)
+
+    def crossings(self, potential: Potential) -> list[tuple[str, float]]:
+        return [*super().crossings(potential), ("pair", 2.68)]  # the covalent radii of Na and Cl
+
+
+class TestPaper(EnergyModelConformance):
+    @pytest.fixture
+    def potential(self) -> Potential:
+        return untrained(GPTFFConfig.paper())
+
+
+class TestOneCutoff(EnergyModelConformance):
     """Other widths and cutoffs than the published ones, and one cutoff for bonds and angles."""
 
     @pytest.fixture
     def potential(self) -> Potential:
-        return untrained(channels=12, num_layers=2, num_radial=5, cutoff=4.2, angle_cutoff=4.2, heads=3)
+        config = GPTFFConfig.paper(channels=12, num_layers=2, num_radial=5, cutoff=4.2, angle_cutoff=4.2, heads=3)
+        return untrained(config)
 
 
 class TestWithoutTransformer(EnergyModelConformance):
     @pytest.fixture
     def potential(self) -> Potential:
-        return untrained(channels=16, num_layers=2, transformer="none")
+        return untrained(GPTFFConfig.paper(channels=16, num_layers=2, transformer="none"))
 
 
 class TestGlobalTransformer(EnergyModelConformance):
@@ -50,16 +104,20 @@ class TestGlobalTransformer(EnergyModelConformance):
 
     @pytest.fixture
     def potential(self) -> Potential:
-        return untrained(channels=16, num_layers=2, transformer="global")
+        return untrained(GPTFFConfig.paper(channels=16, num_layers=2, transformer="global"))
 
 
 class TestHarmonicAngles(EnergyModelConformance):
     @pytest.fixture
     def potential(self) -> Potential:
-        return untrained(channels=12, num_layers=1, num_radial=5, angle_update="harmonic", angle_cutoff=4.0)
+        settings = {"channels": 12, "num_layers": 1, "num_radial": 5, "angle_cutoff": 4.0}
+        return untrained(GPTFFConfig.paper(**settings, angle_update="harmonic"))
 
     def crossings(self, potential: Potential) -> list[tuple[str, float]]:
         return [*super().crossings(potential), ("triplet", 4.0), ("rattled_crystal", 4.0)]
+
+
+SMALL = {"channels": 8, "num_layers": 1, "num_radial": 4}
 
 
 class TestRangesOfCentres(EnergyModelConformance):
@@ -67,7 +125,7 @@ class TestRangesOfCentres(EnergyModelConformance):
 
     @pytest.fixture
     def potential(self) -> Potential:
-        potential = untrained(channels=8, num_layers=1, num_radial=4)
+        potential = untrained(GPTFFConfig.paper(**SMALL))
         potential.model.max_bonds = 120
         return potential
 
@@ -77,7 +135,7 @@ class TestRepulsion(EnergyModelConformance):
 
     @pytest.fixture
     def potential(self) -> Potential:
-        return untrained(channels=8, num_layers=1, num_radial=4, repulsion=True)
+        return untrained(GPTFFConfig.paper(**SMALL, repulsion=True))
 
     def crossings(self, potential: Potential) -> list[tuple[str, float]]:
         return [*super().crossings(potential), ("pair", 2.68)]  # the covalent radii of Na and Cl
@@ -86,7 +144,7 @@ class TestRepulsion(EnergyModelConformance):
 class TestCommittee(EnergyModelConformance):
     @pytest.fixture
     def potential(self) -> Potential:
-        return untrained(channels=8, num_layers=1, num_radial=4, num_readouts=3)
+        return untrained(GPTFFConfig.paper(**SMALL, num_readouts=3))
 
 
 class Published(EnergyModelConformance):

@@ -101,8 +101,9 @@ def test_a_record_is_the_atoms_that_it_was_made_of(potential: Potential) -> None
 
 @pytest.mark.parametrize(("max_bonds", "max_angles"), [(500, 10**9), (10**9, 700), (1, 1), (10**9, 10**9)])
 def test_no_batch_exceeds_the_budget_unless_it_is_one_structure(
-    max_bonds: int, max_angles: int, potential: Potential, monkeypatch: pytest.MonkeyPatch
+    max_bonds: int, max_angles: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    potential = Potential(GPTFF(GPTFFConfig.paper(**SMALL))).double().eval()  # which has angles
     expected = potential.predict(mixed_list())
     sizes = []
 
@@ -386,7 +387,7 @@ def test_predict_leaves_the_potential_as_it_was(training: bool, fails: bool, pot
 
 
 def test_predict_does_not_drop_out() -> None:
-    potential = Potential(GPTFF(GPTFFConfig(**SMALL, dropout=0.5))).train()
+    potential = Potential(GPTFF(GPTFFConfig.paper(**SMALL, dropout=0.5))).train()
     first, second = (potential.predict([crystal()])[0] for _ in range(2))
     assert_equal(first, second, tolerance=0)
 

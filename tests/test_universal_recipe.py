@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import lzma
+import sys
+from collections import Counter
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
+from ase.io import write
 from example_scripts import EXAMPLES, load_example
 
 from torch_gptff import load_pretrained
-from torch_gptff.datasets.frames import reduced_formula
+from torch_gptff.datasets import open_dataset
 from torch_gptff.graph import CrystalData
+from torch_gptff.graph.formula import reduced_formula
 
 
 @pytest.fixture(scope="module")
@@ -32,30 +39,75 @@ def frame(atoms: Atoms, **labels: str) -> CrystalData:
     return data
 
 
-def test_a_formula_is_held_out_of_both_sources_however_it_is_spelt(prepare: ModuleType) -> None:
-    """Of MgO the teacher decides, and spells it otherwise; of the rest, which only the other source has, the name."""
-    salts = [bulk(symbols, "rocksalt", a=5.0) for symbols in ("NaCl", "KCl", "LiF", "NaF", "KF", "RbF", "CsF", "LiH")]
-    oxide = bulk("MgO", "rocksalt", a=4.2)
-    turned = oxide[[1, 0]]
-    teacher = [frame(oxide, split="test", material="OMg"), frame(bulk("Cu"), split="train", material="Cu")]
-    acwf = [frame(atoms) for atoms in (turned, bulk("Cu"), *salts)]
-    held_out = prepare.held_out_formulas(teacher, acwf)
-    assert "MgO" in held_out
-    assert "Cu" not in held_out
-    divided = [prepare.Divided(held_out)(each) for each in (*teacher, *acwf)]
-    assert [each.split for each in divided if each.material == "MgO"] == ["test", "test"]
-    assert [each.split for each in divided if each.material == "Cu"] == ["train", "train"]
-    parts = {part: {each.material for each in divided if each.split == part} for part in ("train", "test")}
-    assert not parts["train"] & parts["test"]
+def test_a_formula_is_in_one_part_however_it_is_spelt(prepare: ModuleType) -> None:
+    """By its hash (CsCl: the test; MgO: not), or because weights were tested on it before."""
+    salt, oxide, sulphide = (bulk(name, "rocksalt", a=5.0) for name in ("CsCl", "MgO", "CaS"))
+    divide = prepare.Divided({"CaS", "Cu"})
+    parts = {}
+    for atoms in (salt, salt[[1, 0]], salt * (2, 1, 1), oxide, oxide[[1, 0]], sulphide, sulphide[[1, 0]]):
+        divided = divide(frame(atoms, split="train", material=atoms.get_chemical_formula()))
+        assert parts.setdefault(divided.material, divided.split) == divided.split
+    assert prepare.is_test(salt.numbers) == (parts["CsCl"] == "test")
+    assert parts["CaS"] == "test"
+    assert divide(frame(bulk("Cu"))).split == "train", "elements are in training"
+    assert prepare.Divided({"Cu"}, elements_too=True)(frame(bulk("Cu"))).split == "test"
 
 
-def test_one_formula_in_ten_is_chosen_by_its_name(prepare: ModuleType) -> None:
+def test_one_formula_in_ten_is_for_the_test_and_one_in_fifty_for_validation(prepare: ModuleType) -> None:
     rng = np.random.default_rng(0)
     metals = [*range(19, 34), *range(37, 52)]
-    names = [frame(Atoms(numbers=rng.choice(metals, 3), positions=np.eye(3))) for _ in range(1000)]
-    held_out = prepare.held_out_formulas([], names)
-    assert 60 < len(held_out) < 140
-    assert held_out == prepare.held_out_formulas([], names[::-1]), "whatever their order"
+    frames = [frame(Atoms(numbers=rng.choice(metals, 3), positions=np.eye(3))) for _ in range(2000)]
+    parts = Counter(prepare.Divided(set())(each).split for each in frames)
+    assert 150 < parts["test"] < 250
+    assert 15 < parts["validation"] < 65
+
+
+def test_data_of_several_kinds(prepare: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of data as it is published gives datasets by kind, without magnetic elements in `acwf`, and a sample."""
+    data, structure = tmp_path / "data", {"Cu": bulk("Cu"), "Fe": bulk("Fe"), "Mg": bulk("MgO", "rocksalt", a=4.2)}
+    (data / "oam_frames").mkdir(parents=True)
+    (data / "teacher_frames").mkdir()
+    apart, water = Atoms("OO", [[0, 0, 0], [0, 0, 1.2]]), Atoms("HOH", np.eye(3))
+    for atoms in (apart, water):
+        atoms.set_cell([9, 9, 9])
+        atoms.pbc = True
+    kinds = [
+        (bulk("Cu"), "elem:Cu:fcc:v"),
+        (bulk("NaCl", "rocksalt", a=5.6), "wbm:1+sub:d2"),
+        (bulk("LiF", "rocksalt", a=4), "md:300"),
+        (apart, "dimer:O2"),
+        (water, "mol:H2O"),
+    ]
+    for atoms, kind in kinds:
+        atoms.info = {"REF_energy": -1.0, "config_type": kind, "split": "train"}
+    write(data / "oam_frames" / "frames_0.extxyz", [atoms for atoms, _ in kinds])
+    with lzma.open(data / "oam_frames" / "frames_0.extxyz.xz", "wb") as packed:
+        packed.write((data / "oam_frames" / "frames_0.extxyz").read_bytes())
+    for name, crystals in (("unaries", {"Cu-X/FCC": "Cu", "Fe-X/FCC": "Fe"}), ("oxides", {"Mg-XO": "Mg"})):
+        folder = data / "acwf_eos" / f"xsf_{name}"
+        folder.mkdir(parents=True)
+        for key, element in crystals.items():
+            write(folder / f"{key.replace('-X/', '-')}.xsf", structure[element])
+        eos = {
+            key: [[structure[element].get_volume() * x, -1.0 * x] for x in (0.9, 1.0)]
+            for key, element in crystals.items()
+        }
+        counts = {key: len(structure[element]) for key, element in crystals.items()}
+        document = {"BM_fit_data": {}, "eos_data": eos, "num_atoms_in_sim_cell": counts}
+        (folder.parent / f"results-{name}-verification-PBE-v1-vasp.json").write_text(json.dumps(document))
+    out, sample = tmp_path / "out", tmp_path / "sample"
+    monkeypatch.setattr(prepare, "is_test", lambda numbers: 9 in numbers)
+    monkeypatch.setattr(sys, "argv", ["prepare", str(data), "--out", str(out), "--sample", str(sample)])
+    prepare.main()
+    found = {path.name: sorted((each.material, each.source, each.split) for each in open_dataset(path))
+             for path in (*(out / name for name in ("crystals", "molecules", "pairs")), sample / "test")}  # fmt: skip
+    assert found["crystals"] == [("Cu", "elem", "train"), ("LiF", "md", "test"), ("NaCl", "wbm", "train")]
+    assert found["molecules"] == [("H2O", "mol", "train")]
+    assert found["pairs"] == [("O2", "dimer", "train")]
+    assert found["test"] == [("LiF", "md", "test")]
+    assert {each.material for each in open_dataset(out / "acwf")} == {"Cu", "MgO"}
+    assert (out / "held-out.txt").read_text().split() == ["LiF", "MgO"], "weights were tested on MgO before"
+    assert sorted(path.name for path in out.iterdir()) == ["acwf", "crystals", "held-out.txt", "molecules", "pairs"]
 
 
 def test_new_materials_are_new_and_of_known_elements(making: ModuleType) -> None:

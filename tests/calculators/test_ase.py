@@ -33,9 +33,9 @@ from torch_gptff.testing import CalculatorConformance
 SMALL: dict[str, Any] = {"channels": 8, "num_layers": 2, "num_radial": 4, "feedforward_channels": 16}
 
 
-def make_potential(**settings: Any) -> Potential:
+def make_potential(make: Callable[..., GPTFFConfig] = GPTFFConfig, **settings: Any) -> Potential:
     torch.manual_seed(1)
-    return Potential(GPTFF(GPTFFConfig(**{**SMALL, **settings})), torch.randn(95)).double().eval()
+    return Potential(GPTFF(make(**{**SMALL, **settings})), torch.randn(95)).double().eval()
 
 
 @pytest.fixture
@@ -215,10 +215,16 @@ def trajectory(calculator: Calculator, atoms: Atoms, steps: int = 25) -> np.ndar
     return np.array(frames)
 
 
-@pytest.mark.parametrize("settings", [{}, {"envelope_exponent": None}], ids=["envelope", "no envelope"])
-def test_molecular_dynamics_with_a_skin_is_that_without(settings: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("make", "settings"),
+    [(GPTFFConfig, {}), (GPTFFConfig.paper, {}), (GPTFFConfig.paper, {"envelope_exponent": None})],
+    ids=["recommended", "paper", "no envelope"],
+)
+def test_molecular_dynamics_with_a_skin_is_that_without(
+    make: Callable[..., GPTFFConfig], settings: dict[str, Any]
+) -> None:
     """Also where a bond that lingers beyond the cutoff would be felt: without an envelope."""
-    potential = make_potential(**settings)
+    potential = make_potential(make, **settings)
     every_step, kept = GPTFFCalculator(potential, skin=0.0), GPTFFCalculator(potential, skin=0.6)
     expected, found = trajectory(every_step, crystal()), trajectory(kept, crystal())
     assert np.abs(expected[-1] - expected[0]).max() > 0.5  # Å: far enough for bonds to come and go
@@ -394,6 +400,17 @@ def test_the_uncertainty_of_a_committee(tmp_path: Path) -> None:
     with Trajectory(tmp_path / "crystal.traj", "w", atoms) as trajectory:
         trajectory.write()
     assert read(tmp_path / "crystal.traj").get_potential_energy() == pytest.approx(energy)
+
+
+def test_properties_can_be_exported() -> None:
+    """ASE knows no uncertainties, and refused all of the results for their sake."""
+    atoms = calculated(GPTFFCalculator(make_potential(num_readouts=3)), crystal())
+    atoms.get_stress()
+    assert "energy_std" in atoms.calc.results
+    exported = atoms.calc.export_properties()
+    assert {"energy", "free_energy", "forces", "stress", "energies", "natoms"} == set(exported)
+    assert exported["energy"] == atoms.get_potential_energy()
+    np.testing.assert_array_equal(exported["forces"], atoms.get_forces())
 
 
 def test_one_readout_knows_no_uncertainty(potential: Potential) -> None:

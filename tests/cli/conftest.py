@@ -21,7 +21,7 @@ Call = Callable[..., Any]
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(1)
-    potential = Potential(GPTFF(GPTFFConfig(channels=8, num_layers=1, num_radial=4)), {11: -1.0, 17: -2.0})
+    potential = Potential(GPTFF(GPTFFConfig(channels=16, num_layers=2)), {11: -1.0, 17: -2.0})
     path = tmp_path_factory.mktemp("model") / "small.safetensors"
     save(potential, path, {"purpose": "tests"})
     return path

@@ -50,6 +50,26 @@ def test_table_file_and_report(call, phases: list[Path], tmp_path: Path) -> None
     assert again.stdout.count("done before") == 4
 
 
+def test_corrections(call, phases: list[Path], tmp_path: Path) -> None:
+    """Those of chlorides move the salts alone, by 0.614 eV for a chlorine."""
+    found = []
+    for choice in ("none", "mp2020"):
+        out = tmp_path / f"{choice}.json"
+        result = call("hull", *phases, "--as-given", "--json", out, "--corrections", choice)
+        assert result.exit_code == 0, result.output
+        found.append(ConvexHull.from_dict(json.loads(out.read_text())["hull"]))
+    moved = [
+        after.formation_energy - before.formation_energy
+        for before, after in zip(*(hull.entries for hull in found), strict=True)
+    ]
+    assert moved == pytest.approx([0, 0, -0.307, -0.307], abs=1e-6)
+    result = call(
+        "hull", *phases, "--as-given", "--json", tmp_path / "none.json", "--corrections", "mp2020", "--resume"
+    )
+    assert result.exit_code == 1
+    assert "corrections" in result.stderr
+
+
 def test_missing_elements_and_molecules(call, phases: list[Path], tmp_path: Path) -> None:
     result = call("hull", *phases[1:], "--as-given", "--json", tmp_path / "out.json")
     assert result.exit_code == 1

@@ -20,9 +20,9 @@ def test_info_says_what_a_checkpoint_is(call, checkpoint: Path) -> None:
     facts = {line[:30].strip().split("  ")[0]: line.split("  ")[-1].strip() for line in result.stdout.splitlines()}
     assert facts["parameters"] == f"{sum(parameter.numel() for parameter in potential.parameters()):,}"
     assert facts["elements"] == "H–Pu (94)"
-    assert facts["cutoff of bonds"] == "5.0 Å"
+    assert facts["cutoff of bonds"] == "6.0 Å"
     assert facts["extensive"] == "yes"
-    assert facts["channels"] == "8"
+    assert facts["channels"] == "16"
     assert facts["purpose"] == "tests"
     assert facts["NaCl"].endswith(" eV")
 

@@ -9,7 +9,7 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 
-MODEL = {"channels": 8, "num_layers": 1, "num_radial": 4, "cutoff": 4.0, "angle_cutoff": 3.2, "transformer": "none"}
+MODEL = {"channels": 8, "num_layers": 1, "num_radial": 4, "cutoff": 4.0, "feedforward_channels": 16}
 
 
 def emt_frames(number: int, seed: int, offset: float = 0.0, symbols: tuple[str, ...] = ("Cu", "Au")) -> list[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,30 +29,25 @@ from torch_gptff.errors import (
 from torch_gptff.graph import transforms
 from torch_gptff.io import checkpoint, fingerprint, load, read_header, save
 from torch_gptff.io.fingerprint import TOLERANCE
-from torch_gptff.models import GPTFF, GPTFFConfig, gptff
-from torch_gptff.nn import BesselBasis, PolynomialEnvelope
+from torch_gptff.models import GPTFF, GPTFFConfig, geometry
+from torch_gptff.nn import AtomwiseReadout, BesselBasis, GeometricTransformer, PolynomialEnvelope, RadialTable
+from torch_gptff.ops.bond_harmonics import bond_harmonics
 from torch_gptff.potential import Potential
 from torch_gptff.prediction import Calibration
 
 DATA = Path(__file__).parent / "data"
 TINY = {"channels": 4, "num_layers": 1, "num_radial": 3, "feedforward_channels": 8}
 CONFIGS = {
-    "recommended": TINY,
-    "v1-like": {**TINY, "envelope_exponent": None, "transformer": "none", "readout": "pooled"},
-    "v2-like": {
-        **TINY,
-        "envelope_exponent": None,
-        "transformer": "global",
-        "dropout": 0.1,
-        "readout": "pooled",
-        "embedding_max_norm": 1.0,
-    },
+    "recommended": GPTFFConfig(**TINY),
+    "paper": GPTFFConfig.paper(**TINY),
+    "v1-like": replace(GPTFFConfig.v1(), **TINY),
+    "v2-like": replace(GPTFFConfig.v2(), **TINY),
 }
 STRUCTURES = (bulk("NaCl", "rocksalt", a=5.5), bulk("Cu"), molecule("CH3OH"))
 
 
-def make_potential(dtype: torch.dtype = torch.float32, **settings: Any) -> Potential:
-    model = GPTFF(GPTFFConfig(**(settings or TINY))).to(dtype)
+def make_potential(config: GPTFFConfig = CONFIGS["recommended"], dtype: torch.dtype = torch.float32) -> Potential:
+    model = GPTFF(config).to(dtype)
     return Potential(model, torch.randn(model.config.max_z + 1, dtype=torch.float64)).eval()
 
 
@@ -83,9 +79,9 @@ def rewrite(
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("settings", CONFIGS.values(), ids=CONFIGS)
-def test_round_trip(settings: dict[str, Any], dtype: torch.dtype, tmp_path: Path) -> None:
-    before = make_potential(dtype, **settings)
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_round_trip(config: GPTFFConfig, dtype: torch.dtype, tmp_path: Path) -> None:
+    before = make_potential(config, dtype)
     before.model.elements = frozenset({1, 6, 8, 11, 17, 29})
     before.provenance = {"trained_on": "nothing"}
     save(before, tmp_path / "model.safetensors", provenance={"epochs": 0})
@@ -136,7 +132,7 @@ def test_the_dtype_of_the_file_wins_over_the_default(saved: Path) -> None:
 
 @pytest.mark.parametrize("elements", [{14}, {1, 8}], ids=["silicon", "water"])
 def test_a_model_of_few_elements_has_a_fingerprint_of_them(elements: set[int], tmp_path: Path) -> None:
-    potential = make_potential(**TINY, max_z=max(elements))
+    potential = make_potential(GPTFFConfig(**TINY, max_z=max(elements)))
     potential.model.elements = frozenset(elements)
     save(potential, tmp_path / "model.safetensors")
     assert load(tmp_path / "model.safetensors").model.elements == elements
@@ -146,7 +142,7 @@ def test_the_header_says_what_the_numbers_mean(saved: Path) -> None:
     header = read_header(saved)
     assert header["units"] == {"energy": "eV", "length": "angstrom", "stress": "eV/angstrom^3, positive = tensile"}
     assert header["model"] == "gptff"
-    assert header["config"] == GPTFFConfig(**TINY).to_dict()
+    assert header["config"] == CONFIGS["recommended"].to_dict()
     assert header["provenance"]["data"] == "made up"
 
 
@@ -336,9 +332,9 @@ def test_a_weight_too_many(saved: Path) -> None:
 # -- weights that mean something else now than when they were saved
 
 
-@pytest.mark.parametrize("settings", CONFIGS.values(), ids=CONFIGS)
-def test_every_weight_has_a_part_in_the_fingerprint(settings: dict[str, Any]) -> None:
-    potential = make_potential(torch.float64, **settings)
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_every_weight_has_a_part_in_the_fingerprint(config: GPTFFConfig) -> None:
+    potential = make_potential(config, torch.float64)
     before = fingerprint(potential)
     for name, parameter in potential.model.named_parameters():
         with torch.no_grad():
@@ -351,7 +347,7 @@ def test_every_weight_has_a_part_in_the_fingerprint(settings: dict[str, Any]) ->
 
 def test_an_altered_weight(saved: Path) -> None:
     def alter(weights: dict[str, Tensor]) -> None:
-        weights["layers.0.atom.lin_radial.weight"].mul_(1.001)
+        weights["layers.0.attention.radial.lin_out.weight"].mul_(1.001)
 
     rewrite(saved, weights=alter)
     with pytest.raises(CheckpointDigestError, match=r"model\.safetensors is not what was saved"):
@@ -370,6 +366,78 @@ def test_an_altered_element_energy(saved: Path) -> None:
         load(saved)
     rewrite(saved, with_digest=True)
     with pytest.raises(CheckpointFingerprintError, match="eV for CuZr"):
+        load(saved)
+
+
+def test_an_altered_energy_of_an_element_that_no_compound_has(saved: Path) -> None:
+    rewrite(saved, header=lambda header: header["element_energies"].__setitem__(92, 1.0), with_digest=True)
+    with pytest.raises(CheckpointFingerprintError, match=r"eV for U when it was saved, and gives 1\.000000 eV"):
+        load(saved)
+
+
+def of_version_2(header: dict[str, Any]) -> None:
+    header["version"] = 2
+    header["fingerprint"] = {name: header["fingerprint"][name] for name in ("NaCl", "SiO2", "CuZr")}
+
+
+@pytest.mark.parametrize("digest", [None, "", "0" * 64])
+def test_a_digest_that_was_taken_out(digest: str | None, saved: Path) -> None:
+    """With the energy of an element that no compound of an older fingerprint has."""
+    for version in (2, 3):
+
+        def alter(header: dict[str, Any], version: int = version) -> None:
+            if version == 2:
+                of_version_2(header)
+            header["element_energies"][92] += 1
+            header["digest"] = digest
+
+        rewrite(saved, header=alter)
+        with pytest.raises(CheckpointDigestError):
+            load(saved)
+        save(make_potential(), saved)
+
+
+def test_a_file_that_says_it_is_of_version_1(saved: Path) -> None:
+    def alter(header: dict[str, Any]) -> None:
+        of_version_2(header)
+        header["version"] = 1
+        header["element_energies"][92] += 1
+        del header["digest"]
+
+    rewrite(saved, header=alter)
+    with pytest.raises(CheckpointDigestError, match=r"says that it is of version 1 .* and has entries of later ones"):
+        load(saved)
+
+
+def test_a_file_of_version_1_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    load(Path(__file__).parent / "data" / "version-1-pooled.safetensors")
+    assert "has no digest: nothing tells whether its element energies are those that were saved" in caplog.text
+    caplog.clear()
+    load(Path(__file__).parent / "data" / "version-2-pooled.safetensors")
+    assert not caplog.text
+
+
+def test_a_header_that_is_nested_without_end(saved: Path) -> None:
+    save_file(load_file(saved), saved, metadata={"torch_gptff": '{"version": 3, "config": ' + "[" * 10**6})
+    with pytest.raises(CheckpointFormatError, match="header that cannot be read"):
+        load(saved)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"num_layers": 10**9}, "num_layers = 1000000000, and has no weight of that size"),
+        ({"num_layers": 200}, r"more than \d+ weights, and has \d+"),
+        ({"channels": 10**12}, "channels = 1000000000000"),
+        ({"channels": 256, "feedforward_channels": 256}, "is .* in the file, and .* in the model"),
+        ({"cutoff": 1e9}, "cutoff = 1000000000.0"),
+    ],
+)
+def test_a_model_larger_than_its_file_is_not_built(
+    change: dict[str, Any], message: str, saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rewrite(saved, header=lambda header: header["config"].update(change), with_digest=True)
+    with pytest.raises(CheckpointShapeError, match=message):
         load(saved)
 
 
@@ -417,23 +485,35 @@ def _between_different_atoms(centre: Tensor, lengths: Tensor, angle_cutoff: floa
     return torch.stack([first, second])[:, first < second]
 
 
+def _turned_harmonics(vectors: Tensor, degree: int) -> tuple[Tensor, Tensor]:
+    """Components of a degree in another order, which is no rotation."""
+    lengths, harmonics = bond_harmonics(vectors, degree)
+    return lengths, harmonics.roll(1, dims=1)
+
+
 angle_pairs = transforms.angle_pairs
-FORMULAS: dict[str, tuple[object, str, Any]] = {
-    "envelope": (PolynomialEnvelope, "forward", _later_envelope),
-    "radial functions": (BesselBasis, "forward", _counted_from_zero),
-    "angles": (transforms, "angle_pairs", _between_different_atoms),
-    "readout": (gptff.AtomwiseReadout, "mlp", lambda readout, x: readout.fc_out(readout.fc1(x)).squeeze(-1)),
+FORMULAS: dict[str, tuple[str, object, str, Any]] = {
+    "envelope": ("paper", PolynomialEnvelope, "forward", _later_envelope),
+    "radial functions": ("paper", BesselBasis, "forward", _counted_from_zero),
+    "angles": ("paper", transforms, "angle_pairs", _between_different_atoms),
+    "readout": ("paper", AtomwiseReadout, "mlp", lambda readout, x: readout.fc_out(readout.fc1(x)).squeeze(-1)),
+    "envelope of a table": ("recommended", PolynomialEnvelope, "forward", _later_envelope),
+    "size of tabulated functions": ("recommended", RadialTable, "SCALE", 0.26),
+    "harmonics": ("recommended", geometry, "bond_harmonics", _turned_harmonics),
+    "sum of weights": ("recommended", GeometricTransformer, "TOTAL_SCALE", 0.11),
 }
 
 
-@pytest.mark.parametrize(("owner", "name", "later"), FORMULAS.values(), ids=FORMULAS)
+@pytest.mark.parametrize(("name", "owner", "attribute", "later"), FORMULAS.values(), ids=FORMULAS)
 def test_a_formula_that_a_later_version_changes(
-    owner: object, name: str, later: Any, saved: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, owner: object, attribute: str, later: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    load(saved)
-    monkeypatch.setattr(owner, name, later)
+    path = tmp_path / "model.safetensors"
+    save(make_potential(CONFIGS[name]), path)
+    load(path)
+    monkeypatch.setattr(owner, attribute, later)
     with pytest.raises(CheckpointFingerprintError, match="or this version of torch_gptff reads it differently"):
-        load(saved)
+        load(path)
 
 
 # -- files that were written once, by earlier versions of the code
@@ -452,7 +532,7 @@ def test_a_file_written_once_still_gives_its_energies(path: Path) -> None:
     """If this fails, files that users have are read differently: add a version of the format and an upgrade to it."""
     expected = json.loads(path.with_suffix(".json").read_text())
     potential = load(path)
-    assert potential.model.config.to_dict().items() >= expected["config"].items()
+    assert potential.model.config == GPTFFConfig.paper(**expected["config"])
     atoms = Atoms(**expected["structure"])
     prediction = potential.double().predict([atoms])[0]
     assert prediction.energy.item() == pytest.approx(expected["energy"], abs=1e-9)

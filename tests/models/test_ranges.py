@@ -21,11 +21,13 @@ def batch() -> Batch:
     return Batch.from_data_list([from_ase(atoms) for atoms in structures])
 
 
+@pytest.mark.parametrize("config", [GPTFFConfig(channels=4), GPTFFConfig.paper(channels=4)], ids=["geometric", "paper"])
 @pytest.mark.parametrize("max_bonds", [1, 50, 173, 10_000])
-def test_ranges_cover_everything_once(batch, max_bonds):
-    graph = GPTFF(GPTFFConfig(channels=4, num_layers=1)).build_graph(batch)
+def test_ranges_cover_everything_once(batch, max_bonds, config):
+    graph = GPTFF(config).build_graph(batch)
+    angle_index = graph.get("angle_index", torch.empty(2, 0))
     ranges = ranges_of_centres(graph, max_bonds)
-    for kind, size in enumerate((len(graph.z), graph.edge_index.size(1), graph.angle_index.size(1))):
+    for kind, size in enumerate((len(graph.z), graph.edge_index.size(1), angle_index.size(1))):
         pieces = [cut[kind] for cut in ranges]
         assert [piece.start for piece in pieces] == [0, *(piece.stop for piece in pieces[:-1])]
         assert pieces[-1].stop == size
@@ -34,14 +36,25 @@ def test_ranges_cover_everything_once(batch, max_bonds):
         centre = graph.edge_index[1, bonds]
         assert centre.min() >= atoms.start
         assert centre.max() < atoms.stop
-        index = graph.angle_index[:, angles]
+        index = angle_index[:, angles]
         assert index.numel() == 0 or (index.min() >= bonds.start and index.max() < bonds.stop)
 
 
-@pytest.mark.parametrize("angle_update", ["explicit", "harmonic"])
-@pytest.mark.parametrize("transformer", ["none", "local", "global"])
-def test_predictions_do_not_depend_on_the_ranges(batch, transformer, angle_update):
-    config = GPTFFConfig(channels=32, num_layers=2, transformer=transformer, angle_update=angle_update)
+CONFIGS = {
+    f"{transformer}-{angles}": GPTFFConfig.paper(
+        channels=32, num_layers=2, transformer=transformer, angle_update=angles
+    )
+    for transformer in ("none", "local", "global")
+    for angles in ("explicit", "harmonic")
+} | {
+    "geometric": GPTFFConfig(channels=64, num_layers=2),
+    "geometric, without kernels": GPTFFConfig(channels=8, num_layers=2),
+    "geometric, one layer": GPTFFConfig(channels=32, num_layers=1, heads=2, degree=2, num_readouts=2, repulsion=True),
+}
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_predictions_do_not_depend_on_the_ranges(batch, config):
     potential = Potential(GPTFF(config)).double().eval()
     whole = potential(batch)
     potential.model.max_bonds = 100
@@ -51,8 +64,17 @@ def test_predictions_do_not_depend_on_the_ranges(batch, transformer, angle_updat
     torch.testing.assert_close(pieces.stress, whole.stress, atol=1e-12, rtol=0)
 
 
-def test_training_gradients_do_not_depend_on_the_ranges(batch):
-    potential = Potential(GPTFF(GPTFFConfig(channels=8, num_layers=2))).double()
+@pytest.mark.parametrize(
+    "config",
+    [
+        GPTFFConfig.paper(channels=8, num_layers=2),
+        GPTFFConfig(channels=8, num_layers=2),
+        GPTFFConfig(channels=32, num_layers=2, heads=2),
+    ],
+    ids=["paper", "geometric, without kernels", "geometric"],
+)
+def test_training_gradients_do_not_depend_on_the_ranges(batch, config):
+    potential = Potential(GPTFF(config)).double()
 
     def gradients():
         prediction = potential(batch, create_graph=True)

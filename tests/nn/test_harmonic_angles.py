@@ -90,7 +90,7 @@ def test_a_bond_without_a_third_atom_is_left_alone(bonds):
 def test_model_needs_no_angles():
     atoms = bulk("Ti") * (2, 2, 1)
     atoms.rattle(0.1, seed=0)
-    model = GPTFF(GPTFFConfig(channels=8, num_layers=1, angle_update="harmonic", angle_cutoff=5.0))
+    model = GPTFF(GPTFFConfig.paper(channels=8, num_layers=1, angle_update="harmonic", angle_cutoff=5.0))
     graph = model.build_graph(from_ase(atoms))
     assert graph.get("angle_index") is None
     assert model.angle_cutoff is None

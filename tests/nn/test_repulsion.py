@@ -148,7 +148,7 @@ def test_a_model_adds_it_to_the_network_whatever_the_readout(readout):
     data = CrystalData.from_ase(atoms)
     one, other = without.double()(data), with_it.double()(data)
     # A cell has 6 bonds of Na and Cl at 2.3 Å and, since sodium is large, 6 of Na and Na at 3.25 Å.
-    repulsion = ZBLRepulsion(5.0)
+    repulsion = ZBLRepulsion(with_it.model.cutoff)
     pairs = pair(repulsion, (11, 17), 2.3) + pair(repulsion, (11, 11), 2.3 * 2**0.5)
     assert (other.energy - one.energy).item() == pytest.approx(6 * pairs.item(), rel=1e-9)
     assert other.stress[0].trace() < one.stress[0].trace()

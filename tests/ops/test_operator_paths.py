@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from torch_gptff import GPTFF, GPTFFConfig, Potential
 from torch_gptff.graph import CrystalData
 from torch_gptff.io.published import load_published
 from torch_gptff.ops import native
+from torch_gptff.ops.native import geometric
 
 Agree = Callable[[Sequence[Tensor], Sequence[Tensor], float], None]
 PATHS = ("native", "eager", "unfused")
@@ -25,18 +27,23 @@ PATHS = ("native", "eager", "unfused")
 def take(path: str, potential: Potential, monkeypatch: pytest.MonkeyPatch) -> None:
     if path == "native" and not native.is_available(torch.float64, 32):
         pytest.skip("there is no C++ compiler that makes the native kernels")
-    if path == "eager":
-        monkeypatch.setattr(native, "is_available", lambda dtype, channels: False)
+    if path != "native":
+        for kernels in (native, geometric):
+            monkeypatch.setattr(kernels, "is_available", lambda *_: False)
     for layer in potential.model.layers:
         for update in layer.modules():
             if hasattr(update, "fuse"):
                 update.fuse = path != "unfused"
 
 
-@pytest.fixture(scope="module")
-def potential() -> Potential:
+@pytest.fixture(
+    scope="module",
+    params=[GPTFFConfig.paper(num_layers=1), GPTFFConfig(num_layers=2, heads=2), GPTFFConfig(heads=1, degree=3)],
+    ids=["paper", "geometric", "geometric, degree 3"],
+)  # fmt: skip
+def potential(request: pytest.FixtureRequest) -> Potential:
     torch.manual_seed(0)
-    return Potential(GPTFF(GPTFFConfig(channels=32, num_layers=1, feedforward_channels=32))).double()
+    return Potential(GPTFF(replace(request.param, channels=32, feedforward_channels=32))).double()
 
 
 def rattled(atoms: Atoms) -> CrystalData:

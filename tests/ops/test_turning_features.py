@@ -71,7 +71,8 @@ CASES = {
     **{f"harmonics {l}": lambda dtype, l=l: Case(harmonics_module._KERNELS, [normal(20, 3, seed=0, dtype=dtype)], l)
        for l in DEGREES},
     **{f"product {l}": lambda dtype, l=l: product_case(l, dtype) for l in DEGREES},
-    **{f"attention {l}, {'turning' if turns else 'first'}": lambda dtype, l=l, turns=turns: attention_case(l, turns, dtype)
+    **{f"attention {l}, {'turning' if turns else 'first'}":
+           lambda dtype, l=l, turns=turns: attention_case(l, turns, dtype)
        for l in DEGREES for turns in (False, True)},
     "attention, 4 heads of 16": lambda dtype: attention_case(3, True, dtype, channels=64, heads=4),
 }  # fmt: skip
@@ -140,7 +141,9 @@ def test_formulas_are_differentiated_rightly(name: str) -> None:
     if name.startswith("attention"):
         case = attention_case(2, True, torch.float64, channels=4, heads=2)
     else:
-        case = CASES[name](torch.float64) if name.startswith("harmonics") else product_case(3, torch.float64, channels=2)
+        case = (
+            CASES[name](torch.float64) if name.startswith("harmonics") else product_case(3, torch.float64, channels=2)
+        )
     x = [value.requires_grad_() for value in case.x]
     assert gradcheck(lambda *x: case.kernels.plain(x, case.fixed), x, fast_mode=True)
     assert gradgradcheck(lambda *x: case.kernels.plain(x, case.fixed), x, fast_mode=True)

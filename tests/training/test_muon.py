@@ -98,12 +98,25 @@ def test_the_state_goes_there_and_back(gradients):
         assert torch.equal(one, other)
 
 
-def test_the_matrices_of_a_model():
-    model = GPTFF(GPTFFConfig(channels=8, heads=2, feedforward_channels=16, num_layers=1))
+PAPER = (
+    GPTFFConfig.paper,
+    {"layers.0.atom.lin_full.weight", "layers.0.transformer.lin1.weight", "readout.fc2.weight"},
+    {"embedding.weight", "readout.fc_out.weight", "readout.fc2.bias", "layers.0.norm1.weight"},
+)
+GEOMETRIC = (
+    GPTFFConfig,
+    {"layers.0.attention.radial.lin_out.weight", "layers.0.lin_message.0.weight", "readout.fc2.weight"},
+    {"embedding.weight", "layers.0.product_weight", "readout.fc_out.weight", "layers.0.norm.weight"},
+)
+
+
+@pytest.mark.parametrize(("make", "some_matrices", "some_others"), [PAPER, GEOMETRIC], ids=["paper", "geometric"])
+def test_the_matrices_of_a_model(make, some_matrices, some_others):
+    model = GPTFF(make(channels=8, heads=2, feedforward_channels=16, num_layers=1))
     names = {id(p): name for name, p in model.named_parameters()}
     apart = matrices_apart(model, [{"params": list(model.parameters()), "factor": 2.0}])
     matrices, others = ({names[id(p)] for p in group["params"]} for group in apart)
     assert [group["factor"] for group in apart] == [2.0, 2.0]
     assert matrices | others == set(names.values())
-    assert {"layers.0.atom.lin_full.weight", "layers.0.transformer.lin1.weight", "readout.fc2.weight"} <= matrices
-    assert {"embedding.weight", "readout.fc_out.weight", "readout.fc2.bias", "layers.0.norm1.weight"} <= others
+    assert some_matrices <= matrices
+    assert some_others <= others

@@ -14,7 +14,7 @@ from torch_geometric.data import Batch
 
 from torch_gptff.datasets import NAMED, LMDBCrystalDataset, Source
 from torch_gptff.errors import ConfigError
-from torch_gptff.models import build_model
+from torch_gptff.models import GPTFFConfig, build_model
 from torch_gptff.training.config import SourceSettings
 from torch_gptff.training.data import Part
 from torch_gptff.training.graphs import GraphFrames
@@ -70,13 +70,17 @@ def test_a_reference_of_no_source_is_refused(tmp_path, monkeypatch) -> None:
         JoinedFrames([crystal, replace(copper_at(-0.2, "atom"), reference="crystals")])
 
 
-def test_a_batch_is_made_as_its_frames_are_one_by_one(tmp_path, monkeypatch) -> None:
+@pytest.mark.parametrize("config", [GPTFFConfig(), GPTFFConfig.paper()], ids=["bonds", "bonds and angles"])
+def test_a_batch_is_made_as_its_frames_are_one_by_one(config, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     sources = [copper_at(-3.7, "a"), copper_at(-0.2, "b"), copper_at(-7.4, "two", 2)]
-    graphs = GraphFrames(JoinedFrames(sources), np.arange(3), build_model("gptff", {}))
+    graphs = GraphFrames(JoinedFrames(sources), np.arange(3), build_model("gptff", config.to_dict()))
     one_by_one, together = Batch.from_data_list([graphs[place] for place in range(3)]), graphs[[0, 1, 2]]
-    for key in ("z", "pos", "edge_index", "edge_shift", "angle_index", "energy", "batch", "weight", "source_number"):
+    keys = ["z", "pos", "edge_index", "edge_shift", "energy", "batch", "weight", "source_number"]
+    has_angles = config.angle_update == "explicit"
+    for key in [*keys, "angle_index"] if has_angles else keys:
         assert torch.equal(one_by_one[key], together[key]), key
     costs = graphs.costs()
     assert costs.bonds.tolist() == [graphs[place].edge_index.size(1) for place in range(3)]
-    assert costs.angles.tolist() == [graphs[place].angle_index.size(1) for place in range(3)]
+    angles = [graphs[place].angle_index.size(1) if has_angles else 0 for place in range(3)]
+    assert costs.angles.tolist() == angles

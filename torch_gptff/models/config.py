@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from torch_gptff.errors import ConfigError
+from torch_gptff.settings import check_types, from_table
 
 _CHOICES = {
     "angle_update": ("none", "explicit", "harmonic"),
@@ -72,20 +73,24 @@ class GPTFFConfig:
     num_readouts: int = 1
 
     def __post_init__(self) -> None:
+        check_types(self)
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ConfigError(f"{name} must be one of {', '.join(choices)}; got {getattr(self, name)!r}")
         for name in _POSITIVE:
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be positive; got {getattr(self, name)!r}")
-        if not 0 < self.angle_cutoff <= self.cutoff:
+        if self.angle_update != "none" and not 0 < self.angle_cutoff <= self.cutoff:
             raise ConfigError(f"angle_cutoff must be in (0, cutoff = {self.cutoff}]; got {self.angle_cutoff!r}")
         if self.envelope_exponent is not None and self.envelope_exponent < 2:
             raise ConfigError(f"envelope_exponent must be at least 2; got {self.envelope_exponent!r}")
         if self.transformer == "geometric":
             self._check_geometric()
         elif self.angle_update == "none":
-            raise ConfigError('angle_update="none" needs transformer="geometric", which knows angles by itself')
+            raise ConfigError(
+                f'transformer="{self.transformer}" needs angles: angle_update must be "explicit" or "harmonic"; '
+                'got "none", which is for transformer="geometric"'
+            )
         if not 0 <= self.degree <= 3:
             raise ConfigError(f"degree must be 0 to 3; got {self.degree!r}")
         if self.channels % self.heads:
@@ -98,7 +103,8 @@ class GPTFFConfig:
     def _check_geometric(self) -> None:
         if self.angle_update != "none":
             raise ConfigError(
-                f'transformer="geometric" knows angles by itself: angle_update must be "none"; got {self.angle_update!r}'
+                'transformer="geometric" knows angles by itself: angle_update must be "none"; '
+                f"got {self.angle_update!r}"
             )
         if not 1 <= self.degree <= 3:
             raise ConfigError(f'degree must be 1 to 3 with transformer="geometric"; got {self.degree!r}')
@@ -128,9 +134,10 @@ class GPTFFConfig:
         Args:
             changes: of other fields
         """
-        layers = {
+        layers: dict[str, Any] = {
             "cutoff": 5.0,
             "angle_update": "explicit",
+            "degree": 3,
             "transformer": "local",
             "heads": 2,
             "feedforward_channels": 256,
@@ -151,14 +158,14 @@ class GPTFFConfig:
         """The configuration that :meth:`to_dict` wrote.
 
         Raises:
-            ConfigError: a key is unknown or a value out of range.
+            ConfigError: a key is unknown, or a value of another type or out of range.
         """
         known = {field.name for field in fields(cls)}
         unknown = sorted(set(entries) - known)
         if unknown:
             raise ConfigError(f"unknown {'key' if len(unknown) == 1 else 'keys'} {', '.join(unknown)}; there are "
                               f"{', '.join(sorted(known))}")  # fmt: skip
-        return cls(**entries)
+        return from_table(cls, entries)
 
     def to_dict(self) -> dict[str, Any]:
         """Every field by name, for JSON."""

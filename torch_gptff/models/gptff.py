@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +14,7 @@ from torch_geometric.nn.inits import reset
 from torch_gptff.graph import structure_index
 from torch_gptff.models.base import EnergyModel
 from torch_gptff.models.config import GPTFFConfig
+from torch_gptff.models.geometric_inference import GeometricInference, can_fuse, state_of
 from torch_gptff.models.geometry import BondRange, Geometry, ranges_of_centres
 from torch_gptff.models.paper_layer import PaperLayer, recomputed
 from torch_gptff.nn import (
@@ -56,6 +58,7 @@ class GPTFF(EnergyModel):
         config = config or GPTFFConfig()
         self.config = config
         self.max_bonds = MAX_BONDS
+        self._inference: GeometricInference | None = None
         self.cutoff = config.cutoff
         self.angle_cutoff = config.angle_cutoff if config.angle_update == "explicit" else None
         self.elements = frozenset(range(1, config.max_z + 1))
@@ -64,6 +67,7 @@ class GPTFF(EnergyModel):
         self.is_local = self.is_atomwise and config.transformer != "global"
         self.is_extensive = self.is_local
         self.is_smooth = config.envelope_exponent is not None
+        self.is_exportable = config.transformer != "global" and config.angle_update == "explicit"
 
         self.is_geometric = config.transformer == "geometric"
         width = config.channels
@@ -130,11 +134,32 @@ class GPTFF(EnergyModel):
             energies = energies + self.repulsion(graph.z, graph.edge_index, vectors).unsqueeze(-1)
         return energies
 
+    def energies_and_gradient(self, graph: Data, vectors: Tensor) -> tuple[Tensor, Tensor] | None:
+        if not can_fuse(self, graph, vectors):
+            return None
+        if self._inference is None or self._inference.state is None or self._inference.state != state_of(self):
+            self._inference = GeometricInference(self)
+        energies, gradient = self._inference(graph, vectors)
+        energies = energies.double()
+        if self.repulsion is not None:
+            with torch.enable_grad():
+                vectors = vectors.detach().requires_grad_()
+                repulsion = self.repulsion(graph.z, graph.edge_index, vectors)
+                total = repulsion.sum()
+            if total.requires_grad:
+                gradient = gradient + torch.autograd.grad(total, vectors)[0]
+                energies = energies + repulsion.detach().unsqueeze(-1)
+        return energies, gradient
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_inference": None}
+
     def _atom_features(self, graph: Data, vectors: Tensor) -> Tensor:
         return self._geometric_features(graph, vectors) if self.is_geometric else self._paper_features(graph, vectors)
 
     def _geometric_features(self, graph: Data, vectors: Tensor) -> Tensor:
-        x, features = self._embed_atoms(graph.z), []
+        x = self._embed_atoms(graph.z)
+        features: list[Tensor] = []
         ranges = [
             BondRange.of(graph, vectors, atoms, bonds, self.config.degree)
             for atoms, bonds, _ in ranges_of_centres(graph, self.max_bonds)

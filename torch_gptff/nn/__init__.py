@@ -5,16 +5,17 @@ from torch_gptff.nn.atom_conv import AtomConv
 from torch_gptff.nn.bond_conv import BondConv
 from torch_gptff.nn.element_energies import ElementEnergies, ReferenceEnergies
 from torch_gptff.nn.envelope import NoEnvelope, PolynomialEnvelope, make_envelope
+from torch_gptff.nn.generated import remove_generated_modules
 from torch_gptff.nn.geometric_attention import GeometricAttention
 from torch_gptff.nn.geometric_transformer import GeometricTransformer
 from torch_gptff.nn.harmonic_angle_conv import HarmonicAngleConv, legendre_sums
-from torch_gptff.ops.harmonics import spherical_harmonics
 from torch_gptff.nn.linear import BlockLinear, GatedLinear
 from torch_gptff.nn.radial import BesselBasis, RadialFeatures
 from torch_gptff.nn.radial_table import RadialTable
 from torch_gptff.nn.readout import AtomwiseReadout, PooledReadout, Readout, sum_by_structure
 from torch_gptff.nn.repulsion import ZBLRepulsion
 from torch_gptff.nn.transformer import GlobalAttention, GraphTransformer, LocalAttention
+from torch_gptff.ops.harmonics import spherical_harmonics
 
 __all__ = [
     "AngleConv",
@@ -35,12 +36,13 @@ __all__ = [
     "PolynomialEnvelope",
     "PooledReadout",
     "RadialFeatures",
-    "Readout",
     "RadialTable",
+    "Readout",
     "ReferenceEnergies",
     "ZBLRepulsion",
     "legendre_sums",
     "make_envelope",
+    "remove_generated_modules",
     "spherical_harmonics",
     "sum_by_structure",
 ]

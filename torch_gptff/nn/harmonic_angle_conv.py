@@ -10,8 +10,8 @@ from torch_geometric.nn import MessagePassing
 from torch_geometric.typing import PairTensor
 from torch_geometric.utils import to_dense_batch
 
-from torch_gptff.ops.harmonics import MAX_DEGREE, spherical_harmonics
 from torch_gptff.nn.linear import BlockLinear, GatedLinear
+from torch_gptff.ops.harmonics import MAX_DEGREE, spherical_harmonics
 
 
 class HarmonicAngleConv(MessagePassing):

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from torch_gptff.nn.envelope import make_envelope
 from torch_gptff.ops.geometric_attention import Radial, columns
@@ -65,6 +65,7 @@ class RadialTable(nn.Module):
         self.lin_hidden = nn.Linear(num_radial, hidden_channels)
         self.lin_out = nn.Linear(hidden_channels, sum(self.parts))
         self._kept: tuple[list[tuple[int, int, torch.dtype]], Radial] | None = None
+        self.reset_parameters()
 
     def reset_parameters(self) -> None:
         self.lin_hidden.reset_parameters()

@@ -16,14 +16,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from torch_gptff.ops.harmonics import closed_forms
 from torch_gptff.ops import operator
+from torch_gptff.ops.harmonics import closed_forms
 from torch_gptff.ops.native import geometric
 from torch_gptff.ops.transforms import is_plain, under_transform
 
 
 def bond_harmonics(vectors: Tensor, degree: int) -> tuple[Tensor, Tensor]:
-    """Lengths in Å, ``[E]``, and harmonics of degree 1 to ``degree``, ``[E, (degree + 1)² − 1]``, of ``vectors [E, 3]``.
+    """Lengths of ``vectors [E, 3]`` in Å, ``[E]``, and harmonics of degree 1 to ``L``, ``[E, (L + 1)² − 1]``.
 
     Differentiable as often as wanted.
     """

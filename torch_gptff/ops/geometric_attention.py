@@ -74,8 +74,8 @@ def columns(channels: int, degree: int, heads: int, turns: bool) -> tuple[int, i
 
 
 def can_fuse(lengths: Tensor, channels: int, degree: int, heads: int) -> bool:
-    """Whether there are kernels for such features, on the device and in the dtype of the bonds' ``lengths``: on the CPU,
-    where there is a compiler."""
+    """Whether there are kernels for such features, on the device and in the dtype of the bonds' ``lengths``: on the
+    CPU, where there is a compiler."""
     return (
         lengths.device.type == "cpu"
         and not under_transform()
@@ -150,7 +150,13 @@ class Spline(NamedTuple):
 
 
 def messages(
-    query: Tensor, key: Tensor, value: Tensor, functions: Tensor, harmonics: Tensor, turning: Sequence[Tensor], heads: int
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    functions: Tensor,
+    harmonics: Tensor,
+    turning: Sequence[Tensor],
+    heads: int,
 ) -> tuple[Tensor, list[Tensor], Tensor]:
     """What every bond brings: of degree 0, ``[E, c]``, of degree 1 to ``L``, ``[E, 2 l + 1, c]`` each, and its weights
     under the envelope, ``[E, H]``.
@@ -208,7 +214,8 @@ class _Kernels:
         functions = Spline.at(lengths, Radial(table, fixed.per_angstrom)).of(table)
         zero, of_degree, weight = messages(
             query.index_select(0, centre),
-            *(each.index_select(0, neighbour) for each in (key, value)),
+            key.index_select(0, neighbour),
+            value.index_select(0, neighbour),
             functions,
             harmonics,
             [each.index_select(0, neighbour) for each in turning],

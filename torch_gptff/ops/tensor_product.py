@@ -8,10 +8,10 @@ Of features :math:`V^l` of degree :math:`l = 1 \dots L`, with :math:`2 l + 1` co
         U^{l_1}_{m_1} \odot U^{l_2}_{m_2} \\
     n^l &= \sum_m U^l_m \odot U^l_m, \qquad n'^{\,l} = \sum_m U^l_m \odot Z^l_m
 
-with the mean over all components and channels of the atom, and Gaunt coefficients :math:`G` (NIST DLMF 34.3.22) of real
-harmonics, scaled so that :math:`\sum_{m_1 m_2} G^2 = 1`. Only products with :math:`l_1 + l_2 + l_3` even are there: they
-keep the parity :math:`(-1)^l`, so that energies do not change under reflection. :math:`n` knows pairs of neighbours,
-:math:`n'` knows three at once.
+with the mean over all components and channels of the atom, and Gaunt coefficients :math:`G` (NIST DLMF 34.3.22) of
+real harmonics, scaled so that :math:`\sum_{m_1 m_2} G^2 = 1`. Only products with :math:`l_1 + l_2 + l_3` even are
+there: they keep the parity :math:`(-1)^l`, so that energies do not change under reflection. :math:`n` knows pairs of
+neighbours, :math:`n'` knows three at once.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from torch_gptff.ops.harmonics import closed_forms
 from torch_gptff.ops import operator
+from torch_gptff.ops.harmonics import closed_forms
 from torch_gptff.ops.native import geometric
 from torch_gptff.ops.transforms import is_plain, under_transform
 
@@ -111,7 +111,9 @@ def gaunt(a: int, b: int, c: int) -> Any:
 
 
 class _Sizes(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_int64) for name in ("channels", "atoms", "paths", "terms")] + [("list", ctypes.c_void_p)]
+    _fields_ = [(name, ctypes.c_int64) for name in ("channels", "atoms", "paths", "terms")] + [
+        ("list", ctypes.c_void_p)
+    ]
 
 
 class _Term(ctypes.Structure):
@@ -119,8 +121,9 @@ class _Term(ctypes.Structure):
 
 
 @cache
-def _list(degree: int) -> Any:
-    return (_Term * len(terms(degree)))(*terms(degree))
+def term_list(degree: int) -> Any:
+    """:func:`terms` as kernels take them."""
+    return (_Term * len(terms(degree)))(*(_Term(*term) for term in terms(degree)))
 
 
 class _Kernels:
@@ -164,7 +167,7 @@ class _Kernels:
 
     def _call(self, name: str, x: Sequence[Tensor], *others: Any) -> None:
         degree, (n_paths, channels) = len(x) - 1, x[-1].shape
-        entries = _list(degree)
+        entries = term_list(degree)
         sizes = _Sizes(channels, len(x[0]), n_paths, len(entries), ctypes.addressof(entries))
         geometric.call(f"tensor_product_{name}", degree, sizes, x, *others)
 

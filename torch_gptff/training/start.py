@@ -9,6 +9,7 @@ import torch
 from torch_gptff.errors import ConfigError
 from torch_gptff.io import load_pretrained
 from torch_gptff.models import GPTFF, GPTFFConfig, build_model
+from torch_gptff.nn import Readout
 from torch_gptff.potential import Potential
 from torch_gptff.training.config import ModelSettings
 
@@ -25,9 +26,25 @@ def starting_potential(settings: ModelSettings, seed: int) -> Potential:
             raise ConfigError("model.repair is for a checkpoint: name one in model.checkpoint")
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            return Potential(build_model(settings.name, settings.config))
+            model = build_model(settings.name, settings.config)
+        if isinstance(model, GPTFF):
+            start_at_references(model)
+        return Potential(model)
     potential = load_pretrained(settings.checkpoint)
     return repaired(potential) if settings.repair else potential
+
+
+@torch.no_grad()
+def start_at_references(model: GPTFF) -> None:
+    """Set the last matrix of every readout to zero: energies are then those that the elements' references add up to.
+
+    A readout of random weights gives every atom some tenths of an eV that say nothing, and the first steps of a
+    training would go into unlearning them.
+    """
+    for readout in model.readout.modules():
+        if isinstance(readout, Readout):
+            readout.fc_out.weight.zero_()
+            readout.fc_out.bias.zero_()
 
 
 def repaired(potential: Potential) -> Potential:

@@ -1,6 +1,7 @@
 """What is done with a potential, through any ASE calculator."""
 
 from torch_gptff.workflows.arrhenius import ArrheniusFit, ArrheniusLine, fit_arrhenius
+from torch_gptff.workflows.corrections import mp2020_correction
 from torch_gptff.workflows.diffraction import (
     DiffractionPattern,
     DiffractionSeries,
@@ -81,6 +82,7 @@ __all__ = [
     "iterate_frames",
     "local_structure",
     "molecular_dynamics",
+    "mp2020_correction",
     "open_trajectory",
     "phonon_spectrum",
     "reference_crystals",

@@ -19,7 +19,7 @@ from torch_gptff.potential import Potential
 from torch_gptff.prediction import Calibration
 
 TINY = {"channels": 4, "num_layers": 1, "num_radial": 3, "feedforward_channels": 8, "max_z": 40}
-CONFIGS = {
+CONFIGS = {  # as changes to GPTFFConfig.paper()
     "recommended": TINY,
     "harmonic": {**TINY, "angle_update": "harmonic", "transformer": "none"},
     "pooled": {**TINY, "envelope_exponent": None, "transformer": "global", "readout": "pooled"},
@@ -40,9 +40,9 @@ def make(name: str, settings: dict[str, object]) -> None:
     if path.exists():
         sys.exit(f"{path.name} exists and must not change")
     torch.manual_seed(len(name))
-    potential = Potential(GPTFF(GPTFFConfig(**settings)), [round(-0.1 * z, 1) for z in range(41)])
+    potential = Potential(GPTFF(GPTFFConfig.paper(**settings)), [round(-0.1 * z, 1) for z in range(41)])
     potential.references = {"one": {z: -0.2 * z for z in range(1, 41)}, "other": {12: -1.0, 8: -2.0, 29: -3.0}}
-    potential.calibration = Calibration(energy=2.0, forces=3.0)
+    potential.calibration = Calibration(energy=2.0, forces=3.0, seen=0.05)
     potential.seen_pairs = frozenset({(8, 12), (8, 29), (12, 29)})
     save(potential.speak("other"), path)
     prediction = potential.double().predict([Atoms(**STRUCTURE)])[0]

@@ -6,16 +6,11 @@
 
 #include "../parallel.hpp"
 #include "dual.hpp"
+#include "records.hpp"
 
 namespace {
 
-constexpr int L = DEGREE, M = (L + 1) * (L + 1) - 1, MAX_HEADS = 8;
-
-struct Bonds {
-    int64_t channels, count, neighbours, centres, heads, rows, turns;  // turns: the neighbours have features that turn
-    double per_angstrom;
-    const int64_t *centre, *neighbour;
-};
+constexpr int L = DEGREE, M = (L + 1) * (L + 1) - 1;
 
 static constexpr int first(int l) { return l * l - 1; }
 

@@ -3,19 +3,11 @@
 
 #include "../parallel.hpp"
 #include "dual.hpp"
+#include "records.hpp"
 
 namespace {
 
 constexpr int L = DEGREE, M = (L + 1) * (L + 1) - 1;
-
-struct Term {  // coefficient times U[first] U[second] enters Z[third] by a path
-    int32_t first, second, third, path;
-    double coefficient;
-};
-struct Sizes {
-    int64_t channels, atoms, paths, terms;
-    const Term *list;
-};
 
 static constexpr int degree(int m) { return m < 3 ? 1 : m < 8 ? 2 : 3; }
 

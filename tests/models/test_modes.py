@@ -35,15 +35,19 @@ GPTFFS = {
     "global": {"transformer": "global"},
     "pooled": {"transformer": "none", "readout": "pooled", "envelope_exponent": None},
     "committee": {"num_readouts": 2, "repulsion": True},
-    "odd width": {"channels": 10},
+    "odd width": {"channels": 10, "heads": 2},
+    "explicit": {},
 }
+PAPER = ("harmonic", "global", "pooled", "explicit")
+"""Those with the layers of the paper."""
 
 
 def make(name: str) -> EnergyModel:
     torch.manual_seed(0)
     if name in BASELINES:
         return build_model(name, BASELINES[name].to_dict()).eval()
-    return GPTFF(GPTFFConfig(**SMALL | GPTFFS[name])).eval()
+    settings = SMALL | GPTFFS[name]
+    return GPTFF(GPTFFConfig.paper(**settings) if name in PAPER else GPTFFConfig(**settings)).eval()
 
 
 def crystal(repeat: int = 1) -> CrystalData:

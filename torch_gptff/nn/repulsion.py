@@ -80,7 +80,7 @@ class ZBLRepulsion(nn.Module):
         """
         ends = (self.radii[z][edge_index].sum(0).double() * 0.01).clamp(max=self.cutoff)
         close = (vectors.detach().double().norm(dim=-1) < ends).nonzero().squeeze(-1)
-        if not len(close):
+        if not len(close) and not (torch.is_grad_enabled() and vectors.requires_grad):
             return ends.new_zeros(len(z))
         neighbour, centre = edge_index.index_select(1, close)
         r = vectors.index_select(0, close).double().norm(dim=-1)

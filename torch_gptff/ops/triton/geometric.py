@@ -60,7 +60,9 @@ def geometric_attention(name: str, x: Sequence[Tensor], fixed: Any, *groups: Any
         return (*values[:5], tuple(values[5:-1]), values[-1])
 
     def forward(inputs: Sequence[Any], out: Sequence[Tensor]) -> None:
-        _launch(kernels.attention_forward, (centres, fixed.heads), nested(inputs), tuple(out), offsets, neighbour, **sizes)
+        _launch(
+            kernels.attention_forward, (centres, fixed.heads), nested(inputs), tuple(out), offsets, neighbour, **sizes
+        )
 
     def backward(inputs: Sequence[Any], dout: Sequence[Tensor], d: Sequence[Tensor | None]) -> None:
         *rows, d_table = d

@@ -14,8 +14,9 @@ import inspect, sys
 from torch_gptff import GPTFF, GPTFFConfig, Potential
 from torch_gptff.models import DimeNetPlusPlus, SchNet, SchNetConfig, ViSNet
 {before}
-model = GPTFF(GPTFFConfig(channels=8, num_layers=1))
-models = [model, SchNet(SchNetConfig(hidden_channels=8)), ViSNet(), DimeNetPlusPlus()]
+model = GPTFF(GPTFFConfig.paper(channels=8, num_layers=1))
+models = [GPTFF(GPTFFConfig(channels=8))]
+models += [model, SchNet(SchNetConfig(hidden_channels=8)), ViSNet(), DimeNetPlusPlus()]
 {after}
 """
 

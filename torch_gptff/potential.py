@@ -25,7 +25,7 @@ from torch_gptff.models import EnergyModel
 from torch_gptff.nn import ElementEnergies, ReferenceEnergies, remove_generated_modules, sum_by_structure
 from torch_gptff.prediction import Calibration, Prediction
 
-FAR = 2.0
+FAR = 1.5
 """A structure is far from all that calibration saw where its uncertainty per atom is so many times
 :attr:`~torch_gptff.prediction.Calibration.seen`."""
 

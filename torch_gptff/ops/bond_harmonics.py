@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,7 +18,8 @@ from torch import Tensor
 from torch_gptff.ops import operator
 from torch_gptff.ops.harmonics import closed_forms
 from torch_gptff.ops.native import geometric
-from torch_gptff.ops.transforms import is_plain, under_transform
+from torch_gptff.ops.native.kernel import Group
+from torch_gptff.ops.native.operators import NativeKernels
 
 
 def bond_harmonics(vectors: Tensor, degree: int) -> tuple[Tensor, Tensor]:
@@ -27,15 +27,7 @@ def bond_harmonics(vectors: Tensor, degree: int) -> tuple[Tensor, Tensor]:
 
     Differentiable as often as wanted.
     """
-    is_fused = (
-        vectors.device.type == "cpu"
-        and not under_transform()
-        and is_plain([vectors])
-        and geometric.is_available(vectors.dtype, degree)
-    )
-    lengths, harmonics = (
-        operator.apply(_KERNELS, [vectors.contiguous()], degree) if is_fused else _KERNELS.plain([vectors], degree)
-    )
+    lengths, harmonics = operator.apply(_KERNELS, [vectors], degree)
     return lengths, harmonics
 
 
@@ -43,8 +35,9 @@ class _Sizes(ctypes.Structure):
     _fields_ = [("bonds", ctypes.c_int64)]
 
 
-class _Kernels:
-    n_parameters = 0
+class _Kernels(NativeKernels):
+    def is_available(self, x: Sequence[Tensor], degree: int) -> bool:
+        return x[0].device.type == "cpu" and geometric.is_available(x[0].dtype, degree)
 
     def plain(self, x: Sequence[Tensor], degree: int) -> tuple[Tensor, ...]:
         lengths = x[0].norm(dim=-1)
@@ -52,29 +45,15 @@ class _Kernels:
         scale = [(2 * l + 1) ** 0.5 for l in range(1, degree + 1) for _ in range(2 * l + 1)]
         return lengths, values * values.new_tensor(scale)
 
-    def forward(self, x: Sequence[Tensor], degree: int) -> list[Tensor]:
-        out = _results(x[0], degree)
-        self._call("forward", degree, x, [None], out)
-        return out
+    def results(self, x: Sequence[Tensor], degree: int, keep: bool) -> tuple[list[Tensor], None]:
+        n = len(x[0])
+        return [x[0].new_empty(n), x[0].new_empty(n, (degree + 1) ** 2 - 1)], None
 
-    def backward(self, dout: Sequence[Tensor], x: Sequence[Tensor], degree: int, _: bool) -> list[Tensor | None]:
-        d = torch.empty_like(x[0])
-        self._call("backward", degree, x, dout, [d])
-        return [d]
+    def gradients(self, x: Sequence[Tensor], degree: int, with_parameters: bool) -> list[Tensor | None]:
+        return [torch.empty_like(x[0])]
 
-    def double_backward(
-        self, t: Sequence[Tensor], dout: Sequence[Tensor], x: Sequence[Tensor], degree: int, _: bool
-    ) -> tuple[list[Tensor], list[Tensor | None]]:
-        ddout, d = _results(x[0], degree), torch.empty_like(x[0])
-        self._call("double_backward", degree, x, t, dout, ddout, [d])
-        return ddout, [d]
-
-    def _call(self, name: str, degree: int, x: Sequence[Tensor], *others: Any) -> None:
-        geometric.call(f"bond_harmonics_{name}", degree, _Sizes(len(x[0])), x, *others)
-
-
-def _results(vectors: Tensor, degree: int) -> list[Tensor]:
-    return [vectors.new_empty(len(vectors)), vectors.new_empty(len(vectors), (degree + 1) ** 2 - 1)]
+    def call(self, kernel: str, x: Sequence[Tensor], degree: int, *others: Group) -> None:
+        geometric.call(f"bond_harmonics_{kernel}", degree, _Sizes(len(x[0])), x, *others)
 
 
 _KERNELS = _Kernels()

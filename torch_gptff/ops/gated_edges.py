@@ -9,22 +9,18 @@ forces goes through them too. Elsewhere they are plain tensor operations.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.library import custom_op
 
-from torch_gptff.ops import native
+from torch_gptff.ops import native, operator
 from torch_gptff.ops.checks import check_pairs, check_shapes
-from torch_gptff.ops.needed import needed
-from torch_gptff.ops.plain import differentiate_twice
-from torch_gptff.ops.transforms import direct, is_plain, under_transform
+from torch_gptff.ops.registered import PairKernels, register
+from torch_gptff.ops.transforms import under_transform
 
-N_ROWS = 4
-"""Inputs before the parameters: ``a``, ``b``, ``e`` and ``radial``."""
+ROWS = ("a", "b", "e", "radial")
+"""Inputs before the parameters."""
 
 MAX_KEPT = 1 << 20
 """Numbers in ``e``, up to which what a gradient can use is kept."""
@@ -82,8 +78,8 @@ def atom_update(
         GraphError: the shapes do not fit together, or ``edge_index`` points to atoms that do not exist.
     """
     values = [value.to(e.dtype) for value in (a, b, e, radial, w_radial, w_edge, w_gate, b_gate)]
-    update = _DirectAtomUpdate.apply if is_plain(values) else torch.ops.torch_gptff.atom_update
-    return update(*values, edge_index, _is_worth_keeping(values))[0]
+    (out,) = operator.apply(_ATOM_UPDATE, values, edge_index.contiguous(), _is_worth_keeping(values))
+    return out
 
 
 def bond_update(
@@ -107,8 +103,8 @@ def bond_update(
         ``[E, d]``
     """
     values = [value.to(e.dtype) for value in (a, b, e, radial, w_radial, w_edge, w_out, b_out)]
-    update = _DirectBondUpdate.apply if is_plain(values) else torch.ops.torch_gptff.bond_update
-    return update(*values, edge_index, _is_worth_keeping(values))[0]
+    (out,) = operator.apply(_BOND_UPDATE, values, edge_index.contiguous(), _is_worth_keeping(values))
+    return out
 
 
 def _is_worth_keeping(values: Sequence[Tensor]) -> bool:
@@ -119,170 +115,88 @@ def _is_worth_keeping(values: Sequence[Tensor]) -> bool:
     """
     if not (torch.is_grad_enabled() and any(value.requires_grad for value in values)):
         return False
-    is_training = any(value.requires_grad for value in values[N_ROWS:])
+    is_training = any(value.requires_grad for value in values[len(ROWS) :])
     return is_training or values[2].numel() <= MAX_KEPT
 
 
-def _atom_update(
-    a: Tensor,
-    b: Tensor,
-    e: Tensor,
-    radial: Tensor,
-    w_radial: Tensor,
-    w_edge: Tensor,
-    w_gate: Tensor,
-    b_gate: Tensor,
-    edge_index: Tensor,
-    keep: bool,
-) -> tuple[Tensor, Tensor]:
-    rows = {"a": a, "b": b, "e": e, "radial": radial}
-    x = rows | {"w_radial": w_radial, "w_edge": w_edge, "w_gate": w_gate, "b_gate": b_gate}
-    d = e.size(1)
-    _check(x, [(2 * d, d), (2 * d, 2 * d), (2 * d,)], edge_index)
-    return native.edges_forward("atom_update", list(x.values()), edge_index, keep)
+class _Update(PairKernels):
+    n_parameters = 4
+    width: int
+    """Of the second map, in units of ``d``."""
+
+    message: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+
+    def is_available(self, x: Sequence[Tensor], edge_index: Tensor) -> bool:
+        return can_fuse(x[2])
+
+    def forward(self, x: Sequence[Tensor], edge_index: Tensor, keep: bool) -> tuple[list[Tensor], Tensor | None]:
+        self._check(x, edge_index)
+        (out,), kept = self.results(x, edge_index, keep)
+        native.edges_forward(self.name, x, edge_index, out, kept)
+        return [out], kept
+
+    def backward(
+        self, dout: Sequence[Tensor], x: Sequence[Tensor], edge_index: Tensor, kept: Tensor, with_parameters: bool
+    ) -> list[Tensor | None]:
+        return native.edges_backward(self.name, dout[0], x, edge_index, kept, with_parameters)
+
+    def double_backward(
+        self,
+        t: Sequence[Tensor | None],
+        dout: Sequence[Tensor],
+        x: Sequence[Tensor],
+        edge_index: Tensor,
+        kept: Tensor,
+        with_parameters: bool,
+    ) -> tuple[list[Tensor], list[Tensor | None]]:
+        ddout, d = native.edges_double_backward(self.name, t, dout[0], x, edge_index, kept, with_parameters)
+        return [ddout], d
+
+    def _messages(self, x: Sequence[Tensor], edge_index: Tensor) -> Tensor:
+        a, b, e, radial, w_radial, w_edge, w, bias = x
+        neighbour, centre = edge_index
+        z = a.index_select(0, centre) + b.index_select(0, neighbour) + F.linear(e, w_edge)
+        return self.message(z, F.linear(radial, w_radial), w, bias)
+
+    def _kept(self, e: Tensor, keep: bool) -> Tensor:
+        return e.new_empty(e.size(0) if keep else 0, (2 + self.width) * e.size(1))
+
+    def _check(self, x: Sequence[Tensor], edge_index: Tensor) -> None:
+        a, b, e, radial, *_ = x
+        n_edges, d, n_radial = edge_index.size(-1), e.size(1), radial.size(-1)
+        rows = [(len(a), 2 * d), (len(b), 2 * d), (n_edges, d), (n_edges, n_radial)]
+        parameters = [(d, n_radial), (2 * d, d), (self.width * d, self.width * d), (self.width * d,)]
+        check_shapes(dict(zip(self.names, x, strict=True)), [*rows, *parameters])
+        check_pairs("edge_index", edge_index, (len(b), len(a)))
 
 
-def _bond_update(
-    a: Tensor,
-    b: Tensor,
-    e: Tensor,
-    radial: Tensor,
-    w_radial: Tensor,
-    w_edge: Tensor,
-    w_out: Tensor,
-    b_out: Tensor,
-    edge_index: Tensor,
-    keep: bool,
-) -> tuple[Tensor, Tensor]:
-    rows = {"a": a, "b": b, "e": e, "radial": radial}
-    x = rows | {"w_radial": w_radial, "w_edge": w_edge, "w_out": w_out, "b_out": b_out}
-    d = e.size(1)
-    _check(x, [(2 * d, d), (d, d), (d,)], edge_index)
-    return native.edges_forward("bond_update", list(x.values()), edge_index, keep)
+class _AtomUpdate(_Update):
+    name = "atom_update"
+    names = (*ROWS, "w_radial", "w_edge", "w_gate", "b_gate")
+    width = 2
+    message = staticmethod(atom_message)
+
+    def plain(self, x: Sequence[Tensor], edge_index: Tensor) -> tuple[Tensor, ...]:
+        messages = self._messages(x, edge_index)
+        return (messages.new_zeros(len(x[0]), messages.size(1)).index_add(0, edge_index[1], messages),)
+
+    def results(self, x: Sequence[Tensor], edge_index: Tensor, keep: bool) -> tuple[list[Tensor], Tensor]:
+        a, _, e, *_ = x
+        return [e.new_zeros(a.size(0), e.size(1))], self._kept(e, keep)
 
 
-def _backward(
-    name: str, dout: Tensor, x: list[Tensor], edge_index: Tensor, kept: Tensor, with_parameters: bool
-) -> list[Tensor]:
-    return native.edges_backward(name, dout, x, edge_index, kept, with_parameters)
+class _BondUpdate(_Update):
+    name = "bond_update"
+    names = (*ROWS, "w_radial", "w_edge", "w_out", "b_out")
+    width = 1
+    message = staticmethod(bond_message)
+
+    def plain(self, x: Sequence[Tensor], edge_index: Tensor) -> tuple[Tensor, ...]:
+        return (x[2] + self._messages(x, edge_index),)
+
+    def results(self, x: Sequence[Tensor], edge_index: Tensor, keep: bool) -> tuple[list[Tensor], Tensor]:
+        return [x[2].new_empty(x[2].shape)], self._kept(x[2], keep)
 
 
-@custom_op("torch_gptff::gated_edges_double_backward", mutates_args=())
-def _double_backward(
-    name: str,
-    t: list[Tensor],
-    dout: Tensor,
-    x: list[Tensor],
-    edge_index: Tensor,
-    kept: Tensor,
-    with_parameters: bool,
-) -> list[Tensor]:
-    return native.edges_double_backward(name, t, dout, x, edge_index, kept, with_parameters)
-
-
-def _check(x: dict[str, Tensor], shapes: list[tuple[int, ...]], edge_index: Tensor) -> None:
-    n_edges, d, n_radial = edge_index.size(-1), x["e"].size(1), x["radial"].size(-1)
-    n_centres, n_neighbours = len(x["a"]), len(x["b"])
-    rows = [(n_edges, d), (n_centres, 2 * d), (n_neighbours, 2 * d), (n_edges, n_radial)]
-    check_shapes({"e": x["e"]} | x, [*rows, (d, n_radial), *shapes])
-    check_pairs("edge_index", edge_index, (n_neighbours, n_centres))
-
-
-def _plain_atom_update(
-    a: Tensor, b: Tensor, e: Tensor, radial: Tensor, w_radial: Tensor, w_edge: Tensor, *gate: Tensor, edge_index: Tensor
-) -> Tensor:
-    message = atom_message(_z(a, b, e, w_edge, edge_index), F.linear(radial, w_radial), *gate)
-    return message.new_zeros(len(a), message.size(1)).index_add(0, edge_index[1], message)
-
-
-def _plain_bond_update(
-    a: Tensor, b: Tensor, e: Tensor, radial: Tensor, w_radial: Tensor, w_edge: Tensor, *out: Tensor, edge_index: Tensor
-) -> Tensor:
-    return e + bond_message(_z(a, b, e, w_edge, edge_index), F.linear(radial, w_radial), *out)
-
-
-_PLAIN = {"atom_update": _plain_atom_update, "bond_update": _plain_bond_update}
-
-
-def _z(a: Tensor, b: Tensor, e: Tensor, w_edge: Tensor, edge_index: Tensor) -> Tensor:
-    neighbour, centre = edge_index
-    return a.index_select(0, centre) + b.index_select(0, neighbour) + F.linear(e, w_edge)
-
-
-_atom_operator = custom_op("torch_gptff::atom_update", _atom_update, mutates_args=())
-_bond_operator = custom_op("torch_gptff::bond_update", _bond_update, mutates_args=())
-_backward_operator = custom_op("torch_gptff::gated_edges_backward", _backward, mutates_args=())
-
-
-@_atom_operator.register_fake
-def _(a: Tensor, b: Tensor, e: Tensor, *others: Any) -> tuple[Tensor, Tensor]:
-    return e.new_empty(a.size(0), e.size(1)), e.new_empty(e.size(0) if others[-1] else 0, 4 * e.size(1))
-
-
-@_bond_operator.register_fake
-def _(a: Tensor, b: Tensor, e: Tensor, *others: Any) -> tuple[Tensor, Tensor]:
-    return e.new_empty(e.shape), e.new_empty(e.size(0) if others[-1] else 0, 3 * e.size(1))
-
-
-@_backward_operator.register_fake
-def _(name: str, dout: Tensor, x: list[Tensor], *others: Any) -> list[Tensor]:
-    return [value.new_empty(value.shape) for value in x]
-
-
-@_double_backward.register_fake
-def _(name: str, t: list[Tensor], dout: Tensor, x: list[Tensor], *others: Any) -> list[Tensor]:
-    return [value.new_empty(value.shape) for value in (dout, *x)]
-
-
-def _keep_forward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-    *values, _ = inputs
-    kept = output[1]
-    ctx.mark_non_differentiable(kept)
-    ctx.set_materialize_grads(False)
-    ctx.save_for_backward(*values, kept)
-
-
-def _differentiate_forward(name: str) -> Callable[..., tuple[Tensor | None, ...]]:
-    def differentiate(ctx: Any, dout: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
-        *x, edge_index, kept = ctx.saved_tensors
-        wanted = ctx.needs_input_grad[: len(x)]
-        if dout is None:
-            return (*[None] * len(x), None, None)
-        with_parameters = needed(ctx, range(N_ROWS, len(x)))
-        is_last = not torch.is_grad_enabled() and is_plain([dout])
-        backward = _backward if is_last else torch.ops.torch_gptff.gated_edges_backward
-        gradients = backward(name, dout, x, edge_index, kept, with_parameters)
-        return (*(g if w else None for g, w in zip(gradients, wanted, strict=True)), None, None)
-
-    return differentiate
-
-
-def _keep_backward(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
-    ctx.name, dout, x, edge_index, kept, ctx.with_parameters = inputs
-    ctx.set_materialize_grads(False)
-    ctx.save_for_backward(dout, *x, edge_index, kept)
-
-
-def _differentiate_backward(ctx: Any, tangents: list[Tensor | None]) -> tuple[Any, ...]:
-    dout, *x, edge_index, kept = ctx.saved_tensors
-    if not ctx.with_parameters:  # their gradients are zero, whatever their values
-        tangents = [*tangents[:N_ROWS], *[None] * (len(x) - N_ROWS)]
-    # A loss of forces does not look at the gradients by the parameters: nothing there is the usual case.
-    if any(tangent is not None for tangent in tangents[N_ROWS:]):
-        plain = partial(_PLAIN[ctx.name], edge_index=edge_index)
-        return None, *differentiate_twice(plain, tangents, dout, x), None, None, None
-    t = [torch.zeros_like(v) if tangent is None else tangent for tangent, v in zip(tangents, x, strict=True)]
-    with_parameters = any(value.requires_grad for value in x[N_ROWS:])
-    ddout, *d = torch.ops.torch_gptff.gated_edges_double_backward(
-        ctx.name, t, dout, x, edge_index, kept, with_parameters
-    )
-    return None, ddout, d, None, None, None
-
-
-_differentiate_atom_update = _differentiate_forward("atom_update")
-_differentiate_bond_update = _differentiate_forward("bond_update")
-_atom_operator.register_autograd(_differentiate_atom_update, setup_context=_keep_forward)
-_bond_operator.register_autograd(_differentiate_bond_update, setup_context=_keep_forward)
-_backward_operator.register_autograd(_differentiate_backward, setup_context=_keep_backward)
-_DirectAtomUpdate = direct("AtomUpdate", _atom_update, _keep_forward, _differentiate_atom_update)
-_DirectBondUpdate = direct("BondUpdate", _bond_update, _keep_forward, _differentiate_bond_update)
+_ATOM_UPDATE, _BOND_UPDATE = _AtomUpdate(), _BondUpdate()
+register("gated_edges", "edge_index", _ATOM_UPDATE, _BOND_UPDATE)

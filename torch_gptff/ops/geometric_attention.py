@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -33,6 +33,8 @@ from torch_gptff.errors import GraphError
 from torch_gptff.ops import operator
 from torch_gptff.ops.checks import check_pairs, check_shapes
 from torch_gptff.ops.native import geometric
+from torch_gptff.ops.native.kernel import Group
+from torch_gptff.ops.native.operators import NativeKernels
 from torch_gptff.ops.transforms import is_plain, under_transform
 
 MAX_HEADS = 8
@@ -111,13 +113,9 @@ def geometric_attention(
     """
     degree = round((harmonics.size(1) + 1) ** 0.5) - 1
     x = [query, neighbours.key, neighbours.value, lengths, harmonics, *neighbours.turning, radial.table]
-    x = [value.to(lengths.dtype).contiguous() for value in x]
+    x = [value.to(lengths.dtype) for value in x]
     fixed = _Fixed(edge_index.contiguous(), heads, degree, radial.per_angstrom)
-    if can_fuse(lengths, query.size(1), degree, heads):
-        _check(x, fixed)
-        out = operator.apply(_KERNELS, x, fixed)
-    else:
-        out = _KERNELS.plain(x, fixed)
+    out = operator.apply(_KERNELS, x, fixed)
     return out[0], list(out[1:-1]), out[-1]
 
 
@@ -205,8 +203,11 @@ class _Sizes(ctypes.Structure):
     ]
 
 
-class _Kernels:
+class _Kernels(NativeKernels):
     n_parameters = 1
+
+    def is_available(self, x: Sequence[Tensor], fixed: _Fixed) -> bool:
+        return can_fuse(x[3], x[0].size(1), fixed.degree, fixed.heads)
 
     def plain(self, x: Sequence[Tensor], fixed: _Fixed) -> tuple[Tensor, ...]:
         query, key, value, lengths, harmonics, *turning, table = x
@@ -224,63 +225,48 @@ class _Kernels:
         values = (zero, *of_degree, weight)
         return tuple(v.new_zeros(len(query), *v.shape[1:]).index_add(0, centre, v) for v in values)
 
-    def forward(self, x: Sequence[Tensor], fixed: _Fixed) -> list[Tensor]:
-        out = _results(x, fixed)
-        _call("forward", x, fixed, [None], out)
-        return out
+    def results(self, x: Sequence[Tensor], fixed: _Fixed, keep: bool) -> tuple[list[Tensor], None]:
+        query = x[0]
+        n, channels = query.shape
+        of_degree = [query.new_empty(n, 2 * l + 1, channels) for l in range(1, fixed.degree + 1)]
+        return [query.new_empty(n, channels), *of_degree, query.new_empty(n, fixed.heads)], None
 
-    def backward(
-        self, dout: Sequence[Tensor], x: Sequence[Tensor], fixed: _Fixed, with_parameters: bool
-    ) -> list[Tensor | None]:
-        d = _gradients(x, with_parameters)
-        _call("backward", x, fixed, dout, d)
-        return d
+    def gradients(self, x: Sequence[Tensor], fixed: _Fixed, with_parameters: bool) -> list[Tensor | None]:
+        query, key, value, lengths, harmonics, *turning, table = x
+        sums = [torch.zeros_like(each) for each in (key, value)]
+        of_bonds = [torch.empty_like(each) for each in (lengths, harmonics)]
+        of_table = torch.zeros_like(table) if with_parameters else None
+        return [torch.empty_like(query), *sums, *of_bonds, *map(torch.zeros_like, turning), of_table]
 
-    def double_backward(
-        self, t: Sequence[Tensor], dout: Sequence[Tensor], x: Sequence[Tensor], fixed: _Fixed, with_parameters: bool
-    ) -> tuple[list[Tensor], list[Tensor | None]]:
-        ddout, d = _results(x, fixed), _gradients(x, with_parameters)
-        _call("double_backward", x, fixed, t, dout, ddout, d)
-        return ddout, d
+    def call(self, kernel: str, x: Sequence[Tensor], fixed: _Fixed, *others: Group) -> None:
+        query, key, *_, table = x
+        index = fixed.edge_index
+        sizes = _Sizes(
+            query.size(1), index.size(1), len(key), len(query), fixed.heads, len(table), len(x) > 6, fixed.per_angstrom,
+            index[1].data_ptr(), index[0].data_ptr(),
+        )  # fmt: skip
+        geometric.call(f"geometric_attention_{kernel}", fixed.degree, sizes, x, *others)
 
-
-def _call(name: str, x: Sequence[Tensor], fixed: _Fixed, *others: Any) -> None:
-    query, key, *_, table = x
-    index = fixed.edge_index
-    sizes = _Sizes(
-        query.size(1), index.size(1), len(key), len(query), fixed.heads, len(table), len(x) > 6, fixed.per_angstrom,
-        index[1].data_ptr(), index[0].data_ptr(),
-    )  # fmt: skip
-    geometric.call(f"geometric_attention_{name}", fixed.degree, sizes, x, *others)
-
-
-def _results(x: Sequence[Tensor], fixed: _Fixed) -> list[Tensor]:
-    query = x[0]
-    n, channels = query.shape
-    of_degree = [query.new_empty(n, 2 * l + 1, channels) for l in range(1, fixed.degree + 1)]
-    return [query.new_empty(n, channels), *of_degree, query.new_empty(n, fixed.heads)]
-
-
-def _gradients(x: Sequence[Tensor], with_parameters: bool) -> list[Tensor | None]:
-    query, key, value, lengths, harmonics, *turning, table = x
-    sums = [torch.zeros_like(each) for each in (key, value)]
-    of_bonds = [torch.empty_like(each) for each in (lengths, harmonics)]
-    of_table = torch.zeros_like(table) if with_parameters else None
-    return [torch.empty_like(query), *sums, *of_bonds, *map(torch.zeros_like, turning), of_table]
-
-
-def _check(x: Sequence[Tensor], fixed: _Fixed) -> None:
-    names = ["query", "key", "value", "lengths", "harmonics", *(f"turning[{n}]" for n in range(len(x) - 6)), "table"]
-    (m, c), n, e, degree = x[0].shape, len(x[1]), fixed.edge_index.size(-1), fixed.degree
-    turning = [(n, 2 * l + 1, c) for l in range(1, degree + 1)] if len(x) > 6 else []
-    _, width = columns(c, degree, fixed.heads, bool(turning))
-    shapes = [(m, c), (n, c), (n, c), (e,), (e, (degree + 1) ** 2 - 1), *turning, (len(x[-1]), width)]
-    check_shapes(dict(zip(names, x, strict=True)), shapes)
-    check_pairs("edge_index", fixed.edge_index, (n, m))
-    if len(x[-1]) < 4:
-        raise GraphError(f"the table of radial functions has {len(x[-1])} rows; a cubic spline takes 4 or more")
-    if bool((fixed.edge_index[1].diff() < 0).any()):
-        raise GraphError("edge_index must ascend by its centres, row 1")
+    def check(self, x: Sequence[Tensor], fixed: _Fixed) -> None:
+        names = [
+            "query",
+            "key",
+            "value",
+            "lengths",
+            "harmonics",
+            *(f"turning[{n}]" for n in range(len(x) - 6)),
+            "table",
+        ]
+        (m, c), n, e, degree = x[0].shape, len(x[1]), fixed.edge_index.size(-1), fixed.degree
+        turning = [(n, 2 * l + 1, c) for l in range(1, degree + 1)] if len(x) > 6 else []
+        _, width = columns(c, degree, fixed.heads, bool(turning))
+        shapes = [(m, c), (n, c), (n, c), (e,), (e, (degree + 1) ** 2 - 1), *turning, (len(x[-1]), width)]
+        check_shapes(dict(zip(names, x, strict=True)), shapes)
+        check_pairs("edge_index", fixed.edge_index, (n, m))
+        if len(x[-1]) < 4:
+            raise GraphError(f"the table of radial functions has {len(x[-1])} rows; a cubic spline takes 4 or more")
+        if bool((fixed.edge_index[1].diff() < 0).any()):
+            raise GraphError("edge_index must ascend by its centres, row 1")
 
 
 _KERNELS = _Kernels()

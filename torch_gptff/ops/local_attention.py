@@ -25,18 +25,20 @@ For its own gradient, let dotted letters be tangents and :math:`\Phi = \sum_i do
 
 from __future__ import annotations
 
+import ctypes
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.library import custom_op
 
 from torch_gptff.errors import GraphError
-from torch_gptff.ops import native
+from torch_gptff.ops import native, operator
 from torch_gptff.ops.checks import check_pairs, check_shapes
-from torch_gptff.ops.transforms import direct, is_plain, under_transform
-
-N_INPUTS = 7
+from torch_gptff.ops.native.kernel import Group
+from torch_gptff.ops.native.operators import NativeKernels
+from torch_gptff.ops.registered import PairKernels, register
+from torch_gptff.ops.transforms import under_transform
 
 HIGHEST = 80.0
 """Exponent that is reached only where an envelope of zero, or next to it, takes all of the share away again."""
@@ -77,8 +79,8 @@ def local_attention(
         GraphError: the shapes do not fit together, or ``edge_index`` points to atoms that do not exist.
     """
     values = [each.to(envelope.dtype) for each in (query, key, value, own_key, own_value, bias, envelope)]
-    attend = _Direct.apply if is_plain(values) else torch.ops.torch_gptff.local_attention
-    return attend(*values, edge_index)[0]
+    (out,) = operator.apply(_KERNELS, values, edge_index.contiguous(), keep=True)
+    return out
 
 
 def shares(query: Tensor, key: Tensor, own_key: Tensor, bias: Tensor, envelope: Tensor, edge_index: Tensor) -> Any:
@@ -96,92 +98,52 @@ def shares(query: Tensor, key: Tensor, own_key: Tensor, bias: Tensor, envelope: 
     return own / total, others / total.index_select(0, centre)
 
 
-def _forward(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    own_key: Tensor,
-    own_value: Tensor,
-    bias: Tensor,
-    envelope: Tensor,
-    edge_index: Tensor,
-) -> tuple[Tensor, Tensor]:
-    x = {
-        "value": value,
-        "query": query,
-        "key": key,
-        "own_key": own_key,
-        "own_value": own_value,
-        "bias": bias,
-        "envelope": envelope,
-    }
-    (n, d), m, n_edges, heads = value.shape, len(query), edge_index.size(-1), bias.size(-1)
-    if d % heads:
-        raise GraphError(f"bias is for {heads} heads, which do not divide {d} channels")
-    check_shapes(x, [(n, d), (m, d), (n, d), (m, d), (m, d), (n_edges, heads), (n_edges,)])
-    check_pairs("edge_index", edge_index, (n, m))
-    return native.attention_forward((query, key, value, own_key, own_value, bias, envelope), edge_index)
+class _Bonds(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_int64) for name in ("count", "neighbours", "centres", "heads")),
+        ("centre", ctypes.c_void_p),
+        ("neighbour", ctypes.c_void_p),
+    ]
 
 
-def _backward(dout: Tensor, x: list[Tensor], edge_index: Tensor, kept: Tensor) -> list[Tensor]:
-    return native.attention_backward(dout, x, edge_index, kept)
+class _Kernels(NativeKernels, PairKernels):
+    name = "local_attention"
+    names = ("query", "key", "value", "own_key", "own_value", "bias", "envelope")
+
+    def is_available(self, x: Sequence[Tensor], edge_index: Tensor) -> bool:
+        return can_fuse(x[5], x[2].size(1))
+
+    def plain(self, x: Sequence[Tensor], edge_index: Tensor) -> tuple[Tensor, ...]:
+        query, key, value, own_key, own_value, bias, envelope = x
+        neighbour, centre = edge_index
+        own, others = shares(query, key, own_key, bias, envelope, edge_index)
+        value, own_value = (each.unflatten(-1, (bias.size(1), -1)) for each in (value, own_value))
+        messages = others.unsqueeze(-1) * value.index_select(0, neighbour)
+        return ((own.unsqueeze(-1) * own_value).index_add(0, centre, messages).flatten(1),)
+
+    def results(self, x: Sequence[Tensor], edge_index: Tensor, keep: bool) -> tuple[list[Tensor], Tensor]:
+        """Of the pairs ``r`` is kept, ``[E + M, H]``: of the bonds, and then of the centres themselves."""
+        query, bias = x[0], x[5]
+        return [query.new_zeros(query.shape)], query.new_empty(edge_index.size(1) + query.size(0), bias.size(1))
+
+    def gradients(self, x: Sequence[Tensor], edge_index: Tensor, with_parameters: bool) -> list[Tensor | None]:
+        return [torch.zeros_like(value) for value in x]
+
+    def check(self, x: Sequence[Tensor], edge_index: Tensor) -> None:
+        query, _, value, *_, bias, _ = x
+        (n, d), m, n_edges, heads = value.shape, len(query), edge_index.size(-1), bias.size(-1)
+        if d % heads:
+            raise GraphError(f"bias is for {heads} heads, which do not divide {d} channels")
+        shapes = [(m, d), (n, d), (n, d), (m, d), (m, d), (n_edges, heads), (n_edges,)]
+        check_shapes(dict(zip(self.names, x, strict=True)), shapes)
+        check_pairs("edge_index", edge_index, (n, m))
+
+    def call(self, kernel: str, x: Sequence[Tensor], index: Tensor, *others: Group) -> None:
+        query, key, *_, bias, _ = x
+        sizes = index.size(1), len(key), len(query), bias.size(1)
+        bonds = _Bonds(*sizes, index[1].data_ptr(), index[0].data_ptr())
+        native.call(f"local_attention_{kernel}", query.size(1), bonds, x, *others)
 
 
-@custom_op("torch_gptff::local_attention_double_backward", mutates_args=())
-def _double_backward(t: list[Tensor], dout: Tensor, x: list[Tensor], edge_index: Tensor, kept: Tensor) -> list[Tensor]:
-    return native.attention_double_backward(t, dout, x, edge_index, kept)
-
-
-_operator = custom_op("torch_gptff::local_attention", _forward, mutates_args=())
-_backward_operator = custom_op("torch_gptff::local_attention_backward", _backward, mutates_args=())
-
-
-@_operator.register_fake
-def _(query: Tensor, *others: Tensor) -> tuple[Tensor, Tensor]:
-    *_, bias, _, edge_index = others
-    return query.new_empty(query.shape), query.new_empty(edge_index.size(1) + query.size(0), bias.size(1))
-
-
-@_backward_operator.register_fake
-def _(dout: Tensor, x: list[Tensor], *others: Tensor) -> list[Tensor]:
-    return [value.new_empty(value.shape) for value in x]
-
-
-@_double_backward.register_fake
-def _(t: list[Tensor], dout: Tensor, x: list[Tensor], *others: Tensor) -> list[Tensor]:
-    return [value.new_empty(value.shape) for value in (dout, *x)]
-
-
-def _keep_forward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-    kept = output[1]
-    ctx.mark_non_differentiable(kept)
-    ctx.set_materialize_grads(False)
-    ctx.save_for_backward(*inputs, kept)
-
-
-def _differentiate_forward(ctx: Any, dout: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
-    *x, edge_index, kept = ctx.saved_tensors
-    if dout is None:
-        return (None,) * (N_INPUTS + 1)
-    is_last = not torch.is_grad_enabled() and is_plain([dout])
-    backward = _backward if is_last else torch.ops.torch_gptff.local_attention_backward
-    gradients = backward(dout, x, edge_index, kept)
-    return (*(g if w else None for g, w in zip(gradients, ctx.needs_input_grad, strict=False)), None)
-
-
-def _keep_backward(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
-    dout, x, edge_index, kept = inputs
-    ctx.set_materialize_grads(False)
-    ctx.save_for_backward(dout, *x, edge_index, kept)
-
-
-def _differentiate_backward(ctx: Any, tangents: list[Tensor | None]) -> tuple[Any, ...]:
-    dout, *x, edge_index, kept = ctx.saved_tensors
-    t = [torch.zeros_like(v) if tangent is None else tangent for tangent, v in zip(tangents, x, strict=True)]
-    ddout, *d = torch.ops.torch_gptff.local_attention_double_backward(t, dout, x, edge_index, kept)
-    return ddout, d, None, None
-
-
-_operator.register_autograd(_differentiate_forward, setup_context=_keep_forward)
-_backward_operator.register_autograd(_differentiate_backward, setup_context=_keep_backward)
-_Direct = direct("LocalAttention", _forward, _keep_forward, _differentiate_forward)
+_KERNELS = _Kernels()
+register("local_attention", "edge_index", _KERNELS)

@@ -28,7 +28,8 @@ from torch import Tensor
 from torch_gptff.ops import operator
 from torch_gptff.ops.harmonics import closed_forms
 from torch_gptff.ops.native import geometric
-from torch_gptff.ops.transforms import is_plain, under_transform
+from torch_gptff.ops.native.kernel import Group
+from torch_gptff.ops.native.operators import NativeKernels
 
 
 class Term(NamedTuple):
@@ -54,19 +55,7 @@ def tensor_product(features: Sequence[Tensor], weight: Tensor) -> tuple[Tensor, 
     Returns:
         the invariants ``n`` and then ``n'``, ``[N, 2 L, c]``, and ``Z`` of every degree, as ``features``
     """
-    degree, channels = len(features), weight.size(1)
-    x = [*features, weight]
-    is_fused = (
-        weight.device.type == "cpu"
-        and not under_transform()
-        and is_plain(x)
-        and channels % 16 == 0
-        and geometric.is_available(weight.dtype, degree)
-    )
-    if is_fused:
-        out = operator.apply(_KERNELS, [value.to(weight.dtype).contiguous() for value in x], None)
-    else:
-        out = _KERNELS.plain(x, None)
+    out = operator.apply(_KERNELS, [value.to(weight.dtype) for value in (*features, weight)], None)
     return out[0], list(out[1:])
 
 
@@ -126,8 +115,13 @@ def term_list(degree: int) -> Any:
     return (_Term * len(terms(degree)))(*(_Term(*term) for term in terms(degree)))
 
 
-class _Kernels:
+class _Kernels(NativeKernels):
     n_parameters = 1
+
+    def is_available(self, x: Sequence[Tensor], _: None) -> bool:
+        weight = x[-1]
+        has_kernels = weight.device.type == "cpu" and weight.size(1) % 16 == 0
+        return has_kernels and geometric.is_available(weight.dtype, len(x) - 1)
 
     def plain(self, x: Sequence[Tensor], _: None) -> tuple[Tensor, ...]:
         *features, weight = x
@@ -146,39 +140,19 @@ class _Kernels:
         three = [(each * product).sum(dim=1) for each, product in zip(of_degree, z, strict=True)]
         return torch.stack([*two, *three], dim=1), *z
 
-    def forward(self, x: Sequence[Tensor], _: None) -> list[Tensor]:
-        out = _results(x)
-        self._call("forward", x, [None], out)
-        return out
+    def results(self, x: Sequence[Tensor], _: None, keep: bool) -> tuple[list[Tensor], None]:
+        *features, weight = x
+        invariants = weight.new_empty(len(features[0]), 2 * len(features), weight.size(1))
+        return [invariants, *map(torch.empty_like, features)], None
 
-    def backward(
-        self, dout: Sequence[Tensor], x: Sequence[Tensor], _: None, with_parameters: bool
-    ) -> list[Tensor | None]:
-        d = _gradients(x, with_parameters)
-        self._call("backward", x, dout, d)
-        return d
+    def gradients(self, x: Sequence[Tensor], _: None, with_parameters: bool) -> list[Tensor | None]:
+        return [*map(torch.empty_like, x[:-1]), torch.zeros_like(x[-1]) if with_parameters else None]
 
-    def double_backward(
-        self, t: Sequence[Tensor], dout: Sequence[Tensor], x: Sequence[Tensor], _: None, with_parameters: bool
-    ) -> tuple[list[Tensor], list[Tensor | None]]:
-        ddout, d = _results(x), _gradients(x, with_parameters)
-        self._call("double_backward", x, t, dout, ddout, d)
-        return ddout, d
-
-    def _call(self, name: str, x: Sequence[Tensor], *others: Any) -> None:
+    def call(self, kernel: str, x: Sequence[Tensor], _: None, *others: Group) -> None:
         degree, (n_paths, channels) = len(x) - 1, x[-1].shape
         entries = term_list(degree)
         sizes = _Sizes(channels, len(x[0]), n_paths, len(entries), ctypes.addressof(entries))
-        geometric.call(f"tensor_product_{name}", degree, sizes, x, *others)
-
-
-def _results(x: Sequence[Tensor]) -> list[Tensor]:
-    *features, weight = x
-    return [weight.new_empty(len(features[0]), 2 * len(features), weight.size(1)), *map(torch.empty_like, features)]
-
-
-def _gradients(x: Sequence[Tensor], with_parameters: bool) -> list[Tensor | None]:
-    return [*map(torch.empty_like, x[:-1]), torch.zeros_like(x[-1]) if with_parameters else None]
+        geometric.call(f"tensor_product_{kernel}", degree, sizes, x, *others)
 
 
 _KERNELS = _Kernels()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
-from torch.autograd import Function
 
 
 def under_transform() -> bool:
@@ -16,26 +14,10 @@ def under_transform() -> bool:
 
 
 def is_plain(values: Iterable[Tensor]) -> bool:
-    """Whether nothing but autograd has to see an operator of these tensors.
-
-    The way through PyTorch's dispatcher takes a custom operator some 100 µs, as long as the work of a small crystal:
-    where neither a compiler nor a dispatch mode nor a subclass of tensors wants to see it, it is called directly.
-    """
+    """Whether nothing but autograd has to see an operator of these tensors: no compiler, no dispatch mode, and no
+    subclass of tensors."""
     return (
         not torch.compiler.is_compiling()
         and torch._C._len_torch_dispatch_stack() == 0
         and all(type(value) in (Tensor, torch.nn.Parameter) for value in values)
     )
-
-
-def direct(
-    name: str, forward: Callable[..., Any], setup_context: Callable[..., None], backward: Callable[..., Any]
-) -> type[Function]:
-    """An operator for autograd alone, of the functions that make the custom operator."""
-
-    def run(ctx: Any, *inputs: Any) -> Any:
-        output = forward(*inputs)
-        setup_context(ctx, inputs, output)
-        return output
-
-    return type(name, (Function,), {"forward": staticmethod(run), "backward": staticmethod(backward)})

@@ -74,8 +74,10 @@ void add_scaled(real *to, real scale, const real *from) {
 
 }  // namespace
 
-extern "C" void angle_sum_forward(const Inputs *inputs, const Angles *angles, real *out, real *kept, int threads) {
+extern "C" void angle_sum_forward(
+    const Angles *angles, const Inputs *inputs, real *const *sums, real *const *keeps, int threads) {
     const Inputs &x = *inputs;
+    real *out = sums[0], *kept = keeps[0];
     const std::vector<real> transposed = transpose(x.weight, 2 * D, D);
     in_parallel(angles->count, angles->first, angles->second, threads, [&](int, int64_t start, int64_t end) {
         Block b;
@@ -94,11 +96,14 @@ extern "C" void angle_sum_forward(const Inputs *inputs, const Angles *angles, re
     });
 }
 
+// Gradients by parameters are left out where there is no place for them.
 extern "C" void angle_sum_backward(
-    const real *dout, const Inputs *inputs, const Angles *angles, const real *kept, const Outputs *gradients,
-    int with_parameters, int threads) {
+    const Angles *angles, const Inputs *inputs, const real *const *dsums, const real *const *keeps,
+    const Outputs *gradients, int threads) {
     const Inputs &x = *inputs;
     const Outputs &d = *gradients;
+    const real *dout = dsums[0], *kept = keeps[0];
+    const bool with_parameters = d.weight;
     const std::vector<real> transposed = kept ? std::vector<real>() : transpose(x.weight, 2 * D, D);
     std::vector<Parameters> parameters(with_parameters ? threads : 0);
     in_parallel(angles->count, angles->first, angles->second, threads, [&](int range, int64_t start, int64_t end) {
@@ -152,10 +157,13 @@ extern "C" void angle_sum_backward(
 
 // See eager.double_backward. `t` are the tangents, of which those of the parameters are zero and not read.
 extern "C" void angle_sum_double_backward(
-    const Inputs *tangents, const real *dout, const Inputs *inputs, const Angles *angles, const real *kept,
-    real *ddout, const Outputs *gradients, int with_parameters, int threads) {
+    const Angles *angles, const Inputs *inputs, const Inputs *tangents, const real *const *dsums,
+    const real *const *keeps, real *const *ddsums, const Outputs *gradients, int threads) {
     const Inputs &x = *inputs, &t = *tangents;
     const Outputs &d = *gradients;
+    const real *dout = dsums[0], *kept = keeps[0];
+    real *ddout = ddsums[0];
+    const bool with_parameters = d.weight;
     const std::vector<real> transposed = transpose(x.weight, 2 * D, D);
     std::vector<Parameters> parameters(with_parameters ? threads : 0);
     in_parallel(angles->count, angles->first, angles->second, threads, [&](int range, int64_t start, int64_t end) {

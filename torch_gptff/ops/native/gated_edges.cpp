@@ -346,19 +346,21 @@ typedef Update<Gate, Swish, false> BondUpdate;
 
 }  // namespace
 
+// Gradients by parameters are left out where there is no place for them.
 #define EXPORT(NAME, UPDATE)                                                                                           \
-    extern "C" void NAME##_forward(const Inputs *x, const Edges *edges, real *out, real *kept, int threads) {          \
-        UPDATE::forward(*x, *edges, out, kept, threads);                                                               \
+    extern "C" void NAME##_forward(                                                                                    \
+        const Edges *edges, const Inputs *x, real *const *out, real *const *kept, int threads) {                       \
+        UPDATE::forward(*x, *edges, out[0], kept[0], threads);                                                         \
     }                                                                                                                  \
     extern "C" void NAME##_backward(                                                                                   \
-        const real *dout, const Inputs *x, const Edges *edges, const real *kept, const Outputs *d,                     \
-        int with_parameters, int threads) {                                                                            \
-        UPDATE::backward(dout, *x, *edges, kept, *d, with_parameters, threads);                                        \
+        const Edges *edges, const Inputs *x, const real *const *dout, const real *const *kept, const Outputs *d,       \
+        int threads) {                                                                                                 \
+        UPDATE::backward(dout[0], *x, *edges, kept[0], *d, d->w, threads);                                             \
     }                                                                                                                  \
     extern "C" void NAME##_double_backward(                                                                            \
-        const Inputs *t, const real *dout, const Inputs *x, const Edges *edges, const real *kept, real *ddout,         \
-        const Outputs *d, int with_parameters, int threads) {                                                          \
-        UPDATE::double_backward(*t, dout, *x, *edges, kept, ddout, *d, with_parameters, threads);                      \
+        const Edges *edges, const Inputs *x, const Inputs *t, const real *const *dout, const real *const *kept,        \
+        real *const *ddout, const Outputs *d, int threads) {                                                           \
+        UPDATE::double_backward(*t, dout[0], *x, *edges, kept[0], ddout[0], *d, d->w, threads);                        \
     }
 
 EXPORT(atom_update, AtomUpdate)

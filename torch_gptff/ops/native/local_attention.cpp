@@ -240,18 +240,19 @@ void double_backward(
 
 // `kept` [E + M, H] receives r = exp(s) / sum of u exp(s): with the envelope u the share of a value, p = u r.
 extern "C" void local_attention_forward(
-    const Inputs *x, const Edges *edges, real *out, real *kept, int threads) {
-    with_pairs(*edges, [&](auto pairs) { forward(pairs, *x, out, kept, threads); });
+    const Edges *edges, const Inputs *x, real *const *out, real *const *kept, int threads) {
+    with_pairs(*edges, [&](auto pairs) { forward(pairs, *x, out[0], kept[0], threads); });
 }
 
 extern "C" void local_attention_backward(
-    const real *dout, const Inputs *x, const Edges *edges, const real *kept, const Outputs *d, int threads) {
-    with_pairs(*edges, [&](auto pairs) { backward(pairs, dout, *x, kept, *d, threads); });
+    const Edges *edges, const Inputs *x, const real *const *dout, const real *const *kept, const Outputs *d,
+    int threads) {
+    with_pairs(*edges, [&](auto pairs) { backward(pairs, dout[0], *x, kept[0], *d, threads); });
 }
 
 // `t` are the tangents.
 extern "C" void local_attention_double_backward(
-    const Inputs *t, const real *dout, const Inputs *x, const Edges *edges, const real *kept, real *ddout,
-    const Outputs *d, int threads) {
-    with_pairs(*edges, [&](auto pairs) { double_backward(pairs, *t, dout, *x, kept, ddout, *d, threads); });
+    const Edges *edges, const Inputs *x, const Inputs *t, const real *const *dout, const real *const *kept,
+    real *const *ddout, const Outputs *d, int threads) {
+    with_pairs(*edges, [&](auto pairs) { double_backward(pairs, *t, dout[0], *x, kept[0], ddout[0], *d, threads); });
 }

@@ -97,8 +97,7 @@ void backward(int64_t count, const Input &vectors, const real *dlengths, const r
 
 }  // namespace
 
-extern "C" void bond_harmonics_forward(
-    const int64_t *sizes, const real *const *x, const real *const *, real *const *out, int threads) {
+extern "C" void bond_harmonics_forward(const int64_t *sizes, const real *const *x, real *const *out, int threads) {
     forward<Plain>(sizes[0], {x[0], nullptr}, out[0], out[1], threads);
 }
 

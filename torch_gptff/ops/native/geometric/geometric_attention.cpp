@@ -355,8 +355,7 @@ void backward(
 
 }  // namespace
 
-extern "C" void geometric_attention_forward(
-    const Bonds *bonds, const real *const *x, const real *const *, real *const *out, int threads) {
+extern "C" void geometric_attention_forward(const Bonds *bonds, const real *const *x, real *const *out, int threads) {
     forward<Plain>(*bonds, x, nullptr, out, threads);
 }
 

@@ -177,7 +177,7 @@ struct Layer {
         results[0] = zero.get(), results[L + 1] = total.get();
         for (int l = 0; l < L; ++l) received[l] = array(N * (2 * l + 3) * C), results[l + 1] = received[l].get();
         attention_inputs(inputs);
-        geometric_attention_forward(&bonds, inputs, nullptr, results, r.threads);
+        geometric_attention_forward(&bonds, inputs, results, r.threads);
 
         Array invariants = array(N * 2 * L * C);
         const real *factors[L + 1];
@@ -189,7 +189,7 @@ struct Layer {
             results[l + 1] = products[l].get();
         }
         factors[L] = w.product_weight, results[0] = invariants.get();
-        tensor_product_forward(&sizes, factors, nullptr, results, r.threads);
+        tensor_product_forward(&sizes, factors, results, r.threads);
 
         Array known = array(N * K), hidden = array(N * H), change = array(N * out);
         for (int64_t i = 0; i < N; ++i) {
@@ -333,7 +333,7 @@ extern "C" void geometric_model(const Model *model, const Graph *graph, real *en
     Run r(*model, *graph, threads);
     const int64_t N = r.N, C = r.C;
     real *geometry[2] = {r.lengths.get(), r.harmonics.get()};
-    bond_harmonics_forward(&r.E, &graph->vectors, nullptr, geometry, threads);
+    bond_harmonics_forward(&r.E, &graph->vectors, geometry, threads);
 
     Array x = array(N * C), turning[L];
     for (int64_t i = 0; i < N; ++i) std::copy_n(model->embedding + graph->z[i] * C, C, x.get() + i * C);

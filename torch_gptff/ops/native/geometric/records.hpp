@@ -19,10 +19,10 @@ struct Sizes {
 };
 
 extern "C" {
-void bond_harmonics_forward(const int64_t *, const real *const *, const real *const *, real *const *, int);
+void bond_harmonics_forward(const int64_t *, const real *const *, real *const *, int);
 void bond_harmonics_backward(const int64_t *, const real *const *, const real *const *, real *const *, int);
-void geometric_attention_forward(const Bonds *, const real *const *, const real *const *, real *const *, int);
+void geometric_attention_forward(const Bonds *, const real *const *, real *const *, int);
 void geometric_attention_backward(const Bonds *, const real *const *, const real *const *, real *const *, int);
-void tensor_product_forward(const Sizes *, const real *const *, const real *const *, real *const *, int);
+void tensor_product_forward(const Sizes *, const real *const *, real *const *, int);
 void tensor_product_backward(const Sizes *, const real *const *, const real *const *, real *const *, int);
 }

@@ -135,8 +135,7 @@ void inputs(const real *const *x, const real *const *t, Input *v) {
 }  // namespace
 
 // x: features of each degree, [N, 2l + 1, C], then the weights of the paths, [paths, C].
-extern "C" void tensor_product_forward(
-    const Sizes *sizes, const real *const *x, const real *const *, real *const *out, int threads) {
+extern "C" void tensor_product_forward(const Sizes *sizes, const real *const *x, real *const *out, int threads) {
     Input v[L];
     inputs(x, nullptr, v);
     forward<Plain>(*sizes, v, x[L], out, threads);

@@ -51,12 +51,20 @@ class TestGeometricAttentionOnChemicalBonds(EnergyModelConformance):
         return untrained(GPTFFConfig(channels=16, num_layers=1, degree=2, heads=1, cutoff=3.3, feedforward_channels=8))
 
 
-class TestGeometricAttentionInRangesOfCentres(EnergyModelConformance):
-    """As a structure larger than memory is computed: a few atoms at a time."""
+class TestGeometricAttentionLayerByLayer(EnergyModelConformance):
+    """With kernels, but not in one call for the whole model, whose widths are multiples of 32."""
 
     @pytest.fixture
     def potential(self) -> Potential:
-        potential = untrained(GPTFFConfig(channels=32, num_layers=2, heads=2, feedforward_channels=32))
+        return untrained(GPTFFConfig(channels=48, num_layers=2, heads=3, feedforward_channels=24))
+
+
+class TestGeometricAttentionInRangesOfCentres(EnergyModelConformance):
+    """As a structure larger than memory is computed: a few atoms at a time. Not in one call, as above."""
+
+    @pytest.fixture
+    def potential(self) -> Potential:
+        potential = untrained(GPTFFConfig(channels=32, num_layers=2, heads=2, feedforward_channels=24))
         potential.model.max_bonds = 120
         return potential
 

@@ -293,7 +293,7 @@ def test_other_units(saved: Path) -> None:
     [
         ({"config": {"chanels": 4}}, "unknown key chanels"),
         ({"config": {"cutoff": -1.0}}, "cutoff must be positive"),
-        ({"config": {"channels": "four"}}, "channels must be"),
+        ({"config": {"channels": "four"}}, "channels must be a whole number; got 'four'"),
         ({"model": "gptff-next"}, "no model 'gptff-next'; there are .*gptff"),
         ({"element_energies": [0.0, None]}, "float"),
         ({"element_energies": [0.0] * 500}, "no atomic number 119"),

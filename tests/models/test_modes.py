@@ -30,24 +30,23 @@ BASELINES = {
     "visnet": ViSNetConfig(hidden_channels=16, num_heads=2, num_layers=2, num_rbf=8),
 }
 GPTFFS = {
-    "recommended": {},
-    "harmonic": {"angle_update": "harmonic"},
-    "global": {"transformer": "global"},
-    "pooled": {"transformer": "none", "readout": "pooled", "envelope_exponent": None},
-    "committee": {"num_readouts": 2, "repulsion": True},
-    "odd width": {"channels": 10, "heads": 2},
-    "explicit": {},
+    "recommended": GPTFFConfig(**SMALL, heads=2),
+    "committee": GPTFFConfig(**SMALL, num_readouts=2, repulsion=True),
+    "odd width": GPTFFConfig(**SMALL | {"channels": 10, "heads": 2}),
+    "paper": GPTFFConfig.paper(**SMALL),
+    "harmonic": GPTFFConfig.paper(**SMALL, angle_update="harmonic"),
+    "global": GPTFFConfig.paper(**SMALL, transformer="global"),
+    "pooled": GPTFFConfig.paper(**SMALL, transformer="none", readout="pooled", envelope_exponent=None),
+    "committee of the paper": GPTFFConfig.paper(**SMALL, num_readouts=2, repulsion=True),
+    "odd width of the paper": GPTFFConfig.paper(**SMALL | {"channels": 10}),
 }
-PAPER = ("harmonic", "global", "pooled", "explicit")
-"""Those with the layers of the paper."""
 
 
 def make(name: str) -> EnergyModel:
     torch.manual_seed(0)
     if name in BASELINES:
         return build_model(name, BASELINES[name].to_dict()).eval()
-    settings = SMALL | GPTFFS[name]
-    return GPTFF(GPTFFConfig.paper(**settings) if name in PAPER else GPTFFConfig(**settings)).eval()
+    return GPTFF(GPTFFS[name]).eval()
 
 
 def crystal(repeat: int = 1) -> CrystalData:
@@ -131,7 +130,7 @@ def test_compiled() -> None:
     torch._dynamo.reset()
 
 
-@pytest.mark.parametrize("name", ["recommended", "pooled", "schnet", "visnet"])
+@pytest.mark.parametrize("name", ["recommended", "paper", "pooled", "schnet", "visnet"])
 def test_exported_with_a_graph(name: str) -> None:
     model = make(name).requires_grad_(False)
     inputs, graph = arguments(model, crystal())
@@ -142,8 +141,9 @@ def test_exported_with_a_graph(name: str) -> None:
     torch.testing.assert_close(exported(*moved, **graph), model(*moved, **graph))
 
 
-def test_exported_batch() -> None:
-    model = make("recommended").requires_grad_(False)
+@pytest.mark.parametrize("name", ["recommended", "paper"])
+def test_exported_batch(name: str) -> None:
+    model = make(name).requires_grad_(False)
     inputs, graph = arguments(model, Batch.from_data_list([crystal(), crystal(2)]))
     exported = torch.export.export(model, inputs, graph, strict=False).module()
     torch.testing.assert_close(exported(*inputs, **graph), model(*inputs, **graph))

@@ -15,7 +15,8 @@ from torch_gptff import GPTFF, GPTFFConfig, Potential
 from torch_gptff.models import DimeNetPlusPlus, SchNet, SchNetConfig, ViSNet
 {before}
 model = GPTFF(GPTFFConfig.paper(channels=8, num_layers=1))
-models = [model, SchNet(SchNetConfig(hidden_channels=8)), ViSNet(), DimeNetPlusPlus()]
+models = [GPTFF(GPTFFConfig(channels=8))]
+models += [model, SchNet(SchNetConfig(hidden_channels=8)), ViSNet(), DimeNetPlusPlus()]
 {after}
 """
 

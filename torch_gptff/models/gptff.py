@@ -67,7 +67,7 @@ class GPTFF(EnergyModel):
         self.is_local = self.is_atomwise and config.transformer != "global"
         self.is_extensive = self.is_local
         self.is_smooth = config.envelope_exponent is not None
-        self.is_exportable = config.transformer != "global" and config.angle_update in ("none", "explicit")
+        self.is_exportable = config.transformer != "global" and config.angle_update != "harmonic"
 
         self.is_geometric = config.transformer == "geometric"
         width = config.channels
@@ -141,12 +141,11 @@ class GPTFF(EnergyModel):
             self._inference = GeometricInference(self)
         energies, gradient = self._inference(graph, vectors)
         energies = energies.double()
-        if self.repulsion is not None and bool(self.repulsion(graph.z, graph.edge_index, vectors.detach()).any()):
+        if self.repulsion is not None and self.repulsion.acts(graph.z, graph.edge_index, vectors):
             with torch.enable_grad():
                 vectors = vectors.detach().requires_grad_()
                 repulsion = self.repulsion(graph.z, graph.edge_index, vectors)
-                total = repulsion.sum()
-            gradient = gradient + torch.autograd.grad(total, vectors)[0]
+                gradient = gradient + torch.autograd.grad(repulsion.sum(), vectors)[0]
             energies = energies + repulsion.detach().unsqueeze(-1)
         return energies, gradient
 

@@ -78,14 +78,20 @@ class ZBLRepulsion(nn.Module):
             edge_index: neighbour and centre of every bond, ``[2, E]``
             vectors: bond vectors in Å, ``[E, 3]``
         """
-        ends = (self.radii[z][edge_index].sum(0).double() * 0.01).clamp(max=self.cutoff)
+        ends = self._ends(z, edge_index)
         close = (vectors.detach().double().norm(dim=-1) < ends).nonzero().squeeze(-1)
-        if not len(close) and not (torch.is_grad_enabled() and vectors.requires_grad):
-            return ends.new_zeros(len(z))
         neighbour, centre = edge_index.index_select(1, close)
         r = vectors.index_select(0, close).double().norm(dim=-1)
         energy = self.pair_energy(z[neighbour], z[centre], r, ends.index_select(0, close))
         return energy.new_zeros(len(z)).index_add(0, centre, energy / 2)
+
+    def acts(self, z: Tensor, edge_index: Tensor, vectors: Tensor) -> bool:
+        """Whether any atoms are so close that they repel; the arguments are those of :meth:`forward`."""
+        return bool((vectors.detach().double().norm(dim=-1) < self._ends(z, edge_index)).any())
+
+    def _ends(self, z: Tensor, edge_index: Tensor) -> Tensor:
+        """The distances in Å at which the repulsion of each bond's atoms ends, ``[E]``."""
+        return (self.radii[z][edge_index].sum(0).double() * 0.01).clamp(max=self.cutoff)
 
     def pair_energy(self, z_i: Tensor, z_j: Tensor, r: Tensor, end: Tensor) -> Tensor:
         """``V_ij`` in eV of pairs at the distances ``r``, which ends at ``end``, both in Å; all of one shape."""

@@ -19,7 +19,7 @@ PAPER_PARTS = ("start", "angles", "bonds", "atoms", "transformer", "readout")
 energies."""
 
 GEOMETRIC_PARTS = ("start", "attention", "products", "networks", "readout")
-"""Of an evaluation with geometric attention: harmonics of bonds; of all layers the attention with its maps, the products
+"""Of an evaluation with geometric attention: harmonics of bonds; of all layers the attention with its maps, products
 of features that turn, and the maps behind both; atomic energies."""
 
 
@@ -56,7 +56,8 @@ def parts_of(config: GPTFFConfig) -> tuple[str, ...]:
 def necessary_flops(config: GPTFFConfig, size: GraphSize) -> int:
     r"""Floating-point operations of one evaluation of energy, forces and stress.
 
-    Of the paper's layers those of matrix products: each product counts where it depends on the least: a block of a linear map of a concatenation is applied once for
+    Of the paper's layers those of matrix products: each product counts where it depends on the least: a block of a
+    linear map of a concatenation is applied once for
     each atom or bond that it belongs to, not for each angle. With width ``d``, ``R`` radial functions and hidden
     width ``f`` the multiplications are, for each layer,
 
@@ -75,7 +76,8 @@ def necessary_flops(config: GPTFFConfig, size: GraphSize) -> int:
     Activation functions, sums and what is recomputed to save memory are not counted.
 
     With geometric attention there is no matrix for a bond, so that elementwise multiplications count too, as many as a
-    pass over the bonds takes that computes nothing twice: see :func:`attention_multiplications`. With degree ``l``, ``M = (l + 1)² − 1`` components, ``H``
+    pass over the bonds takes that computes nothing twice: see :func:`attention_multiplications`. With degree ``l``,
+    ``M = (l + 1)² − 1`` components, ``H``
     heads, ``T`` terms of the products, and ``t = 1`` but in the first layer, where it is 0, there are
     ``S = 2 + l + 2 t`` radial functions of a channel, each a sum of four rows of its table, and the multiplications
     are, for each layer,

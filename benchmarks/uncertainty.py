@@ -23,7 +23,7 @@ from scipy.stats import spearmanr
 
 from torch_gptff import CrystalData, Potential, load_pretrained
 from torch_gptff.datasets import Source, read_sources
-from torch_gptff.datasets.frames import reduced_formula
+from torch_gptff.graph.formula import reduced_formula
 from torch_gptff.training.calibration import SILENT
 
 Values = NDArray[np.float64]

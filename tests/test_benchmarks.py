@@ -225,7 +225,9 @@ def test_necessary_multiplications_of_a_bond(on_path: None, degree: int, turns: 
     turning = [torch.randn(n_bonds, 2 * l + 1, channels, requires_grad=True) for l in range(1, degree + 1) if turns]
     radial = Radial(torch.randn(51, columns(channels, degree, heads, turns)[1]), 8.0)
     with Multiplications() as forward:
-        zero, of_degree, weight = messages(*inputs, Spline.at(lengths, radial).of(radial.table), harmonics, turning, heads)
+        zero, of_degree, weight = messages(
+            *inputs, Spline.at(lengths, radial).of(radial.table), harmonics, turning, heads
+        )
     out = [zero, *of_degree, weight]
     gradients = [torch.randn_like(value) for value in out]
     with Multiplications() as backward:
@@ -379,3 +381,12 @@ def test_known_materials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     assert "**silent**: 1 of 1 orders wrong" in text
     assert "**emt**: 0 of 1 orders wrong" in text
     assert "| bcc − fcc | " in text
+
+
+def test_memory(on_path: None) -> None:
+    memory = import_module("memory")
+    structures = list(memory.different(20))
+    assert len({atoms.get_chemical_formula() + str(atoms.cell.volume) for atoms in structures}) == 20
+    assert memory.slope([(0, 10.0), (1, 9.0), (2, 10.0), (3, 10.5), (4, 11.0)]) == pytest.approx(2**19)
+    slopes = memory.main(["--calls", "10", "--structures", "3"])
+    assert len(slopes) == 3

@@ -27,17 +27,19 @@ def test_python_as_it_stands(code: str) -> None:
 
 
 UNIVERSAL = read_header(SHIPPED[DEFAULT_MODEL])["config"]
-CONFIGS = [GPTFFConfig.from_dict(UNIVERSAL), GPTFFConfig.v1(), GPTFFConfig.v2(), GPTFFConfig()]
+CONFIGS = [GPTFFConfig.from_dict(UNIVERSAL), GPTFFConfig.v1(), GPTFFConfig.v2(), GPTFFConfig(), GPTFFConfig.large()]
 
 
-@pytest.mark.parametrize("column", range(4), ids=["universal", "v1", "v2", "recommended"])
+@pytest.mark.parametrize("column", range(5), ids=["universal", "v1", "v2", "recommended", "large"])
 def test_the_table_of_models(column: int) -> None:
-    lines = (line.split("|") for line in README.split("\n") if line.count("|") == 6)
+    lines = (line.split("|") for line in README.split("\n") if line.count("|") == 7)
     rows = {cells[1].strip(): cells[column + 2].strip() for cells in lines}
     config = CONFIGS[column]
     model = GPTFF(config)
     assert rows["parameters that enter an equation"] == f"{sum(p.numel() for p in model.parameters()):,}"
-    assert rows["cutoff of bonds, of angles"] == f"{config.cutoff} Å, {config.angle_cutoff} Å"
+    angles = "no angles" if config.angle_update == "none" else f"{config.angle_cutoff} Å"
+    assert rows["cutoff of bonds, of angles"] == f"{config.cutoff} Å, {angles}"
+    assert ("with geometry" in rows["transformer"]) == (config.transformer == "geometric")
     for property, declared in (
         ("extensive: twice the crystal, twice the energy", model.is_extensive),
         ("smooth: continuous forces as a neighbour comes and goes", model.is_smooth),

@@ -16,7 +16,10 @@ from torch_geometric.loader import DataLoader
 
 from torch_gptff import GPTFF, CrystalData, GPTFFConfig, Potential
 
-CONFIG = GPTFFConfig(channels=16, num_layers=2, num_radial=6, feedforward_channels=32, cutoff=4.0, angle_cutoff=3.0)
+CONFIG = GPTFFConfig(channels=32, num_layers=2, num_radial=6, feedforward_channels=64, cutoff=4.0)
+PAPER = GPTFFConfig.paper(
+    channels=16, num_layers=2, num_radial=6, feedforward_channels=32, cutoff=4.0, angle_cutoff=3.0
+)
 MOLECULES = ("H2O", "CH4", "NH3", "CO2", "C2H6", "CH3OH", "HCN", "N2")
 CRYSTALS = ("Cu", "Al", "Ni", "Au", "Pd", "Ag")
 
@@ -73,9 +76,10 @@ def train(
     return history
 
 
-def test_molecules_as_schnet_is_trained_on_them() -> None:
+@pytest.mark.parametrize("config", [CONFIG, PAPER], ids=["recommended", "paper"])
+def test_molecules_as_schnet_is_trained_on_them(config: GPTFFConfig) -> None:
     """``model(z, pos, batch)``, and forces as PyG's users take them."""
-    model = GPTFF(CONFIG)
+    model = GPTFF(config)
 
     def loss_of(batch: Batch) -> Tensor:
         pos = batch.pos.requires_grad_()
@@ -100,9 +104,10 @@ def molecules_and_metals() -> list[Data]:
     return [crystal_record(atoms) for atoms in [*molecules(), *crystals()]]
 
 
+@pytest.mark.parametrize("config", [CONFIG, PAPER], ids=["recommended", "paper"])
 @pytest.mark.parametrize("make_records", [plain_molecules, metals, molecules_and_metals])
-def test_energies_and_forces_through_a_potential(make_records: Callable[[], list[Data]]) -> None:
-    potential = Potential(GPTFF(CONFIG)).train()
+def test_energies_and_forces_through_a_potential(make_records: Callable[[], list[Data]], config: GPTFFConfig) -> None:
+    potential = Potential(GPTFF(config)).train()
 
     def loss_of(batch: Batch) -> Tensor:
         prediction = potential(batch, stress=False, create_graph=True)

@@ -18,8 +18,8 @@ from example_scripts import EXAMPLES, load_example
 
 from torch_gptff import load_pretrained
 from torch_gptff.datasets import open_dataset
-from torch_gptff.datasets.frames import reduced_formula
 from torch_gptff.graph import CrystalData
+from torch_gptff.graph.formula import reduced_formula
 
 
 @pytest.fixture(scope="module")

@@ -30,6 +30,14 @@ class CoincidentAtomsError(StructureError):
     """Two atoms, or an atom and a periodic image, on one spot."""
 
 
+class CloseAtomsError(StructureError):
+    """Two atoms, or an atom and a periodic image, that are nearer than any atoms come."""
+
+
+class UnknownElementError(StructureError):
+    """A file that does not say which element an atom is."""
+
+
 class MissingCellError(StructureError):
     """A structure that is periodic along a direction for which it has no cell vector."""
 
@@ -48,6 +56,10 @@ class PartialOccupancyError(StructureError):
 
 class UnreadableStructureError(StructureError):
     """A file that no reader makes a structure of."""
+
+
+class GraphSizeError(StructureError):
+    """A structure whose bonds and angles do not fit into memory."""
 
 
 class GraphError(GPTFFError):
@@ -102,6 +114,18 @@ class UnfamiliarCompositionWarning(UserWarning):
     """No error: elements that a model knows, but never saw together."""
 
 
+class PositionsAloneWarning(UserWarning):
+    """No error: positions that are turned or stretched by a transform, and a cell or labels that are not."""
+
+
+class SlowKernelsWarning(UserWarning):
+    """No error: the compiled kernels of the CPU cannot be had, and evaluations take longer."""
+
+
+class UncertainPredictionWarning(UserWarning):
+    """No error: a structure whose energy is far more uncertain than any that a committee was calibrated on."""
+
+
 class RelaxationError(GPTFFError):
     """A relaxation that cannot start, or whose energies, forces or stress ceased to be finite."""
 
@@ -128,6 +152,10 @@ class DiffractionError(GPTFFError):
 
 class HullError(GPTFFError):
     """Energies from which no convex hull can be made."""
+
+
+class ExistingResultsError(GPTFFError):
+    """Results that are there already and would be replaced, or that another process is writing."""
 
 
 class DatasetError(GPTFFError):

@@ -12,13 +12,22 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 
-from torch_gptff.errors import UnfamiliarCompositionWarning, UnknownReferenceError
+from torch_gptff.errors import (
+    ConfigError,
+    UncertainPredictionWarning,
+    UnfamiliarCompositionWarning,
+    UnknownReferenceError,
+)
 from torch_gptff.graph import CrystalData, structure_index
 from torch_gptff.graph.convert import from_structure
 from torch_gptff.graph.geometry import forces_from_bonds, stress_from_bonds
 from torch_gptff.models import EnergyModel
-from torch_gptff.nn import ElementEnergies, ReferenceEnergies, sum_by_structure
+from torch_gptff.nn import ElementEnergies, ReferenceEnergies, remove_generated_modules, sum_by_structure
 from torch_gptff.prediction import Calibration, Prediction
+
+FAR = 1.5
+"""A structure is far from all that calibration saw where its uncertainty per atom is so many times
+:attr:`~torch_gptff.prediction.Calibration.seen`."""
 
 
 class Potential(nn.Module):
@@ -46,6 +55,7 @@ class Potential(nn.Module):
         element_energies: ElementEnergies | Mapping[int, float] | Sequence[float] | Tensor | None = None,
     ) -> None:
         super().__init__()
+        remove_generated_modules()
         self.model = model
         if not isinstance(element_energies, ElementEnergies):
             element_energies = ElementEnergies(element_energies)
@@ -108,6 +118,38 @@ class Potential(nn.Module):
                 stacklevel=3,
             )
 
+    def doubt(self, energy_std: float, n_atoms: int) -> str | None:
+        """Why a prediction is not to be believed, though its uncertainty is stated; ``None`` where it may be.
+
+        Uncertainties were measured on some frames, and mean something on structures like these.
+
+        Args:
+            energy_std: of the structure, eV
+            n_atoms: of the structure
+        """
+        seen = None if self.calibration is None else self.calibration.seen
+        if seen is None or energy_std <= FAR * seen * n_atoms:
+            return None
+        return (
+            f"its energy is uncertain by {energy_std / n_atoms:.2g} eV/atom, and those of nearly all structures that "
+            f"the model was calibrated on by less than {seen:.2g}: the model knows nothing like it"
+        )
+
+    def warn_of_doubt(self, energy_std: float, z: Tensor, name: str = "the structure") -> None:
+        """Warn of a structure that is far from all that is known, see :meth:`doubt`.
+
+        Args:
+            energy_std: of the structure, eV
+            z: its atomic numbers, ``[N]``
+            name: of the structure, for the message
+        """
+        doubt = self.doubt(energy_std, len(z))
+        if doubt is not None:
+            from ase.symbols import Symbols
+
+            formula = Symbols(z.cpu().numpy()).formula.format("metal")
+            warnings.warn(f"{name} ({formula}): {doubt}", UncertainPredictionWarning, stacklevel=3)
+
     def forward(
         self,
         data: Data,
@@ -160,7 +202,27 @@ class Potential(nn.Module):
         forces_std: bool = False,
         create_graph: bool = False,
     ) -> Prediction:
-        """As :meth:`forward`, of a record whose graph is complete and whose elements are known to the model."""
+        """As :meth:`forward`, of a record whose graph is complete and whose elements are known to the model.
+
+        Raises:
+            ConfigError: the model was made under ``torch.inference_mode``, and derivatives are asked for.
+        """
+        derivatives = forces or stress or forces_std
+        made_for_inference = graph.pos.is_inference() or graph.edge_index.is_inference()
+        if derivatives and (torch.is_inference_mode_enabled() or made_for_inference):
+            if next(self.parameters()).is_inference():
+                raise ConfigError("the model was made under torch.inference_mode, where nothing can be differentiated, "
+                                  "and forces and stress are derivatives: make it outside")  # fmt: skip
+            with torch.inference_mode(False), torch.no_grad():
+                return self.evaluate(
+                    graph.clone(),  # outside the mode, a copy can be differentiated
+                    forces=forces,
+                    stress=stress,
+                    energies=energies,
+                    energy_std=energy_std,
+                    forces_std=forces_std,
+                    create_graph=create_graph,
+                )
         batch, n_structures = structure_index(graph)
         reference = self.element_energies(graph.z)
         derivatives = forces or stress or forces_std
@@ -294,7 +356,11 @@ class Potential(nn.Module):
                 prediction = self.evaluate(
                     batch, forces=forces, stress=stress, energies=energies, energy_std=energy_std, forces_std=forces_std
                 )
-                results += prediction.to("cpu").split([len(graph.z) for graph in graphs])
+                found = prediction.to("cpu").split([len(graph.z) for graph in graphs])
+                for number, (graph, one) in enumerate(zip(graphs, found, strict=True), start=len(results)):
+                    if one.energy_std is not None:
+                        self.warn_of_doubt(one.energy_std.item(), graph.z, f"structure {number} of the list")
+                results += found
         return results
 
     def _batches(

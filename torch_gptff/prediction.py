@@ -52,12 +52,15 @@ class Calibration:
     Attributes:
         energy: errors of energies over the standard deviations of the members'
         forces: errors of force components over the standard deviations of the members'
+        seen: eV/atom: the uncertainty of an energy, so calibrated, that few of the frames exceeded; ``None`` where that
+            was not kept
     """
 
     energy: float = 1.0
     forces: float = 1.0
+    seen: float | None = None
 
     def __post_init__(self) -> None:
         for value in astuple(self):
-            if not 0 < value < float("inf"):
+            if value is not None and not 0 < value < float("inf"):
                 raise ValueError(f"a calibration factor must be positive and finite; got {value!r}")

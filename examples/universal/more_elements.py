@@ -24,9 +24,9 @@ from numpy.random import Generator, default_rng
 
 from torch_gptff import load_pretrained
 from torch_gptff.datasets import open_dataset
-from torch_gptff.datasets.frames import reduced_formula
 from torch_gptff.errors import UnfamiliarCompositionWarning
 from torch_gptff.graph.convert import to_ase
+from torch_gptff.graph.formula import reduced_formula
 from torch_gptff.training.distillation.substitution import with_elements
 
 LANTHANIDES_ABOVE = {atomic_numbers[s]: atomic_numbers[s] - 32 for s in ("Ac", "Th", "Pa", "U", "Np", "Pu")} | {61: 61}

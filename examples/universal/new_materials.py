@@ -22,9 +22,9 @@ from numpy.random import Generator, default_rng
 
 from torch_gptff import Potential, load
 from torch_gptff.datasets import open_dataset
-from torch_gptff.datasets.frames import reduced_formula
 from torch_gptff.errors import UnfamiliarCompositionWarning
 from torch_gptff.graph.convert import to_ase
+from torch_gptff.graph.formula import reduced_formula
 from torch_gptff.training.distillation.deformations import rescaled
 from torch_gptff.training.distillation.substitution import near_elements, with_elements
 

@@ -34,8 +34,8 @@ import numpy as np
 from ase import Atoms
 
 from torch_gptff.datasets import LMDBCrystalDataset, Source
-from torch_gptff.datasets.frames import reduced_formula
 from torch_gptff.graph import CrystalData
+from torch_gptff.graph.formula import reduced_formula
 
 MOLECULES = {"mol", "molecular", "cluster"}
 PAIRS = {"dimer", "atom"}

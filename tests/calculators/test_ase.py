@@ -402,6 +402,17 @@ def test_the_uncertainty_of_a_committee(tmp_path: Path) -> None:
     assert read(tmp_path / "crystal.traj").get_potential_energy() == pytest.approx(energy)
 
 
+def test_properties_can_be_exported() -> None:
+    """ASE knows no uncertainties, and refused all of the results for their sake."""
+    atoms = calculated(GPTFFCalculator(make_potential(num_readouts=3)), crystal())
+    atoms.get_stress()
+    assert "energy_std" in atoms.calc.results
+    exported = atoms.calc.export_properties()
+    assert {"energy", "free_energy", "forces", "stress", "energies", "natoms"} == set(exported)
+    assert exported["energy"] == atoms.get_potential_energy()
+    np.testing.assert_array_equal(exported["forces"], atoms.get_forces())
+
+
 def test_one_readout_knows_no_uncertainty(potential: Potential) -> None:
     atoms = calculated(GPTFFCalculator(potential), crystal())
     with pytest.raises(PropertyNotImplementedError):

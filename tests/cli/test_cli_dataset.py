@@ -165,3 +165,23 @@ def test_a_failed_conversion_leaves_nothing(call, data: Path, tmp_path: Path) ->
         assert result.exit_code == 1
         assert result.stderr == f"error: {data}, frame 30: expected a number of atoms, found 'garbage'\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["alloys.extxyz"]
+
+
+def test_keys_and_placeholders_are_told(call, data: Path, tmp_path: Path) -> None:
+    """What labels are read from, what is not read, and zeros that stand for nothing."""
+    frames = read(data, ":")
+    for atoms in frames:
+        results = atoms.calc.results
+        atoms.calc = None
+        atoms.info["REF_energy"] = results["energy"]
+        atoms.arrays["REF_force"] = np.zeros((len(atoms), 3))
+        atoms.info["stress"] = np.full((3, 3), 0.1)
+    write(tmp_path / "odd.extxyz", frames)
+    result = call("dataset", "inspect", tmp_path / "odd.extxyz")
+    assert result.exit_code == 0, result.stderr
+    first, *others = result.stderr.splitlines()
+    assert first.startswith(
+        f"warning: {tmp_path}/odd.extxyz: energy from REF_energy, forces from REF_force; not read: "
+    )
+    assert "which leaves stress unknown" in first
+    assert any("the forces of" in line and "are exactly zero" in line for line in others)

@@ -15,7 +15,7 @@ from ase.build import bulk, fcc111
 from ase.io import write
 
 from torch_gptff.calculators import GPTFFCalculator
-from torch_gptff.cli.eos import Form
+from torch_gptff.cli.eos import FOLLOW, Form
 from torch_gptff.cli.eos_benchmark import CrystalSet
 from torch_gptff.io.structures import write_structures
 from torch_gptff.workflows import EquationOfState, EquationOfStateComparison, equation_of_state
@@ -38,14 +38,28 @@ def crystals(tmp_path: Path) -> list[Path]:
 
 def test_the_same_as_by_hand(call, checkpoint: Path, crystals: list[Path], tmp_path: Path) -> None:
     out, page = tmp_path / "out.json", tmp_path / "out.html"
-    options = ("--from", 0.8, "--to", 1.3, "--points", 9, "--form", "vinet", "--json", out, "--report", page)
+    options = (
+        "--as-given",
+        "--from",
+        0.8,
+        "--to",
+        1.3,
+        "--points",
+        9,
+        "--form",
+        "vinet",
+        "--json",
+        out,
+        "--report",
+        page,
+    )
     result = call("eos", *crystals, *options)
     document = json.loads(out.read_text())
     assert [found["file"] for found in document["results"]] == [str(path) for path in crystals]
     curves = [EquationOfState.from_dict(found) for found in document["results"]]
     calculator = GPTFFCalculator(checkpoint, device="cpu", dtype=torch.float64)
     ratios = np.linspace(0.8, 1.3, 9)
-    by_hand = equation_of_state(bulk("NaCl", "rocksalt", a=5.5), calculator, ratios=ratios, form="vinet")
+    by_hand = equation_of_state(bulk("NaCl", "rocksalt", a=5.5), calculator, ratios=ratios, form="vinet", follow=FOLLOW)
     np.testing.assert_allclose(curves[0].energies, by_hand.energies, atol=1e-8)
     assert [fit.form for fit in curves[0].fits] == [fit.form for fit in by_hand.fits]
     assert result.exit_code == (0 if all(curve.fits for curve in curves) else 1)
@@ -61,7 +75,7 @@ def test_the_same_as_by_hand(call, checkpoint: Path, crystals: list[Path], tmp_p
 def test_no_minimum_is_told_and_fails(call, crystals: list[Path], tmp_path: Path) -> None:
     out = tmp_path / "out.json"
     # a window so far out that energies of a model with a cutoff no longer change
-    result = call("eos", crystals[0], "--from", 10, "--to", 11, "--json", out)
+    result = call("eos", crystals[0], "--as-given", "--from", 10, "--to", 11, "--json", out)
     assert result.exit_code == 1
     assert "NO FIT: no minimum in range" in result.stdout
     assert len(json.loads(out.read_text())["results"][0]["energies"]) == 13

@@ -14,6 +14,9 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
+from ase.build import molecule
+from ase.constraints import FixBondLengths
+from ase.io import write
 
 from torch_gptff.calculators import GPTFFCalculator
 from torch_gptff.cli.md import Axis, CellChange, Ensemble, Thermostat
@@ -132,3 +135,22 @@ def test_a_terminal_sees_progress(checkpoint: Path, file: Path, tmp_path: Path) 
     text = shown.decode()
     assert re.search(r"step \d+/40: \d+ K, -?[\d.]+ GPa", text)
     assert "0.04 ps of 2 atoms in 9 frames -> md-salt.traj" in text
+
+
+def test_constrained_molecules(call, tmp_path: Path) -> None:
+    water = molecule("H2O")
+    water.set_constraint(FixBondLengths([(0, 1), (0, 2)]))
+    path = tmp_path / "water.traj"
+    write(path, water)
+    result = call("md", path, "--steps", 10, "--timestep", 0.5, "--out", tmp_path / "md.traj")
+    assert result.exit_code == 0, result.output
+    with TrajectoryFile(tmp_path / "md.traj") as frames:
+        assert frames[-1].get_distance(0, 1) == pytest.approx(water.get_distance(0, 1), abs=1e-9)
+    result = call("md", path, "--repeat", "2x1x1", "--out", tmp_path / "two.traj")
+    assert result.exit_code == 1
+    assert "has no cell vector along a direction that is repeated" in result.stderr
+    water.set_cell([8, 8, 8])
+    write(path, water)
+    result = call("md", path, "--repeat", "2x1x1", "--out", tmp_path / "two.traj")
+    assert result.exit_code == 1
+    assert "(FixBondLengths) cannot be repeated with the cell" in result.stderr

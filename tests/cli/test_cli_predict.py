@@ -187,3 +187,43 @@ def test_a_committee_says_how_sure_it_is(call, checkpoint: Path, tmp_path: Path,
         document = json.loads(call("predict", tmp_path / "salt.extxyz", "-m", path, "--json", "-").stdout)
         found = document["predictions"][0]["energy_std"]
         assert (found is not None and found > 0) == is_sure
+
+
+def test_a_refused_frame_fails_alone(call, tmp_path: Path, salt: Atoms) -> None:
+    """An element that the model does not know, and atoms on top of each other, between two good frames."""
+    close = salt.copy()
+    close.positions[1] = close.positions[0] + [0, 0, 0.3]
+    write_structures(tmp_path / "md.extxyz", [salt, Atoms("Cm"), close, salt])
+    result = call("predict", tmp_path / "md.extxyz", "--json", tmp_path / "all.json")
+    assert result.exit_code == 1
+    assert [row.split()[0][-1] for row in result.stdout.splitlines()[1:]] == ["0", "3"]
+    close_error, curium = result.stderr.splitlines()
+    assert "md.extxyz@1" in curium
+    assert "Cm" in curium
+    assert "md.extxyz@2: atoms 0 (Na) and 1 (Cl) are 0.3 Å apart" in close_error
+    document = json.loads((tmp_path / "all.json").read_text())
+    assert len(document["predictions"]) == 2
+    assert len(document["failures"]) == 2
+
+
+def test_close_atoms_can_be_forced(call, tmp_path: Path, salt: Atoms) -> None:
+    salt.positions[1] = salt.positions[0] + [0, 0, 0.3]
+    write_structures(tmp_path / "close.extxyz", [salt])
+    for command in ("predict", "relax", "eos", "elastic", "hull", "md", "phonons"):
+        out = ["--out", tmp_path / f"{command}.traj"] if command in ("relax", "md") else []
+        result = call(command, tmp_path / "close.extxyz", *out)
+        assert result.exit_code == 1, command
+        assert "are 0.3 Å apart" in result.stderr, command
+        assert "--allow-close" in result.stderr, command
+    forced = call("predict", tmp_path / "close.extxyz", "--allow-close")
+    assert forced.exit_code == 0
+    assert len(forced.stdout.splitlines()) == 2
+
+
+def test_names_cannot_turn_the_line_around(call, tmp_path: Path, salt: Atoms) -> None:
+    path = tmp_path / "gpj.\u202eztyx\u202c.extxyz"
+    write_structures(path, [salt])
+    result = call("predict", path, tmp_path / "\u202ecif")
+    assert "\u202e" not in result.stdout + result.stderr
+    assert "\\u202e" in result.stdout
+    assert "\\u202e" in result.stderr

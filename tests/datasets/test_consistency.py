@@ -110,3 +110,55 @@ def test_real_data_look_right(shared_data: Path) -> None:
         assert check.forces == pytest.approx(1, abs=0.1)
         assert check.suspicions() == []
     assert mo[0].stress == pytest.approx(1, abs=0.05)
+
+
+@pytest.fixture(scope="module")
+def rattled_copper() -> Callable[[int, float, float], list[CrystalData]]:
+    """Independent strained and rattled cells of one crystal, whose errors all point one way."""
+    from ase.calculators.emt import EMT
+
+    from torch_gptff.datasets.readers.ase_atoms import LabelKeys, frame_of_atoms
+    from torch_gptff.units import UnitConvention
+
+    def make(seed: int, rattle: float, strain: float) -> list[CrystalData]:
+        rng = np.random.default_rng(seed)
+        frames = []
+        for _ in range(20):
+            atoms = bulk("Cu", cubic=True)
+            atoms.set_cell(atoms.cell * (1 + rng.normal(0, strain)), scale_atoms=True)
+            atoms.positions += rng.normal(0, rattle, atoms.positions.shape)
+            atoms.calc = EMT()
+            for compute in (atoms.get_potential_energy, atoms.get_forces, atoms.get_stress):
+                compute()
+            frames.append(frame_of_atoms(atoms, LabelKeys(), UnitConvention(), where="x", source="s", frame_id="x"))
+        return frames
+
+    return make
+
+
+@pytest.mark.parametrize(("rattle", "strain"), [(0.12, 0.01), (0.08, 0.01), (0.12, 0.04), (0.05, 0.02)])
+def test_correct_labels_give_no_alarm(rattled_copper: Callable, rattle: float, strain: float) -> None:
+    for seed in range(4):
+        (check,) = check_work(rattled_copper(seed, rattle, strain))
+        assert check.suspicions() == []
+
+
+def test_wrong_units_are_still_found_among_rattled_cells(rattled_copper: Callable) -> None:
+    frames = rattled_copper(0, 0.05, 0.02)
+    for frame in frames:
+        frame.forces = frame.forces / 51.422
+    (suspicion,) = check_work(frames)[0].suspicions()
+    assert "are the forces in Hartree/Bohr?" in suspicion
+    assert " ± " in suspicion
+
+
+def test_a_stretched_bond_is_no_energy_per_atom(to_frame: Callable[..., CrystalData]) -> None:
+    """Half the energy of a dimer at twice its length."""
+    frames = []
+    for number in range(40):
+        atoms = Atoms("Cu2", positions=[[0, 0, 0], [0, 0, 2.2 + 0.05 * number]])
+        energy = -4.0 * (0.4 + 0.6 * np.exp(-0.1 * number))
+        atoms.calc = type("Results", (), {"results": {"energy": energy}})()
+        frames.append(to_frame(atoms))
+    assert dataset_statistics(frames).suspicions == ()
+    assert dataset_statistics(frames[:3]).suspicions == ()

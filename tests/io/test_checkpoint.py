@@ -369,6 +369,78 @@ def test_an_altered_element_energy(saved: Path) -> None:
         load(saved)
 
 
+def test_an_altered_energy_of_an_element_that_no_compound_has(saved: Path) -> None:
+    rewrite(saved, header=lambda header: header["element_energies"].__setitem__(92, 1.0), with_digest=True)
+    with pytest.raises(CheckpointFingerprintError, match=r"eV for U when it was saved, and gives 1\.000000 eV"):
+        load(saved)
+
+
+def of_version_2(header: dict[str, Any]) -> None:
+    header["version"] = 2
+    header["fingerprint"] = {name: header["fingerprint"][name] for name in ("NaCl", "SiO2", "CuZr")}
+
+
+@pytest.mark.parametrize("digest", [None, "", "0" * 64])
+def test_a_digest_that_was_taken_out(digest: str | None, saved: Path) -> None:
+    """With the energy of an element that no compound of an older fingerprint has."""
+    for version in (2, 3):
+
+        def alter(header: dict[str, Any], version: int = version) -> None:
+            if version == 2:
+                of_version_2(header)
+            header["element_energies"][92] += 1
+            header["digest"] = digest
+
+        rewrite(saved, header=alter)
+        with pytest.raises(CheckpointDigestError):
+            load(saved)
+        save(make_potential(), saved)
+
+
+def test_a_file_that_says_it_is_of_version_1(saved: Path) -> None:
+    def alter(header: dict[str, Any]) -> None:
+        of_version_2(header)
+        header["version"] = 1
+        header["element_energies"][92] += 1
+        del header["digest"]
+
+    rewrite(saved, header=alter)
+    with pytest.raises(CheckpointDigestError, match=r"says that it is of version 1 .* and has entries of later ones"):
+        load(saved)
+
+
+def test_a_file_of_version_1_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    load(Path(__file__).parent / "data" / "version-1-pooled.safetensors")
+    assert "has no digest: nothing tells whether its element energies are those that were saved" in caplog.text
+    caplog.clear()
+    load(Path(__file__).parent / "data" / "version-2-pooled.safetensors")
+    assert not caplog.text
+
+
+def test_a_header_that_is_nested_without_end(saved: Path) -> None:
+    save_file(load_file(saved), saved, metadata={"torch_gptff": '{"version": 3, "config": ' + "[" * 10**6})
+    with pytest.raises(CheckpointFormatError, match="header that cannot be read"):
+        load(saved)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"num_layers": 10**9}, "num_layers = 1000000000, and has no weight of that size"),
+        ({"num_layers": 200}, r"more than \d+ weights, and has \d+"),
+        ({"channels": 10**12}, "channels = 1000000000000"),
+        ({"channels": 256, "feedforward_channels": 256}, "is .* in the file, and .* in the model"),
+        ({"cutoff": 1e9}, "cutoff = 1000000000.0"),
+    ],
+)
+def test_a_model_larger_than_its_file_is_not_built(
+    change: dict[str, Any], message: str, saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rewrite(saved, header=lambda header: header["config"].update(change), with_digest=True)
+    with pytest.raises(CheckpointShapeError, match=message):
+        load(saved)
+
+
 def test_one_bit_of_an_element_that_the_fingerprint_does_not_have(saved: Path) -> None:
     def flip(weights: dict[str, Tensor]) -> None:
         row = weights["embedding.weight"][92].view(torch.int32)

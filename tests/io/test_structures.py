@@ -265,3 +265,32 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, name: str) -> None:
         write_structures(path, [bulk("Cu"), molecule("H2O")])
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.yaml", "a.yml", "a.mson", "a.json.txt", "b.yaml.dat"])
+def test_nothing_that_a_file_names_is_imported(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Monty's decoder imports any module that a dictionary with ``@module`` names."""
+    (tmp_path / "evil_module.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Evil: pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    structure = Structure(Lattice.cubic(4), ["Cu"], [[0, 0, 0]]).as_dict()
+    named = {"@module": "evil_module", "@class": "Evil"}
+    structure["sites"][0]["properties"] = {"p": named}
+    structure["sites"][0]["species"][0]["properties"] = {"p": named}
+    structure["properties"] = {"p": named, "q": {"@module": "evil_module", "@callable": "Evil"}}
+    structure |= {"@module": "evil_module", "@class": "Evil"}
+    (tmp_path / name).write_text(json.dumps(structure))
+    if name.endswith(("txt", "dat")):
+        with pytest.raises(UnreadableStructureError, match=r"call it \.json or \.yaml"):
+            read_structures(tmp_path / name)
+    else:
+        (atoms,) = read_structures(tmp_path / name)
+        assert str(atoms.symbols) == "Cu"
+        assert atoms.cell.array.tolist() == np.diag([4.0] * 3).tolist()
+    assert not (tmp_path / "ran").exists()
+
+
+def test_yaml_makes_no_objects(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(f"!!python/object/apply:os.system ['touch {tmp_path / 'ran'}']\n")
+    with pytest.raises(UnreadableStructureError):
+        read_structures(tmp_path / "a.yaml")
+    assert not (tmp_path / "ran").exists()

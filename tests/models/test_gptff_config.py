@@ -8,7 +8,7 @@ import json
 import pytest
 
 from torch_gptff.errors import ConfigError
-from torch_gptff.models import GPTFFConfig
+from torch_gptff.models import DimeNetConfig, GPTFFConfig, SchNetConfig, ViSNetConfig
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,9 @@ def test_unknown_keys_are_refused(keys, message):
         ({"cutoff": 0.0}, "cutoff must be positive"),
         ({"envelope_exponent": 1}, "envelope_exponent must be at least 2"),
         ({"channels": 10, "heads": 4}, "heads must divide channels"),
+        ({"channels": 64.5}, "channels must be a whole number; got 64.5"),
+        ({"cutoff": "wide"}, "cutoff must be a finite number; got 'wide'"),
+        ({"repulsion": "no"}, "repulsion must be true or false; got 'no'"),
         ({"num_readouts": 0}, "num_readouts must be positive"),
         ({"num_readouts": 2, "readout": "pooled"}, "num_readouts needs the atomwise readout"),
     ],
@@ -79,7 +82,7 @@ def test_values_that_the_papers_layers_cannot_have_are_refused(settings, message
     ("settings", "message"),
     [
         ({"transformer": "none"}, 'transformer="none" needs angles: angle_update must be "explicit" or "harmonic"'),
-        ({"angle_update": "explicit"}, 'angle_update must be "none"; got \'explicit\''),
+        ({"angle_update": "explicit"}, "angle_update must be \"none\"; got 'explicit'"),
         ({"degree": 0}, 'degree must be 1 to 3 with transformer="geometric"; got 0'),
         ({"degree": 4}, 'degree must be 1 to 3 with transformer="geometric"; got 4'),
         ({"envelope_exponent": None}, "needs an envelope: envelope_exponent must be a number"),
@@ -130,3 +133,12 @@ def test_the_published_models_lack_what_the_recommended_one_has():
     assert (GPTFFConfig.v1().transformer, GPTFFConfig.v2().transformer) == ("none", "global")
     assert GPTFFConfig().envelope_exponent is not None
     assert GPTFFConfig().readout == "atomwise"
+
+
+@pytest.mark.parametrize("config", [GPTFFConfig, SchNetConfig, DimeNetConfig, ViSNetConfig])
+def test_types_are_checked_of_every_model(config):
+    assert config.from_dict({"cutoff": "6e0"}).cutoff == 6.0
+    assert type(config(cutoff=6).cutoff) is float
+    for value in ("far", None, float("inf"), [5.0], True):
+        with pytest.raises(ConfigError, match="cutoff must be a finite number"):
+            config(cutoff=value)

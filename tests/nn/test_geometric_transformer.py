@@ -16,7 +16,10 @@ from torch_gptff.ops.tensor_product import gaunt, paths
 
 CHANNELS, HEADS, CUTOFF = 32, 2, 5.0
 EDGE_INDEX = torch.stack(
-    [torch.randint(6, (20,), generator=torch.Generator().manual_seed(2)), torch.tensor([0] * 6 + [1] * 4 + [2] * 7 + [3] * 3)]
+    [
+        torch.randint(6, (20,), generator=torch.Generator().manual_seed(2)),
+        torch.tensor([0] * 6 + [1] * 4 + [2] * 7 + [3] * 3),
+    ]
 )  # fmt: skip
 """Of six atoms, of which two have no bond."""
 
@@ -47,7 +50,10 @@ def run(layers: Sequence[GeometricTransformer], x: Tensor, vectors: Tensor) -> l
         geometry = bond_harmonics(vectors, layer.degree)
 
         def attend(
-            attention: GeometricAttention, y: Tensor, features: Sequence[Tensor], geometry: tuple[Tensor, Tensor] = geometry
+            attention: GeometricAttention,
+            y: Tensor,
+            features: Sequence[Tensor],
+            geometry: tuple[Tensor, Tensor] = geometry,
         ) -> tuple[Tensor, list[Tensor], Tensor]:
             return attention(y, features, EDGE_INDEX, *geometry)
 

@@ -35,7 +35,9 @@ def parts(layer: RadialTable, values: Tensor) -> tuple[Tensor, Tensor, Tensor, T
 
 def network(layer: RadialTable, r: Tensor) -> Tensor:
     n = torch.arange(1, 6, dtype=torch.float64)
-    return layer.lin_out(torch.nn.functional.silu(layer.lin_hidden(2**0.5 * torch.sin(n * torch.pi * r[:, None] / CUTOFF))))
+    return layer.lin_out(
+        torch.nn.functional.silu(layer.lin_hidden(2**0.5 * torch.sin(n * torch.pi * r[:, None] / CUTOFF)))
+    )
 
 
 def test_it_has_the_columns_that_the_operator_reads(layer: RadialTable) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +12,9 @@ from typing import Any
 import pytest
 import torch
 
+from torch_gptff.errors import SlowKernelsWarning
 from torch_gptff.ops import Inputs, angle_sum
-from torch_gptff.ops.native import build
+from torch_gptff.ops.native import build, told
 
 
 @pytest.fixture(autouse=True)
@@ -21,6 +24,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.delenv("TORCH_GPTFF_NATIVE", raising=False)
     monkeypatch.delenv("CXX", raising=False)
     build.library.cache_clear()
+    told._tell.cache_clear()
     yield tmp_path / "cache"
     build.library.cache_clear()
 
@@ -124,6 +128,42 @@ def test_switched_off(cache: Path, commands: list[list[str]], monkeypatch: pytes
     assert_computes_without()
 
 
+def told_of(warned: pytest.WarningsRecorder) -> list[str]:
+    return [str(each.message) for each in warned if each.category is SlowKernelsWarning]
+
+
+def test_a_compile_that_fails_is_told_once(compiler: Callable[[str], None], recwarn: pytest.WarningsRecorder) -> None:
+    compiler('echo "kernels.cpp:3: error: no vectors here" >&2; exit 1')
+    for dtype in (torch.float32, torch.float64, torch.float32):
+        assert build.library(dtype, 32) is None
+        assert_computes_without()
+    (line,) = told_of(recwarn)
+    assert "ended with exit code 1: kernels.cpp:3: error: no vectors here" in line
+    assert "3 to 4 times as long" in line
+    assert "TORCH_GPTFF_NATIVE=0" in line
+
+
+def test_a_missing_compiler_is_told(monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert library() is None
+    (line,) = told_of(recwarn)
+    assert "there is no C++ compiler" in line
+
+
+def test_a_cache_that_cannot_be_written_is_told(cache: Path, recwarn: pytest.WarningsRecorder) -> None:
+    cache.write_text("a file stands in its place")
+    assert library() is None
+    (line,) = told_of(recwarn)
+    assert str(cache) in line
+
+
+def test_doing_without_is_not_told(monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder) -> None:
+    monkeypatch.setenv("TORCH_GPTFF_NATIVE", "0")
+    assert library() is None
+    assert build.library(torch.float32, 10) is None  # there are no kernels of this width
+    assert not told_of(recwarn)
+
+
 def test_compiled_once(cache: Path, commands: list[list[str]]) -> None:
     if library() is None:
         pytest.skip("there is no C++ compiler that makes the native kernels")
@@ -136,6 +176,93 @@ def test_compiled_once(cache: Path, commands: list[list[str]]) -> None:
     build.library.cache_clear()  # as in a new process
     assert library() is not None
     assert all("--version" in command for command in commands)
+    assert files(cache) == [kept]
+
+
+EVIL = """
+#include <fstream>
+__attribute__((constructor)) static void run() { std::ofstream("FILE"); }
+"""
+
+
+@pytest.fixture
+def evil(tmp_path: Path) -> Path:
+    """A library that makes a file called ``ran`` when it is loaded."""
+    source, made = tmp_path / "evil.cpp", tmp_path / "evil.so"
+    source.write_text(EVIL.replace("FILE", str(tmp_path / "ran")))
+    done = subprocess.run(["c++", "-shared", "-fPIC", source, "-o", made], check=False, capture_output=True)
+    if done.returncode:
+        pytest.skip("there is no C++ compiler")
+    return made
+
+
+@pytest.fixture
+def kept(cache: Path, compiler: Callable[[str], None], commands: list[list[str]]) -> Path:
+    """The one library in the cache, made of a line of C by what stands in the place of the compiler."""
+    if shutil.which("cc") is None:
+        pytest.skip("there is no C compiler")
+    compiler("echo 'int answer = 42;' | cc -shared -x c - -o \"$out\"")
+    assert library() is not None
+    (file,) = files(cache)
+    build.library.cache_clear()  # as in a new process
+    commands.clear()
+    return file
+
+
+@pytest.mark.parametrize("how", ["in its place", "cut short", "of version 0.1.0", "a link", "of the group"])
+def test_a_library_that_was_not_compiled_here_is_not_loaded(
+    how: str, kept: Path, evil: Path, tmp_path: Path, commands: list[list[str]]
+) -> None:
+    content = kept.read_bytes()
+    match how:
+        case "in its place":
+            kept.write_bytes(evil.read_bytes())
+        case "cut short":
+            kept.write_bytes(content[: len(content) // 2])
+        case "of version 0.1.0":
+            kept.unlink()
+            kept.with_name(f"{kept.name.rsplit('-', 1)[0]}.so").write_bytes(evil.read_bytes())
+        case "a link":
+            kept.rename(tmp_path / "elsewhere.so")
+            kept.symlink_to(tmp_path / "elsewhere.so")
+        case "of the group":
+            kept.chmod(0o770)
+    assert library() is not None
+    assert any("-o" in command for command in commands)
+    assert kept.read_bytes() == content
+    assert not kept.is_symlink()
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770])
+def test_a_cache_that_others_can_write_to_is_not_used(
+    mode: int, cache: Path, kept: Path, commands: list[list[str]]
+) -> None:
+    cache.chmod(mode)
+    for _ in range(2):
+        commands.clear()
+        build.library.cache_clear()
+        with pytest.warns(UserWarning, match=r"compiled anew by every process: .* can be written by others"):
+            assert library() is not None
+        assert any("-o" in command for command in commands)
+    cache.chmod(0o700)
+    kept.parent.chmod(mode)  # which is ours, and made private again
+    build.library.cache_clear()
+    assert library() is not None
+    assert kept.parent.stat().st_mode & 0o777 == 0o700
+    assert files(cache) == [kept]
+
+
+def test_processes_that_compile_at_once_keep_one_library(cache: Path, kept: Path) -> None:
+    """Whatever the order of their ends; the umask of many systems lets the group write."""
+    shutil.rmtree(cache)
+    code = (
+        "import os, sys, torch; os.umask(0o002)\n"
+        "from torch_gptff.ops.native.build import library\n"
+        "sys.exit(library(torch.float32, 32) is None)"
+    )
+    running = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(2)]
+    assert [process.wait() for process in running] == [0, 0]
     assert files(cache) == [kept]
 
 

@@ -38,8 +38,8 @@ def take(path: str, potential: Potential, monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.fixture(
     scope="module",
-    params=[GPTFFConfig.paper(num_layers=1), GPTFFConfig(num_layers=2, heads=2), GPTFFConfig(num_layers=1, degree=2, heads=1)],
-    ids=["paper", "geometric", "geometric, one layer"],
+    params=[GPTFFConfig.paper(num_layers=1), GPTFFConfig(num_layers=2, heads=2), GPTFFConfig(heads=1, degree=3)],
+    ids=["paper", "geometric", "geometric, degree 3"],
 )  # fmt: skip
 def potential(request: pytest.FixtureRequest) -> Potential:
     torch.manual_seed(0)

@@ -9,10 +9,12 @@ import torch
 from ase.build import bulk
 
 from torch_gptff import GPTFF, GPTFFConfig, Potential
-from torch_gptff.errors import TrainingError
+from torch_gptff.calculators import GPTFFCalculator
+from torch_gptff.errors import TrainingError, UncertainPredictionWarning
 from torch_gptff.graph import CrystalData
 from torch_gptff.prediction import Calibration
 from torch_gptff.training.calibration import calibrate
+from torch_gptff.workflows import Phase, convex_hull, equation_of_state, relax, relax_many
 
 SMALL = {"channels": 8, "num_layers": 2, "num_radial": 4, "cutoff": 4.5}
 
@@ -46,7 +48,8 @@ def test_factors_by_which_errors_exceed_the_spread():
     report = calibrate(potential, frames)
     assert report.energy.factor == pytest.approx(3.0, rel=0.25)
     assert report.forces.factor == pytest.approx(0.5, rel=0.1)
-    assert potential.calibration == Calibration(report.energy.factor, report.forces.factor)
+    found = potential.calibration
+    assert (found.energy, found.forces) == (report.energy.factor, report.forces.factor)
     assert report.forces.within_two == pytest.approx(0.95, abs=0.03)
     assert report.energy.number == 60
     assert report.forces.number == 20 * (6 + 6 + 12)
@@ -126,3 +129,51 @@ def test_what_cannot_be_calibrated():
     )
     with pytest.raises(TrainingError, match="the members agree on energies to the last digit"):
         calibrate(same, frames)
+
+
+def test_what_is_far_outside_of_the_calibration_is_warned_of_by_name():
+    potential = committee()
+    frames = frames_of(potential, energy=3.0, forces=0.5)
+    calibrate(potential, frames)
+    found = potential.predict(frames, energy_std=True)
+    by_atom = torch.tensor([one.energy_std.item() / len(frame.z) for one, frame in zip(found, frames, strict=True)])
+    seen = potential.calibration.seen
+    assert by_atom.sort().values[-2] <= seen <= by_atom.max() * (1 + 1e-9)  # 60 frames, of which 99 % are below
+    assert potential.doubt(seen * 2 * 1.4, 2) is None
+    assert "eV/atom" in potential.doubt(seen * 2 * 1.6, 2)
+
+    potential.calibration = Calibration(energy=3.0, forces=0.5, seen=1e-6)  # of frames that all members agreed on
+    atoms = bulk("CuZn", "cesiumchloride", a=2.9)
+    with pytest.warns(
+        UncertainPredictionWarning, match=r"structure 0 of the list \(CuZn\): its energy is uncertain by"
+    ):
+        potential.predict([atoms], energy_std=True)
+    atoms.calc = GPTFFCalculator(potential, device="cpu")
+    with pytest.warns(UncertainPredictionWarning, match=r"the structure \(CuZn\): its energy is uncertain by"):
+        atoms.get_potential_energy()
+    atoms.rattle(0.01)
+    atoms.get_potential_energy()  # is not told again: warnings are errors
+    with pytest.warns(UncertainPredictionWarning, match=r"\(CuZn\)") as told:
+        list(relax_many([atoms], potential, max_steps=3))
+    assert len(told) == 1  # and not at every step
+    curve = equation_of_state(atoms, potential)
+    assert curve.remarks[0].startswith("DOUBTFUL: its energy is uncertain by")
+
+
+def test_uncertainties_go_through_the_workflows():
+    potential = committee().double()
+    potential.calibration = Calibration(energy=2.0)
+    atoms = bulk("CuZn", "cesiumchloride", a=2.9)
+    expected = potential.predict([atoms], energy_std=True)[0].energy_std.item()
+    assert relax(atoms, potential, max_steps=0).energy_std == pytest.approx(expected)
+    ((_, relaxation),) = relax_many([atoms], potential, max_steps=0)
+    assert relaxation.energy_std == pytest.approx(expected)
+    curve = equation_of_state(atoms, potential)
+    assert curve.energy_stds[6] == pytest.approx(expected)
+    assert curve.energy_std == curve.energy_stds[curve.energies.argmin()]
+    relaxed = equation_of_state(atoms, potential, relax_positions=True)
+    assert relaxed.energy_stds[6] == pytest.approx(expected)
+    elements = [Phase(name, bulk(name), -1.0, 0.02) for name in ("Cu", "Zn")]
+    hull = convex_hull([*elements, Phase("CuZn", atoms, -2.5, 0.1)])
+    assert [entry.energy_std_per_atom for entry in hull.entries] == [0.02, 0.01, 0.05]
+    assert relax(atoms, committee(1), max_steps=0).energy_std is None

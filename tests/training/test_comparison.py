@@ -195,6 +195,19 @@ def test_a_process_ends_with_the_one_that_started_it() -> None:
     process.stdout.close()
 
 
+def test_a_process_that_is_done_ends_by_itself() -> None:
+    """While the thread that waits for its parent still reads; Python aborted there, with exit code -6."""
+    code = (
+        "import sys, time\nfrom torch_gptff.training.contender_process import end_with_parent\n"
+        "end_with_parent()\ntime.sleep(0.3)\nsys.exit(0)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.wait(timeout=60) == 0
+    assert process.stderr.read() == ""
+    process.stdin.close()
+    process.stderr.close()
+
+
 def test_table_and_plot_without_forces(compared: tuple[Path, Comparison]) -> None:
     _, comparison = compared
     blind = replace(

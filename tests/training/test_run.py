@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import os
+import pickle
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,11 +17,23 @@ from emt_frames import MODEL, emt_frames
 from lightning.pytorch import Callback
 
 from torch_gptff.datasets import open_dataset, random_split
-from torch_gptff.errors import ConfigError, GraphError, SplitError, TrainingError, UnsupportedElementError
+from torch_gptff.errors import (
+    CheckpointError,
+    CheckpointFormatError,
+    ConfigError,
+    ExistingResultsError,
+    GraphError,
+    SplitError,
+    TrainingError,
+    UnsafeCheckpointError,
+    UnsupportedElementError,
+)
 from torch_gptff.io import load
+from torch_gptff.io.files import claimed
 from torch_gptff.models import GPTFFConfig
 from torch_gptff.training import TrainingConfig, train
 from torch_gptff.training.batching import BudgetSampler
+from torch_gptff.training.callbacks import Interrupted
 from torch_gptff.training.config import DataSettings, LossSettings, ModelSettings, SourceSettings
 
 
@@ -190,8 +205,77 @@ def test_what_a_run_cannot_start_from_is_refused(config, tmp_path):
     with pytest.raises(TrainingError, match="its model, optimizer or number of sources is another"):
         train(constant(config, start=str(first.folder), model=wider), tmp_path / "b", accelerator="cpu")
     (first.folder / "last.ckpt").write_bytes(b"no state")
-    with pytest.raises(TrainingError, match="not the state of a run, or damaged"):
+    with pytest.raises(CheckpointFormatError, match="truncated or corrupt"):
         train(constant(config, start=str(first.folder)), tmp_path / "c", accelerator="cpu")
+
+
+@pytest.mark.parametrize(("name", "step"), [("SIGINT", 5), ("SIGTERM", 8), ("SIGTERM", 16)])
+def test_a_signal_stops_a_run_after_its_state_is_saved(config, tmp_path, name, step):
+    """In the middle of an epoch, at its end, and at that of the last; no step is taken twice."""
+    config, number = replace(config, epochs=2), getattr(signal, name)
+    steps, seen = [], []
+
+    class Send(Callback):
+        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+            steps.append(trainer.global_step)
+            if trainer.global_step == step - 1 and not seen:
+                signal.raise_signal(number)
+
+    before = signal.signal(number, lambda number, frame: seen.append(number))
+    try:
+        with pytest.raises(Interrupted):
+            train(config, tmp_path / "run", accelerator="cpu", report=False, callbacks=[Send()])
+        assert seen == [number]
+    finally:
+        signal.signal(number, before)
+    assert len(steps) == step
+    train(config, tmp_path / "run", accelerator="cpu", report=False, resume=True, callbacks=[Send()])
+    assert steps == list(range(16))
+
+
+class TouchesAFile:
+    """Unpickling it makes a file."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def __reduce__(self):
+        return os.system, (f"touch '{self.file}'",)
+
+
+def test_a_state_that_runs_code_is_not_loaded(config, tmp_path):
+    train(replace(config, epochs=1), tmp_path / "run", accelerator="cpu", report=False)
+    state = tmp_path / "run" / "last.ckpt"
+    content = torch.load(state, weights_only=True)
+    torch.save({**content, "callbacks": TouchesAFile(tmp_path / "ran")}, state)
+    with pytest.raises(UnsafeCheckpointError, match=r"last\.ckpt holds objects other than tensors"):
+        train(replace(config, epochs=1), tmp_path / "run", accelerator="cpu", resume=True)
+    state.write_bytes(pickle.dumps(TouchesAFile(tmp_path / "ran")))
+    with pytest.raises(CheckpointError, match=r"last\.ckpt"):
+        train(replace(config, epochs=1), tmp_path / "run", accelerator="cpu", resume=True)
+    torch.save({"position": 3}, state)
+    with pytest.raises(CheckpointFormatError, match="not the state of a training run"):
+        train(replace(config, epochs=1), tmp_path / "run", accelerator="cpu", resume=True)
+    state.write_bytes(b"PK\x03\x04 half of it")
+    with pytest.raises(CheckpointFormatError, match="truncated or corrupt"):
+        train(replace(config, epochs=1), tmp_path / "run", accelerator="cpu", resume=True)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_run_does_not_go_on_with_other_frames(config, tmp_path):
+    file = tmp_path / "frames.extxyz"
+    write(file, emt_frames(20, seed=6))
+    short = replace(config, data=replace(config.data, train=(SourceSettings(str(file)),)), epochs=1)
+    train(short, tmp_path / "run", accelerator="cpu", report=False)
+    write(file, emt_frames(20, seed=7))
+    with pytest.raises(TrainingError, match="trained on other frames than those that the data files hold now"):
+        train(short, tmp_path / "run", accelerator="cpu", resume=True)
+
+
+def test_two_runs_do_not_share_a_folder(config, tmp_path):
+    with claimed(tmp_path / "run"), pytest.raises(ExistingResultsError, match="another process is writing to"):
+        train(config, tmp_path / "run", accelerator="cpu")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_that_left_no_state_is_started_again(config, tmp_path):

@@ -52,7 +52,7 @@ def test_sources_that_share_a_reference_keep_the_difference_of_their_energies(tm
     energies = [float(frame.energy) for frame in part.counted_from(references)]
     assert energies[1] - energies[0] == pytest.approx(3.5)
     assert energies[2] == pytest.approx(sum(energies[:2]) / 2)
-    graphs = GraphFrames(frames, np.arange(3), build_model("gptff", config.to_dict()), references.shifts(part.titles))
+    graphs = GraphFrames(frames, np.arange(3), build_model("gptff", {}), references.shifts(part.titles))
     assert [int(graphs[place].source_number) for place in range(3)] == [0, 0, 2]
 
 

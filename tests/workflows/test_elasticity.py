@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ase import Atoms
-from ase.build import bulk, molecule
+from ase.build import bulk, fcc111, molecule
 from ase.calculators.calculator import Calculator
 from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
@@ -211,6 +211,10 @@ def test_bad_input(copper: Atoms) -> None:
         elastic_tensor(bulk("Cu"))
     with pytest.raises(ElasticityError, match="periodic in three directions"):
         elastic_tensor(molecule("H2O"), EMT())
+    slab = fcc111("Cu", (1, 1, 2), vacuum=8)
+    slab.pbc = True
+    with pytest.raises(ElasticityError, match="this is a sheet or slab in vacuum"):
+        elastic_tensor(slab, EMT())
     with pytest.raises(ElasticityError, match=r"0\.5 is not small"):
         elastic_tensor(copper, EMT(), max_strain=0.5)
     with pytest.raises(ElasticityError, match="Stressless gives no stress"):

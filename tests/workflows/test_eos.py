@@ -107,6 +107,45 @@ def test_no_minimum_in_range_is_told_and_the_curve_returned() -> None:
             _ = curve.fit
 
 
+@pytest.mark.parametrize("a", [3.3, 4.0])
+def test_the_range_moves_to_the_minimum_and_that_is_told(a: float) -> None:
+    expected = relax(bulk("Cu", a=3.6), EMT(), smax=1e-6).final.get_volume()
+    curve = equation_of_state(bulk("Cu", a=a), EMT(), follow=8)
+    assert curve.fit.volume == pytest.approx(expected, rel=1e-3)
+    assert curve.volumes[0] < expected < curve.volumes[-1]
+    assert curve.volumes[-1] / curve.volumes[0] == pytest.approx(1.06 / 0.94)
+    (told,) = curve.remarks
+    low, high = curve.volumes[[0, -1]] / curve.atoms.get_volume()
+    assert told.startswith("the energy has no minimum at 0.94 to 1.06 times the volume given")
+    assert told.endswith(f"taken were {low:.3f} to {high:.3f}")
+    assert equation_of_state(bulk("Cu", a=a), EMT(), follow=1).fits == ()  # not so far
+    flat = equation_of_state(bulk("Ar", "fcc", a=8.0), LennardJones(rc=1.0, epsilon=1e-3), follow=8)
+    assert len(flat.volumes) == 13
+    assert "no minimum" in str(flat.problem)
+
+
+@pytest.mark.parametrize(
+    ("derivative", "is_doubtful"), [(-0.58, True), (0.5, True), (2.0, False), (4.5, False), (12.0, True)]
+)
+def test_constants_that_no_solid_has_are_told(derivative: float, is_doubtful: bool) -> None:
+    class Curve(EMT):
+        def calculate(self, atoms: Atoms, *args: object, **kwargs: object) -> None:
+            super().calculate(atoms, *args, **kwargs)
+            self.results["energy"] = float(FORMS["birch-murnaghan"](atoms.get_volume(), -3, 0.5, derivative, 11.6))
+
+    curve = equation_of_state(bulk("Cu", a=3.6), Curve())
+    assert curve.fit.bulk_modulus_derivative == pytest.approx(derivative, abs=1e-3)
+    assert any("DOUBTFUL: B₀′ is" in remark for remark in curve.remarks) == is_doubtful
+    assert (curve.fit.doubt is not None) == is_doubtful
+
+
+def test_sheets_in_vacuum_are_refused() -> None:
+    slab = fcc111("Cu", (1, 1, 2), vacuum=8)
+    slab.pbc = True
+    with pytest.raises(EquationOfStateError, match="this is a sheet or slab in vacuum"):
+        equation_of_state(slab, EMT())
+
+
 def test_energies_without_a_minimum_fit_nothing() -> None:
     volumes = np.linspace(10, 12, 7)
     x = volumes ** (-2 / 3)

@@ -20,7 +20,8 @@ from ase.build import bulk, molecule
 from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.emt import EMT
 from ase.calculators.fd import calculate_numerical_stress
-from ase.constraints import FixAtoms
+from ase.calculators.lj import LennardJones
+from ase.constraints import FixAtoms, FixBondLengths
 from ase.md import VelocityVerlet
 from ase.stress import full_3x3_to_voigt_6_stress
 
@@ -296,6 +297,61 @@ molecular_dynamics(bulk("Cu", cubic=True), EMT(), settings, trajectory=sys.argv[
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no kill -9")
+def test_a_run_does_not_go_on_with_other_forces(copper: Atoms, tmp_path: Path) -> None:
+    path, settings = tmp_path / "md.traj", MolecularDynamicsSettings(steps=10, interval=5, restart_interval=5)
+    molecular_dynamics(copper, EMT(), settings, trajectory=path)
+    longer = replace(settings, steps=20)
+    with pytest.raises(TrajectoryError, match="with calculator EMT, and this is LennardJones"):
+        molecular_dynamics(copper, LennardJones(epsilon=0.1, sigma=2.3), longer, trajectory=path, resume=True)
+    shifted = EMT()
+    shifted.calculate = lambda *args, **kwargs: (  # type: ignore[method-assign]
+        EMT.calculate(shifted, *args, **kwargs),
+        shifted.results.update(energy=shifted.results["energy"] + 0.1),
+    )
+    with pytest.raises(TrajectoryError, match=r"holds an energy of -?\d+\.\d+ eV at step 10, and the calculator gives"):
+        molecular_dynamics(copper, shifted, longer, trajectory=path, resume=True)
+    heavier = copper.copy()
+    heavier.set_masses([65.0] * len(copper))
+    with pytest.raises(TrajectoryError, match="another structure"):
+        molecular_dynamics(heavier, EMT(), longer, trajectory=path, resume=True)
+    assert molecular_dynamics(copper, EMT(), longer, trajectory=path, resume=True).steps == 20
+
+
+def test_a_run_does_not_go_on_with_another_model_or_precision(tmp_path: Path) -> None:
+    salt = bulk("NaCl", "rocksalt", a=5.6)
+    path, settings = tmp_path / "md.traj", MolecularDynamicsSettings(steps=2, interval=1, restart_interval=1)
+    torch.manual_seed(0)
+    potential, other = (Potential(GPTFF(GPTFFConfig(channels=8, num_layers=1, num_radial=4))) for _ in range(2))
+    molecular_dynamics(salt, potential, settings, trajectory=path)
+    longer = replace(settings, steps=4)
+    with pytest.raises(TrajectoryError, match="with other weights"):
+        molecular_dynamics(salt, other, longer, trajectory=path, resume=True)
+    precise = GPTFFCalculator(potential, device="cpu", dtype=torch.float64)
+    with pytest.raises(TrajectoryError, match="with dtype float32, and this is float64"):
+        molecular_dynamics(salt, precise, longer, trajectory=path, resume=True)
+    assert molecular_dynamics(salt, potential, longer, trajectory=path, resume=True).steps == 4
+
+
+@pytest.mark.parametrize("constraint", [FixBondLengths([(0, 1), (0, 2), (1, 2)]), FixAtoms([0])])
+def test_constrained_molecules_move_and_go_on(constraint: Any, tmp_path: Path) -> None:
+    water = molecule("H2O", calculator=None)
+    water.set_constraint(constraint)
+    settings = MolecularDynamicsSettings(steps=20, timestep=0.5, interval=5, restart_interval=5, temperature=400)
+    torch.manual_seed(0)
+    potential = Potential(GPTFF(GPTFFConfig(channels=8, num_layers=1, num_radial=4))).double()
+    run = molecular_dynamics(water, potential, settings, trajectory=tmp_path / "whole.traj")
+    assert run.problem is None
+    molecular_dynamics(water, potential, replace(settings, steps=10), trajectory=tmp_path / "part.traj")
+    molecular_dynamics(water, potential, settings, trajectory=tmp_path / "part.traj", resume=True)
+    with TrajectoryFile(tmp_path / "whole.traj") as whole, TrajectoryFile(tmp_path / "part.traj") as part:
+        np.testing.assert_array_equal(whole[-1].positions, part[-1].positions)
+        if isinstance(constraint, FixBondLengths):
+            np.testing.assert_allclose(whole[-1].get_all_distances(), water.get_all_distances(), atol=1e-9)
+        else:
+            np.testing.assert_array_equal(whole[-1].positions[0], water.positions[0])
+        assert run.temperature[0] == pytest.approx(400, rel=1e-6)
+
+
 def test_kill_9_in_the_middle_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "md.traj"
     for size in (30_000, 80_000):

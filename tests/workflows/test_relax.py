@@ -18,7 +18,7 @@ from ase.filters import FrechetCellFilter
 from ase.optimize import FIRE
 
 from torch_gptff.errors import EmptyStructureError, MissingCellError, NonFiniteError, RelaxationError
-from torch_gptff.workflows import OPTIMIZERS, RelaxationStep, relax
+from torch_gptff.workflows import OPTIMIZERS, Relaxation, RelaxationStep, relax
 
 A_CU = 3.5898  # of copper in effective medium theory, Å
 
@@ -98,19 +98,103 @@ def test_a_slab_relaxes_within_its_plane() -> None:
     np.testing.assert_allclose(relaxation.final.get_stress()[[0, 1, 5]], 0, atol=1e-5)
 
 
-def test_a_slab_that_lies_askew_or_has_no_vacuum_keeps_its_cell_or_is_refused() -> None:
+def test_a_slab_that_lies_askew_relaxes_like_one_that_does_not() -> None:
     slab = fcc111("Cu", (1, 1, 3), vacuum=6)
     slab.rattle(0.05, seed=0)
     turned = slab.copy()
-    turned.rotate(30, "x", rotate_cell=True)
-    with pytest.raises(RelaxationError, match="rotate the structure, or fix the cell"):
-        relax(turned, EMT())
-    flat = slab.copy()
+    turned.rotate(30, (1, 2, 3), rotate_cell=True)
+    straight, askew = (relax(atoms, EMT(), fmax=1e-3, smax=1e-5) for atoms in (slab, turned))
+    assert straight.converged
+    assert askew.converged
+    assert askew.energy == pytest.approx(straight.energy, abs=1e-5)
+    np.testing.assert_allclose(askew.final.cell.cellpar(), straight.final.cell.cellpar(), atol=2e-3)
+
+
+def test_a_slab_without_a_length_of_vacuum_is_refused_or_keeps_its_cell() -> None:
+    flat = fcc111("Cu", (1, 1, 3), vacuum=6)
+    flat.rattle(0.05, seed=0)
     flat.cell[2] = 0
     with pytest.raises(MissingCellError, match="vacuum"):
         relax(flat, EMT())
-    for atoms in (turned, flat):
-        assert relax(atoms, EMT(), fix_cell=True).converged
+    assert relax(flat, EMT(), fix_cell=True).converged
+
+
+@pytest.mark.parametrize("periodic", [True, False])
+def test_how_much_vacuum_there_is_does_not_matter(periodic: bool) -> None:
+    found = []
+    for vacuum in (6, 60, 3000):
+        slab = fcc111("Cu", (1, 1, 3), a=3.7, vacuum=vacuum)
+        slab.pbc[2] = periodic
+        relaxation = relax(slab, EMT())
+        assert relaxation.converged
+        assert relaxation.dimension == 2
+        assert relaxation.final.cell.lengths()[2] == pytest.approx(slab.cell.lengths()[2], rel=1e-12)
+        assert (len(relaxation.remarks) == 1) == periodic
+        if periodic:
+            assert relaxation.remarks[0].startswith("a sheet or slab in vacuum, which no bond of up to 6 Å crosses")
+        found.append((relaxation.n_steps, relaxation.max_stress, relaxation.final.cell.lengths()[0]))
+    assert found[0][0] > 0
+    for each in found:
+        assert each == pytest.approx(found[0], rel=1e-6)
+    # near where the stress is nothing: an exact relaxation
+    exact = relax(fcc111("Cu", (1, 1, 3), a=3.7, vacuum=6), EMT(), fmax=1e-3, smax=1e-6)
+    assert found[0][2] == pytest.approx(exact.final.cell.lengths()[0], rel=2e-3)
+
+
+def test_a_chain_relaxes_along_its_line_wherever_it_points() -> None:
+    lengths = []
+    for axis in ((0, 0, 1), (1, 1, 1), (1, 2, 0)):
+        chain = Atoms("Cu2", [[0, 0, 0], [0, 0, 2.6]], cell=[20, 20, 5.2], pbc=True)
+        chain.rotate((0, 0, 1), axis, rotate_cell=True)
+        relaxation = relax(chain, EMT(), fmax=1e-4, smax=1e-5)
+        assert relaxation.converged
+        assert relaxation.dimension == 1
+        assert "a wire or chain in vacuum" in relaxation.remarks[0]
+        np.testing.assert_allclose(relaxation.final.cell.lengths()[:2], 20, rtol=1e-9)
+        lengths.append(relaxation.final.cell.lengths()[2])
+    assert np.ptp(lengths) < 1e-3
+    assert 4 < lengths[0] < 5.1
+
+
+def test_molecules_in_a_box_keep_their_box() -> None:
+    molecules = Atoms("Cu2", [[0, 0, 0], [0, 0, 2.6]], cell=[20, 20, 20], pbc=True)
+    relaxation = relax(molecules, EMT(), fmax=1e-3)
+    assert relaxation.converged
+    assert relaxation.dimension == 0
+    assert relaxation.max_stress is None
+    assert "single atoms or molecules in vacuum" in relaxation.remarks[0]
+    np.testing.assert_array_equal(relaxation.final.cell.array, molecules.cell.array)
+    with pytest.raises(RelaxationError, match="pressure acts on a crystal, and this is single atoms or molecules"):
+        relax(molecules, EMT(), pressure=0.01)
+
+
+class Gas(LennardJones):
+    """No forces, and a pressure that falls off as the volume of the cell grows."""
+
+    def __init__(self) -> None:
+        super().__init__(rc=1e-3)
+
+    def calculate(self, atoms: Atoms, *args: Any, **kwargs: Any) -> None:
+        super().calculate(atoms, *args, **kwargs)
+        pressure = 0.01 * np.exp(-(atoms.get_volume() / 5.9**3 - 1) / 0.05)
+        self.results["stress"] = np.array([-pressure] * 3 + [0.0] * 3)
+
+
+def test_a_crystal_that_comes_apart_has_not_converged() -> None:
+    relaxation = relax(bulk("Ar", "sc", a=5.9), Gas(), max_steps=200, smax=1e-3)
+    assert relaxation.dimension == 3
+    assert relaxation.max_stress is not None
+    assert relaxation.max_stress <= 1e-3
+    assert relaxation.n_steps < 200
+    assert relaxation.final.cell.lengths()[0] > 6  # Å, beyond which atoms count as not bonded
+    assert not relaxation.converged
+    assert relaxation.remarks == ("the structure came apart: it was a crystal, and is single atoms or molecules now",)
+
+
+def test_records_of_the_version_before_can_be_read(strained: Atoms) -> None:
+    document = relax(strained, EMT(), max_steps=0).to_dict()
+    del document["dimension"], document["remarks"]
+    assert Relaxation.from_dict(document).dimension is None
 
 
 def test_the_same_as_by_hand(strained: Atoms) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
+from ase.outputs import Properties, all_outputs
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from torch_gptff.defaults import DEFAULT_MODEL
@@ -100,7 +101,13 @@ class GPTFFCalculator(Calculator):
             energy_std=self._is_committee,
             forces_std="forces_std" in properties,
         ).to("cpu")
+        if prediction.energy_std is not None and "numbers" in system_changes:
+            self.potential.warn_of_doubt(prediction.energy_std.item(), data.z)
         self.results = _results(prediction)
+
+    def export_properties(self) -> Properties:
+        """The results that ASE has a name for: all but the uncertainties, which are in ``results``."""
+        return Properties({name: value for name, value in self.results.items() if name in all_outputs})
 
 
 def _keep_freed_memory() -> None:

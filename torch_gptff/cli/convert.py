@@ -7,10 +7,17 @@ from typing import Annotated
 
 import typer
 
+from torch_gptff.cli.existing import new_file
+from torch_gptff.cli.options import Overwrite
+
 
 def convert(
     source: Annotated[Path, typer.Argument(metavar="IN.pth", help="A published GPTFF checkpoint.", show_default=False)],
-    target: Annotated[Path, typer.Argument(metavar="OUT.safetensors", help="The file to write.", show_default=False)],
+    target: Annotated[
+        Path,
+        typer.Argument(metavar="OUT.safetensors", help="The file to write.", show_default=False, callback=new_file),
+    ],
+    overwrite: Overwrite = False,
 ) -> None:
     """Turn a published checkpoint into a safetensors file of this package."""
     if target.suffix != ".safetensors":

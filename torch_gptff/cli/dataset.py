@@ -8,6 +8,9 @@ from typing import Annotated
 
 import typer
 
+from torch_gptff.cli.existing import new_file
+from torch_gptff.cli.options import Overwrite
+
 app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -71,16 +74,21 @@ def inspect(
     source: SourceName = None,
     elements: Annotated[bool, typer.Option("--elements", help="List every element.")] = False,
     json: Annotated[
-        Path | None, typer.Option("--json", metavar="OUT", help="Write everything to a JSON file.", show_default=False)
+        Path | None,
+        typer.Option(
+            "--json", metavar="OUT", help="Write everything to a JSON file.", show_default=False, callback=new_file
+        ),
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Say what data hold: elements, labels and their distributions, what stands out, and whether units look right."""
     from torch_gptff.cli.dataset_sources import opened
     from torch_gptff.cli.dataset_tables import print_statistics, write_statistics
-    from torch_gptff.cli.errors import tell
+    from torch_gptff.cli.errors import tell, tell_notes
     from torch_gptff.cli.output import make_console
     from torch_gptff.datasets import dataset_statistics
 
+    tell_notes()
     console = make_console()
     statistics = dataset_statistics(opened(data, format, option, source, console))
     if json is not None:
@@ -95,7 +103,12 @@ def convert(
     data: Data,
     out: Annotated[
         Path,
-        typer.Option("--out", metavar="OUT", help="The folder of the dataset; or a file that ends in .extxyz or .xyz."),
+        typer.Option(
+            "--out",
+            metavar="OUT",
+            help="The folder of the dataset; or a file that ends in .extxyz or .xyz.",
+            callback=new_file,
+        ),
     ],
     format: Format = None,
     option: Options = None,
@@ -107,16 +120,16 @@ def convert(
     angle_cutoff: Annotated[
         float | None, typer.Option(help="... and the angles between those within this one.", show_default=False)
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Store data as one dataset, read from then on at once: in any order, by many processes, larger than memory."""
     from torch_gptff.cli.dataset_sources import store, watched
+    from torch_gptff.cli.errors import tell_notes
     from torch_gptff.cli.output import make_console, print_line
 
-    if out.exists() and not overwrite:
-        raise typer.BadParameter(f"{out} is there already; --overwrite replaces it", param_hint="--out")
     if angle_cutoff is not None and (cutoff is None or angle_cutoff > cutoff):
         raise typer.BadParameter("angles need bonds of at least their cutoff (--cutoff)", param_hint="--angle-cutoff")
+    tell_notes()
     console = make_console()
     with watched(data, format, option, source, console) as sources:
         n_frames = store(sources, out, kind.value, cutoff, angle_cutoff)
@@ -127,8 +140,10 @@ def convert(
 def split(
     data: Data,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="The split, as JSON.", show_default=False)
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="The split, as JSON.", show_default=False, callback=new_file),
     ] = None,
+    overwrite: Overwrite = False,
     check: Annotated[
         Path | None,
         typer.Option("--check", metavar="FILE", help="Check this split of DATA for leaks.", show_default=False),

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from enum import Enum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from torch_gptff.cli.options import ReportFile
+from torch_gptff.cli.options import JsonAtTheEnd, Overwrite, ReportFile
 
 
 class Axis(str, Enum):
@@ -45,8 +44,9 @@ def diffraction(
     structures: Annotated[
         bool, typer.Option("--structures/--no-structures", help="Classify atoms as fcc, hcp, bcc and other.")
     ] = True,
-    json: Annotated[Path | None, typer.Option("--json", metavar="OUT", help="Write all values to a JSON file.")] = None,
+    json: JsonAtTheEnd = None,
     report: ReportFile = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Powder diffraction along a trajectory: peaks as they move, and the structure about each atom."""
     from torch_gptff.cli.diffraction_series import analyze

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from torch_gptff.cli.errors import Failures
-from torch_gptff.cli.options import ReportFile
+from torch_gptff.cli.existing import new_file
+from torch_gptff.cli.options import JsonAtTheEnd, Overwrite, ReportFile
 
 
 class Rest(str, Enum):
@@ -73,10 +74,13 @@ def diffusion(
     ] = None,
     density: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Write the density of ions as cube files.", show_default=False),
+        typer.Option(
+            metavar="DIR", help="Write the density of ions as cube files.", show_default=False, callback=new_file
+        ),
     ] = None,
-    json: Annotated[Path | None, typer.Option("--json", metavar="OUT", help="Write all values to a JSON file.")] = None,
+    json: JsonAtTheEnd = None,
     report: ReportFile = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Diffusion coefficients and conductivities from trajectories, and activation energies from several."""
     from torch_gptff.cli.diffusion_runs import Settings, analyze_all

@@ -3,21 +3,125 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
+import typer
 from ase import Atoms
 from rich.console import Console
 
+from torch_gptff.calculators import GPTFFCalculator
+from torch_gptff.cli.dependence import dependence
 from torch_gptff.cli.errors import Failures
-from torch_gptff.cli.output import Column, make_progress, print_line, print_table, short_labels
+from torch_gptff.cli.model import load_potential
+from torch_gptff.cli.output import Column, make_console, make_progress, print_line, print_table, short_labels
 from torch_gptff.cli.results import Results
+from torch_gptff.io.identity import structure_digest
 from torch_gptff.io.structures import read_labelled
+from torch_gptff.potential import Potential
+from torch_gptff.report import Report
 from torch_gptff.workflows.record import Record
 
 R = TypeVar("R", bound=Record)
 
 Tell = Callable[[str], None]
 """Says how a computation stands, in a few words."""
+
+
+@dataclass(frozen=True)
+class Computed(Generic[R]):
+    """What a command computed.
+
+    Attributes:
+        console: to go on telling on
+        results: one for each structure that did not fail
+        failures: of the others
+        about: the model, its precision and its reference, for a report
+    """
+
+    console: Console
+    results: Results[R]
+    failures: Failures
+    about: str
+
+
+def compute_files(
+    context: typer.Context,
+    kind: type[R],
+    compute: Callable[[Atoms, GPTFFCalculator, Tell], R],
+    verdict: Callable[[R], str],
+) -> Computed[R]:
+    """Compute one record for each structure of the files that a command is given, and keep them in its JSON file.
+
+    Args:
+        context: of the command, which has the shared options of :mod:`torch_gptff.cli.options`
+        kind: of the records
+        compute: from a structure to its record
+        verdict: a record in one line
+
+    Raises:
+        RecordError: what the file to go on with holds depends on something else, see
+            :func:`~torch_gptff.cli.dependence.dependence`.
+    """
+    given = context.params
+    console, failures = make_console(), Failures(context)
+    with console.status(f"loading {given['model']}"):
+        potential = load_potential(given["model"], given["device"], given["dtype"], given["reference"])
+    calculator = GPTFFCalculator(potential, device=next(potential.parameters()).device)
+    results = Results(kind, given["json"], dependence(context, potential), given["resume"])
+
+    def compute_alone(atoms: Atoms, tell: Tell) -> R:
+        calculator.reset()  # results depend on nothing that was computed before
+        return compute(atoms, calculator, tell)
+
+    compute_each(given["files"], results, console, failures, compute_alone, verdict)
+    return Computed(console, results, failures, about_model(context, potential))
+
+
+def about_model(context: typer.Context, potential: Potential) -> str:
+    """The model, its precision and the reference of its energies, for a report."""
+    spoken = f", energies of {potential.reference}" if potential.reference else ""
+    return f"{context.params['model']}, {context.params['dtype'].value}{spoken}"
+
+
+def run_each(
+    context: typer.Context,
+    kind: type[R],
+    compute: Callable[[Atoms, GPTFFCalculator, Tell], R],
+    *,
+    verdict: Callable[[R], str],
+    columns: Sequence[Column],
+    row: Callable[[str, R], Sequence[str]],
+    report: Callable[[list[tuple[str, R]], str], Report],
+    about: str,
+) -> list[R]:
+    """Run a command that computes one record for each structure: a table, a JSON file and a report.
+
+    Args:
+        context: see :func:`compute_files`
+        kind: of the records
+        compute: from a structure to its record
+        verdict: a record in one line
+        columns: of the table
+        row: from a short label and a record to its cells
+        report: from labels, records and a summary to a page
+        about: how results are computed, for the page
+
+    Returns:
+        the records
+
+    Raises:
+        typer.Exit: a structure failed.
+        RecordError: see :func:`compute_files`.
+    """
+    computed = compute_files(context, kind, compute, verdict)
+    results = computed.results
+    print_results(computed.console, context.params["files"], results, columns, row)
+    if len(results) and context.params["report"] is not None:
+        report(results.items(), f"{computed.about}; {about}").save(context.params["report"])
+    if computed.failures:
+        raise typer.Exit(1)
+    return [record for _, record in results.items()]
 
 
 def compute_each(
@@ -45,7 +149,8 @@ def compute_each(
             with failures.alone(file):
                 structures = read_labelled(file)
             for label, atoms in structures.items():
-                if label in results:
+                digest = structure_digest(atoms)
+                if results.holds(label, digest):
                     print_line(console, f"{short(label)}: done before")
                     continue
                 place = f"{number}/{len(files)} {short(label)}"
@@ -55,8 +160,9 @@ def compute_each(
                     progress.update(task, description=f"{place} {words}")  # type: ignore[arg-type]
 
                 with failures.alone(label):
+                    failures.check(atoms)
                     record = compute(atoms, tell)
-                    results.add(label, record)
+                    results.add(label, record, digest)
                     print_line(console, f"{short(label)}: {verdict(record)}")
                 progress.remove_task(task)
     results.write(failures)

@@ -9,7 +9,18 @@ from typing import Annotated
 import typer
 
 from torch_gptff.cli.errors import Failures
-from torch_gptff.cli.options import Device, DType, Formulas, JsonFile, Model, Precision, Reference, ReportFile, Resume
+from torch_gptff.cli.options import (
+    Device,
+    DType,
+    Formulas,
+    JsonFile,
+    Model,
+    Overwrite,
+    Precision,
+    Reference,
+    ReportFile,
+    Resume,
+)
 from torch_gptff.defaults import DEFAULT_MODEL
 
 
@@ -38,6 +49,7 @@ def eos_benchmark(
     json: JsonFile = None,
     report: ReportFile = None,
     resume: Resume = False,
+    overwrite: Overwrite = False,
     device: Device = None,
     dtype: Precision = DType.float32,
 ) -> None:
@@ -46,13 +58,11 @@ def eos_benchmark(
 
     console = make_console()
     with console.status(f"loading {model}"):
-        from torch_gptff.cli.equations_of_reference import Settings, compare_all
+        from torch_gptff.cli.equations_of_reference import compare_all
         from torch_gptff.cli.model import load_potential
 
         potential = load_potential(model, device, dtype, reference)
     failures = Failures(context)
-    wanted = None if formulas is None else formulas.read_text(encoding="utf-8").split()
-    settings = Settings(model=model, dtype=dtype.value, set_name=crystals.value, formulas=wanted)
-    compare_all(folder, potential, settings, console, failures, json, report, resume)
+    compare_all(context, potential, console, failures)
     if failures:
         raise typer.Exit(1)

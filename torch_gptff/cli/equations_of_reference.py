@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import typer
 from rich.console import Console
 
+from torch_gptff.cli.dependence import dependence
+from torch_gptff.cli.each import about_model
 from torch_gptff.cli.errors import Failures
 from torch_gptff.cli.output import Column, fixed, make_progress, print_line, print_table
 from torch_gptff.cli.results import Results
-from torch_gptff.datasets.frames import reduced_formula
+from torch_gptff.graph.formula import reduced_formula
+from torch_gptff.io.identity import structure_digest
 from torch_gptff.potential import Potential
 from torch_gptff.workflows import (
     EquationOfStateBenchmark,
@@ -34,41 +35,38 @@ COLUMNS = (
 )
 
 
-@dataclass(frozen=True)
-class Settings:
-    """The options of ``torch-gptff eos-benchmark`` that results depend on."""
-
-    model: str
-    dtype: str
-    set_name: str
-    formulas: list[str] | None
-
-
 def compare_all(
-    folder: Path,
-    potential: Potential,
-    settings: Settings,
-    console: Console,
-    failures: Failures,
-    json: Path | None,
-    report: Path | None,
-    resume: bool,
+    context: typer.Context, potential: Potential, console: Console, failures: Failures
 ) -> EquationOfStateBenchmark:
-    """Compute every crystal of a set, and tell how the model compares."""
-    results = Results(EquationOfStateComparison, json, asdict(settings), resume)
-    crystals = _chosen(reference_crystals(folder, settings.set_name), settings.formulas)
+    """Compute every crystal of a set, and tell how the model compares.
+
+    Args:
+        context: of the command
+        potential: that computes
+        console: to tell on
+        failures: what failed
+    """
+    given = context.params
+    set_name, formulas = given["crystals"].value, given["formulas"]
+    results = Results(EquationOfStateComparison, given["json"], dependence(context, potential), given["resume"])
+    wanted = None if formulas is None else formulas.read_text(encoding="utf-8-sig").split()
+    crystals = _chosen(reference_crystals(given["folder"], set_name), wanted)
     with make_progress(console) as progress:
         task = progress.add_task("")
         for number, crystal in enumerate(crystals, start=1):
             progress.update(task, description=f"{number}/{len(crystals)} {crystal.name}")
-            if crystal.name not in results:
+            digest = _digest(crystal)
+            if not results.holds(crystal.name, digest):
                 with failures.alone(crystal.name):
-                    results.add(crystal.name, compare_equation_of_state(crystal, potential))
+                    results.add(crystal.name, compare_equation_of_state(crystal, potential), digest)
     results.write(failures)
-    benchmark = EquationOfStateBenchmark(settings.set_name, tuple(each for _, each in results.items()))
+    benchmark = EquationOfStateBenchmark(set_name, tuple(each for _, each in results.items()))
     left_out = [each.name for each in benchmark.comparisons if not each.computed]
     if left_out:
         print_line(console, f"not computed, because the model refuses them: {', '.join(left_out)}")
+    if benchmark.doubtful:
+        names = ", ".join(each.name for each in benchmark.doubtful)
+        print_line(console, f"DOUBTFUL, with a B₀′ that no solid has ({benchmark.n_doubtful}): {names}")
     rows = [_row(prototype, numbers) for prototype, numbers in benchmark.by_prototype.items()]
     everything = {
         "n_computed": benchmark.n_computed,
@@ -78,9 +76,14 @@ def compare_all(
         "median_bulk_modulus_error": benchmark.median_bulk_modulus_error,
     }
     print_table(console, COLUMNS, [*rows, _row("all", everything)])
-    if report is not None:
-        eos_comparison_report(benchmark, f"{settings.model}, {settings.dtype}.").save(report)
+    if given["report"] is not None:
+        eos_comparison_report(benchmark, f"{about_model(context, potential)}.").save(given["report"])
     return benchmark
+
+
+def _digest(crystal: ReferenceCrystal) -> str:
+    """Of the crystal and of what the reference says of it."""
+    return f"{structure_digest(crystal.atoms)} {crystal.bulk_modulus!r} {crystal.bulk_modulus_derivative!r}"
 
 
 def _chosen(crystals: Sequence[ReferenceCrystal], formulas: Sequence[str] | None) -> list[ReferenceCrystal]:

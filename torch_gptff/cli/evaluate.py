@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from torch_gptff.cli.dataset import Data, Format, Options, SourceName
-from torch_gptff.cli.options import Device, DType, Formulas, Precision, Reference
+from torch_gptff.cli.existing import new_file
+from torch_gptff.cli.options import Device, DType, Formulas, Overwrite, Precision, Reference
 
 
 def evaluate(
@@ -44,18 +45,30 @@ def evaluate(
     by_element: Annotated[bool, typer.Option("--by-element", help="Print the errors by element, too.")] = False,
     json: Annotated[
         str | None,
-        typer.Option("--json", metavar="OUT", help="Write the errors to a JSON file, or to standard output for '-'."),
+        typer.Option(
+            "--json",
+            metavar="OUT",
+            help="Write the errors to a JSON file, or to standard output for '-'.",
+            callback=new_file,
+        ),
     ] = None,
     arrays: Annotated[
         Path | None,
         typer.Option(
-            "--arrays", metavar="OUT", help="Write every known and predicted value as .npz.", show_default=False
+            "--arrays",
+            metavar="OUT",
+            help="Write every known and predicted value as .npz.",
+            show_default=False,
+            callback=new_file,
         ),
     ] = None,
     report: Annotated[
         Path | None,
-        typer.Option("--report", metavar="OUT", help="Write a page with plots as HTML.", show_default=False),
+        typer.Option(
+            "--report", metavar="OUT", help="Write a page with plots as HTML.", show_default=False, callback=new_file
+        ),
     ] = None,
+    overwrite: Overwrite = False,
     card: Annotated[
         bool, typer.Option("--card", help="Add to the page what the checkpoint says of itself: a model card.")
     ] = False,
@@ -86,7 +99,7 @@ def evaluate(
 
         potential = load_potential(model, device, dtype, reference)
 
-    wanted = None if formulas is None else frozenset(formulas.read_text(encoding="utf-8").split())
+    wanted = None if formulas is None else frozenset(formulas.read_text(encoding="utf-8-sig").split())
     evaluation = evaluated(potential, data, format, option, source, split, part, wanted, align, console)
     document = to_document(evaluation, model, dtype, data, part if split is None else part or "test")
     if arrays is not None:

@@ -16,9 +16,9 @@ from torch_gptff.cli.errors import tell
 from torch_gptff.cli.options import DType
 from torch_gptff.cli.output import NOTHING, Column, fixed, make_progress, print_line, print_table
 from torch_gptff.datasets import Split, read_sources
-from torch_gptff.datasets.frames import reduced_formula
 from torch_gptff.datasets.statistics import MOST_SOURCES
 from torch_gptff.errors import SplitError
+from torch_gptff.graph.formula import reduced_formula
 from torch_gptff.training.evaluation import Evaluation, GroupErrors, evaluate
 from torch_gptff.training.evaluation_files import summary
 from torch_gptff.training.evaluation_report import QUANTITIES, Quantity, add_evaluation, add_headline, compared

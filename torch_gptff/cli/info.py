@@ -37,6 +37,7 @@ def describe(potential: Potential) -> dict[str, dict[str, object]]:
     """What there is to say of a potential, by section and name."""
     from torch_gptff.graph.checks import element_ranges
     from torch_gptff.io import fingerprint
+    from torch_gptff.io.fingerprint import of_compounds
 
     model = potential.model
     declared = {
@@ -62,7 +63,7 @@ def describe(potential: Potential) -> dict[str, dict[str, object]]:
         "properties": {name: "yes" if value else "no" for name, value in declared.items()},
         "configuration": dict(model.config.to_dict()),
         "provenance": dict(potential.provenance) or {"unknown": ""},
-        "fingerprint": {name: f"{energy:.6f} eV" for name, energy in fingerprint(potential).items()},
+        "fingerprint": {name: f"{energy:.6f} eV" for name, energy in of_compounds(fingerprint(potential)).items()},
     }
 
 
@@ -83,4 +84,5 @@ def _calibrated(potential: Potential) -> str:
         return ""
     if factors is None:
         return ", not calibrated"
-    return f", spread × {factors.energy:.3g} (energy), × {factors.forces:.3g} (forces)"
+    seen = "" if factors.seen is None else f", seen up to {1000 * factors.seen:.0f} meV/atom"
+    return f", spread × {factors.energy:.3g} (energy), × {factors.forces:.3g} (forces){seen}"

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from torch_gptff.cli.options import Device, DType, Model, Precision, Reference, ReportFile
+from torch_gptff.cli.existing import new_file
+from torch_gptff.cli.options import AllowClose, Device, DType, Model, Overwrite, Precision, Reference, ReportFile
 from torch_gptff.defaults import DEFAULT_MODEL
 
 
@@ -62,10 +63,15 @@ def md(
         typer.Option("--out", "-o", metavar="TRAJ", help="The trajectory; by default [bold]md-FILE.traj[/bold] here."),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the trajectory, which was killed, or is to be longer.")
+        bool,
+        typer.Option(
+            "--resume", help="Go on with the trajectory, which was killed, or is to be longer.", is_eager=True
+        ),
     ] = False,
+    overwrite: Overwrite = False,
     json: Annotated[
-        Path | None, typer.Option("--json", metavar="OUT", help="Write averages and series to a JSON file.")
+        Path | None,
+        typer.Option("--json", metavar="OUT", help="Write averages and series to a JSON file.", callback=new_file),
     ] = None,
     report: ReportFile = None,
     repeat: Annotated[str, typer.Option(metavar="AxBxC", help="Repeat the cell before: [bold]3x3x2[/bold].")] = "1x1x1",
@@ -102,6 +108,7 @@ def md(
         typer.Option(help="Steps between frames to resume from; by default 100 frames.", show_default=False),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of first velocities and random forces.")] = 0,
+    allow_close: AllowClose = False,
     device: Device = None,
     dtype: Precision = DType.float32,
 ) -> None:
@@ -137,6 +144,15 @@ def md(
         )
         potential = load_potential(model, device, dtype, reference)
 
-    task = Task(file=file, repeat=cells, out=out, resume=resume, json=json, report=report)
+    task = Task(
+        file=file,
+        allow_close=allow_close,
+        repeat=cells,
+        out=out,
+        resume=resume,
+        overwrite=overwrite,
+        json=json,
+        report=report,
+    )
     if not run_md(task, potential, settings, console, f"{model}, {dtype.value}"):
         raise typer.Exit(1)

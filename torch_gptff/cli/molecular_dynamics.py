@@ -14,7 +14,8 @@ from rich.console import Console
 from torch_gptff.calculators import GPTFFCalculator
 from torch_gptff.cli.errors import tell
 from torch_gptff.cli.output import Column, fixed, make_progress, print_line, print_table
-from torch_gptff.errors import UnreadableStructureError
+from torch_gptff.errors import MissingCellError, MolecularDynamicsError, UnreadableStructureError
+from torch_gptff.graph.contacts import check_contacts
 from torch_gptff.io.structures import read_labelled, split_index
 from torch_gptff.potential import Potential
 from torch_gptff.workflows import (
@@ -23,6 +24,7 @@ from torch_gptff.workflows import (
     MolecularDynamicsSettings,
     molecular_dynamics,
 )
+from torch_gptff.workflows.md_remarks import foreseen
 from torch_gptff.workflows.reports.md import md_report
 
 COLUMNS = (
@@ -42,9 +44,11 @@ class Task:
     """What to move, and what to write: the options of ``torch-gptff md`` that are no settings of the run."""
 
     file: str
+    allow_close: bool
     repeat: tuple[int, int, int]
     out: Path | None
     resume: bool
+    overwrite: bool
     json: Path | None
     report: Path | None
 
@@ -100,13 +104,27 @@ def run_md(task: Task, potential: Potential, settings: MolecularDynamicsSettings
     out = task.out if task.out is not None else Path(f"md-{stem}.traj")
     if out.suffix != ".traj":
         raise typer.BadParameter(f"{out} must end in .traj", param_hint="--out")
+    if out.resolve() == split_index(task.file)[0].resolve():
+        raise typer.BadParameter(f"{out} is the file that is read", param_hint="--out")
     calculator = GPTFFCalculator(potential, device=next(potential.parameters()).device)
+    told = foreseen(atoms, settings)
+    for remark in told:
+        tell("warning", remark)
     with Progress(console, settings, len(atoms)) as progress:
         run = molecular_dynamics(
-            atoms, calculator, settings, trajectory=out, resume=task.resume, on_frame=progress.show
+            atoms,
+            calculator,
+            settings,
+            trajectory=out,
+            resume=task.resume,
+            overwrite=task.overwrite,
+            on_frame=progress.show,
         )
     if run.problem is not None:
         tell("error", run.problem)
+    for remark in run.remarks:
+        if remark not in told:
+            tell("warning", remark)
     picoseconds = run.steps * settings.timestep / 1000
     print_line(console, f"{picoseconds:g} ps of {run.n_atoms} atoms in {run.n_frames} frames -> {out}")
     print_table(console, COLUMNS, _rows(run))
@@ -137,7 +155,25 @@ def _structure(task: Task) -> Atoms:
     if len(structures) > 1:
         raise UnreadableStructureError(f"{task.file} has {len(structures)} structures: name one, {task.file}@0")
     (atoms,) = structures.values()
-    return atoms.repeat(task.repeat)
+    if not task.allow_close:
+        check_contacts(atoms)
+    if task.repeat == (1, 1, 1):
+        return atoms
+    try:
+        return atoms.repeat(task.repeat)
+    except NotImplementedError as error:
+        raise MolecularDynamicsError(
+            f"the constraints of {task.file} ({_names(atoms)}) cannot be repeated with the cell: repeat the structure "
+            "first, and set its constraints then"
+        ) from error
+    except ValueError as error:
+        raise MissingCellError(
+            f"{task.file} has no cell vector along a direction that is repeated ({error})"
+        ) from error
+
+
+def _names(atoms: Atoms) -> str:
+    return ", ".join(sorted({type(constraint).__name__ for constraint in atoms.constraints}))
 
 
 def _rows(run: MolecularDynamicsRun) -> list[list[str]]:

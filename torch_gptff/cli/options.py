@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from torch_gptff.cli.existing import new_file
+
 if TYPE_CHECKING:
     import torch
 
@@ -62,6 +64,10 @@ Device = Annotated[
     typer.Option("--device", help="[bold]cpu[/bold], [bold]cuda[/bold], ... By default the GPU, where there is one."),
 ]
 Precision = Annotated[DType, typer.Option("--dtype", help="The precision of the model's arithmetic.")]
+AllowClose = Annotated[
+    bool,
+    typer.Option("--allow-close", help="Compute structures with atoms nearer than a third of touching, too."),
+]
 Formulas = Annotated[
     Path | None,
     typer.Option(
@@ -75,13 +81,24 @@ Formulas = Annotated[
 ]
 JsonFile = Annotated[
     Path | None,
-    typer.Option("--json", metavar="OUT", help="Write all values to a JSON file, anew after each structure."),
+    typer.Option(
+        "--json", metavar="OUT", help="Write all values to a JSON file, anew after each structure.", callback=new_file
+    ),
+]
+JsonAtTheEnd = Annotated[
+    Path | None,
+    typer.Option("--json", metavar="OUT", help="Write all values to a JSON file.", callback=new_file),
 ]
 ReportFile = Annotated[
-    Path | None, typer.Option("--report", metavar="OUT", help="Write a report with pictures as one HTML file.")
+    Path | None,
+    typer.Option("--report", metavar="OUT", help="Write a report with pictures as one HTML file.", callback=new_file),
 ]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that are there already.", is_eager=True)]
 Resume = Annotated[
-    bool, typer.Option("--resume", help="Keep the results that the file of --json holds, and go on with the rest.")
+    bool,
+    typer.Option(
+        "--resume", help="Keep the results that the file of --json holds, and go on with the rest.", is_eager=True
+    ),
 ]
 
 

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from torch_gptff.cli.errors import Failures
-from torch_gptff.cli.options import Device, DType, Files, Model, Precision, Reference
+from torch_gptff.cli.existing import new_file
+from torch_gptff.cli.options import AllowClose, Device, DType, Files, Model, Overwrite, Precision, Reference
 from torch_gptff.defaults import DEFAULT_MODEL
 
 
@@ -18,13 +19,25 @@ def predict(
     model: Model = DEFAULT_MODEL,
     json: Annotated[
         str | None,
-        typer.Option("--json", metavar="OUT", help="Write all values to a JSON file, or to standard output for '-'."),
+        typer.Option(
+            "--json",
+            metavar="OUT",
+            help="Write all values to a JSON file, or to standard output for '-'.",
+            callback=new_file,
+        ),
     ] = None,
     extxyz: Annotated[
         Path | None,
-        typer.Option("--extxyz", metavar="OUT", help="Write structures with energy, forces and stress as extxyz."),
+        typer.Option(
+            "--extxyz",
+            metavar="OUT",
+            help="Write structures with energy, forces and stress as extxyz.",
+            callback=new_file,
+        ),
     ] = None,
+    overwrite: Overwrite = False,
     reference: Reference = None,
+    allow_close: AllowClose = False,
     device: Device = None,
     dtype: Precision = DType.float32,
 ) -> None:
@@ -49,8 +62,7 @@ def predict(
         task = progress.add_task("")
         for number, file in enumerate(files, start=1):
             progress.update(task, description=f"{number}/{len(files)} {short(file)}")
-            with failures.alone(file):
-                results += evaluate(potential, file)
+            results += evaluate(potential, file, failures)
 
     if extxyz is not None and results:
         write_structures(extxyz, [with_results(result) for result in results])

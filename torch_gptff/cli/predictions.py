@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,11 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from torch_gptff import __version__
+from torch_gptff.cli.errors import Failures
 from torch_gptff.cli.options import DType
-from torch_gptff.cli.output import Column, fixed, formula_of
+from torch_gptff.cli.output import UNCERTAINTY, Column, fixed, per_atom
 from torch_gptff.errors import GPTFFError
+from torch_gptff.graph.formula import formula_of
 from torch_gptff.io.structures import read_labelled
 from torch_gptff.potential import Potential
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
@@ -25,6 +27,7 @@ COLUMNS = (
     Column("atoms"),
     Column("energy", "eV"),
     Column("energy", "eV/atom"),
+    UNCERTAINTY,
     Column("max force", "eV/Å"),
     Column("pressure", "GPa"),
 )
@@ -69,6 +72,7 @@ class Result:
             str(len(self.atoms)),
             fixed(self.energy, 4),
             fixed(self.energy / len(self.atoms), 4),
+            per_atom(self.energy_std, len(self.atoms)),
             fixed((self.forces**2).sum(axis=1).max() ** 0.5, 4),
             fixed(pressure, 3),
         ]
@@ -85,14 +89,31 @@ class Result:
         }
 
 
-def evaluate(potential: Potential, file: str) -> list[Result]:
-    """Predict every structure of a file.
+def evaluate(potential: Potential, file: str, failures: Failures) -> list[Result]:
+    """Predict every structure of a file; those that are refused fail alone, and so does a file that cannot be read."""
+    structures: dict[str, Atoms] = {}
+    with failures.alone(file):
+        for label, atoms in read_labelled(file).items():
+            with failures.alone(label):
+                failures.check(atoms)
+                structures[label] = atoms
+    try:
+        return _predicted(potential, structures)
+    except GPTFFError:  # together they are faster; one by one, it is known which is refused
+        results: list[Result] = []
+        for label, atoms in structures.items():
+            with failures.alone(label):
+                results += _predicted(potential, {label: atoms})
+        return results
+
+
+def _predicted(potential: Potential, structures: Mapping[str, Atoms]) -> list[Result]:
+    """The predictions for structures by their labels.
 
     Raises:
-        StructureError, FileNotFoundError: the file cannot be read, or holds what has no energy.
+        StructureError: one of them has no energy.
         GPTFFError: the model's energy or forces are not finite.
     """
-    structures = read_labelled(file)
     model = potential.model
     predictions = potential.predict(structures.values(), energies=model.is_atomwise, energy_std=model.num_readouts > 1)
     results = []

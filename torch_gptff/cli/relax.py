@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -10,8 +9,21 @@ from typing import Annotated
 import typer
 
 from torch_gptff.cli.errors import Failures
-from torch_gptff.cli.options import Device, DType, Files, JsonFile, Model, Precision, Reference, ReportFile
+from torch_gptff.cli.existing import choices
+from torch_gptff.cli.options import (
+    AllowClose,
+    Device,
+    DType,
+    Files,
+    JsonFile,
+    Model,
+    Overwrite,
+    Precision,
+    Reference,
+    ReportFile,
+)
 from torch_gptff.defaults import DEFAULT_MODEL
+from torch_gptff.errors import ExistingResultsError
 
 
 class Optimizer(str, Enum):
@@ -49,10 +61,19 @@ def relax(
         ),
     ] = False,
     batch_atoms: Annotated[int, typer.Option(help="Atoms of a batch.", min=1)] = 256,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run of --batch that was killed.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Keep what the file of --json holds, or what a run of --batch has left, and go on with the rest.",
+            is_eager=True,
+        ),
+    ] = False,
+    overwrite: Overwrite = False,
     json: JsonFile = None,
     report: ReportFile = None,
     reference: Reference = None,
+    allow_close: AllowClose = False,
     device: Device = None,
     dtype: Precision = DType.float32,
 ) -> None:
@@ -64,14 +85,23 @@ def relax(
 
     console = make_console()
     with console.status(f"loading {model}"):
+        from torch_gptff.cli.dependence import dependence
+        from torch_gptff.cli.each import about_model
         from torch_gptff.cli.model import load_potential
-        from torch_gptff.cli.relaxations import Settings, conclude, relax_all
+        from torch_gptff.cli.relaxations import OutputNames, Settings, conclude, relax_all
         from torch_gptff.cli.relaxations_together import relax_together
+        from torch_gptff.cli.results import Results
+        from torch_gptff.io.files import claimed
+        from torch_gptff.workflows import Relaxation
 
+        if resume and json is None and not batch:
+            raise typer.BadParameter("needs --json OUT, the file to go on with, or --batch", param_hint="--resume")
+        context.with_resource(claimed(out))
+        names = OutputNames(out, files, resume=resume, overwrite=overwrite)
+        if names.existing and not resume and not overwrite:
+            raise ExistingResultsError(f"--out {names.existing[0]} is there already; {choices(context)}")
         potential = load_potential(model, device, dtype, reference)
 
-    if resume and not batch:
-        raise typer.BadParameter("only a run of --batch goes on", param_hint="--resume")
     settings = Settings(
         out=out,
         fmax=fmax,
@@ -83,13 +113,12 @@ def relax(
         keep_symmetry=keep_symmetry,
         batch_atoms=batch_atoms,
     )
-    failures = Failures(context)
+    failures, about = Failures(context), dependence(context, potential)
+    results = Results(Relaxation, json, about, resume and json is not None)
     if batch:
-        named = f"{model} {dtype.value} {reference or ''}".strip()
-        done = relax_together(files, potential, settings, console, failures, about=named, resume=resume)
+        relax_together(files, potential, settings, console, failures, results, names, about)
     else:
-        done = relax_all(files, potential, settings, console, failures)
-    about = {"model": model, "dtype": dtype.value, "reference": reference, **asdict(settings), "out": str(out)}
-    conclude(done, files, console, failures, about, json, report)
-    if failures or not all(relaxation.converged for relaxation in done.values()):
+        relax_all(files, potential, settings, console, failures, results, names)
+    conclude(results, files, console, failures, report, about_model(context, potential))
+    if failures or not all(relaxation.converged for _, relaxation in results.items()):
         raise typer.Exit(1)

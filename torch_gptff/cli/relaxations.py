@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,19 @@ from rich.progress import Progress
 from torch_gptff.calculators import GPTFFCalculator
 from torch_gptff.cli.errors import Failures
 from torch_gptff.cli.output import (
+    UNCERTAINTY,
     Column,
     fixed,
     formula_of,
     make_progress,
+    per_atom,
     print_line,
     print_table,
     short_labels,
 )
 from torch_gptff.cli.results import Results
+from torch_gptff.errors import ExistingResultsError
+from torch_gptff.io.identity import structure_digest
 from torch_gptff.io.structures import read_labelled, split_index, write_structures
 from torch_gptff.potential import Potential
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
@@ -35,6 +39,7 @@ COLUMNS = (
     Column("formula", number=False),
     Column("atoms"),
     Column("energy", "eV/atom"),
+    UNCERTAINTY,
     Column("max force", "eV/Å"),
     Column("max stress", "GPa"),
     Column("ΔV", "%"),
@@ -79,18 +84,35 @@ class OutputNames:
     Args:
         folder: where the files will be
         inputs: the structure files that are read
+        resume: whether a run that was stopped goes on in the folder
+        overwrite: whether files that are there are replaced
+
+    Attributes:
+        existing: files that are there, and are called as those that structures of the inputs would get
     """
 
     endings = (".extxyz", ".cif", ".traj")
 
-    def __init__(self, folder: Path, inputs: Sequence[str]) -> None:
+    def __init__(self, folder: Path, inputs: Sequence[str], *, resume: bool = False, overwrite: bool = False) -> None:
+        self.resume = resume
+        self.overwrite = overwrite
         self._folder = folder
         self._taken = {_key(split_index(file)[0]) for file in inputs}
+        self.existing = sorted(self._existing({_stem(str(split_index(file)[0])) for file in inputs}))
+
+    def _existing(self, stems: Collection[str]) -> Iterator[Path]:
+        if not self._folder.is_dir():
+            return
+        names = "|".join(map(re.escape, stems))
+        own = re.compile(rf"({names})(-\d+)*({'|'.join(map(re.escape, self.endings))})", re.IGNORECASE)
+        for file in self._folder.iterdir():
+            if own.fullmatch(file.name) and _key(file) not in self._taken:
+                yield file
 
     def take(self, label: str) -> Path:
         """A path without ending: the stem of the file, the frame where it has several, a number where that is taken."""
         match = re.fullmatch(r"(?P<file>.+)@(?P<frame>\d+)", label)
-        stem = Path(re.sub(r"\.(gz|bz2|xz)$", "", match["file"] if match else label)).stem
+        stem = _stem(match["file"] if match else label)
         name = f"{stem}-{match['frame']}" if match else stem
         path, number = self._folder / name, 1
         while self._taken & self._files(path):
@@ -98,6 +120,19 @@ class OutputNames:
             path = self._folder / f"{name}-{number}"
         self._taken |= self._files(path)
         return path
+
+    def require_free(self, path: Path) -> None:
+        """Refuse to replace the result of another run, where one that was stopped goes on.
+
+        Raises:
+            ExistingResultsError: a structure lies there; what a stopped run was writing is without one.
+        """
+        final = _with_ending(path, ".extxyz")
+        if self.resume and not self.overwrite and final.exists():
+            raise ExistingResultsError(
+                f"{final} is there already, and is not of the run that goes on: --overwrite replaces it, or name "
+                "another folder"
+            )
 
     def _files(self, path: Path) -> set[str]:
         return {_key(_with_ending(path, ending)) for ending in self.endings}
@@ -133,17 +168,28 @@ class Reporter:
 
 
 def relax_all(
-    files: Sequence[str], potential: Potential, settings: Settings, console: Console, failures: Failures
-) -> dict[str, Relaxation]:
+    files: Sequence[str],
+    potential: Potential,
+    settings: Settings,
+    console: Console,
+    failures: Failures,
+    results: Results[Relaxation],
+    names: OutputNames,
+) -> None:
     """Relax every structure of every file, each by itself.
 
-    Returns:
-        what came of those that could be relaxed, by their labels
+    Args:
+        files: see :func:`~torch_gptff.io.structures.read_labelled`
+        potential: that relaxes them
+        settings: how
+        console: to tell on
+        failures: what failed
+        results: what came of those that could be relaxed; those that are there are not relaxed again
+        names: of the files that are written
     """
     short = short_labels(console, files)
     calculator = GPTFFCalculator(potential, device=next(potential.parameters()).device)
-    names = OutputNames(settings.out, files)
-    done: dict[str, Relaxation] = {}
+    before = set(results)
     with make_progress(console) as progress:
         for number, file in enumerate(files, start=1):
             structures: dict[str, Atoms] = {}
@@ -152,44 +198,47 @@ def relax_all(
             for label, atoms in structures.items():
                 reporter = Reporter(console, progress, f"{number}/{len(files)}", short(label), len(atoms))
                 with failures.alone(label):
-                    path = names.take(label)
-                    relaxation = _relax(atoms, calculator, settings, path, reporter)
-                    written = [*write_final(relaxation, path), _with_ending(path, ".traj")]
-                    reporter.end(relaxation, written)
-                    done[label] = relaxation
+                    failures.check(atoms)
+                    path, digest = names.take(label), structure_digest(atoms)
+                    if label in before and results.holds(label, digest):
+                        if not _with_ending(path, ".extxyz").exists():  # stopped before it was written
+                            write_final(results[label], path)
+                        print_line(console, f"{short(label)}: done before")
+                    else:
+                        calculator.reset()  # results depend on nothing that was computed before
+                        names.require_free(path)
+                        relaxation = _relax(atoms, calculator, settings, path, reporter)
+                        results.add(label, relaxation, digest)
+                        written = [*write_final(relaxation, path), _with_ending(path, ".traj")]
+                        reporter.end(relaxation, written)
                 reporter.close()
-    return done
 
 
 def conclude(
-    done: Mapping[str, Relaxation],
+    results: Results[Relaxation],
     files: Sequence[str],
     console: Console,
     failures: Failures,
-    about: Mapping[str, Any],
-    json: Path | None,
     report: Path | None,
+    about: str,
 ) -> None:
-    """Print the table, and write the JSON file and the report where they are asked for.
+    """Print the table, write the JSON file with what failed, and the report where it is asked for.
 
     Args:
-        done: what came of each structure
+        results: what came of each structure
         files: that they are of
         console: to print on
         failures: what failed
-        about: the model and the settings
-        json: a file
         report: a file
+        about: the model, for the report
     """
     short = short_labels(console, files)
+    done = {short(label): relaxation for label, relaxation in results.items()}
     if done:
-        print_table(console, COLUMNS, [row(short(label), relaxation) for label, relaxation in done.items()])
-    results = Results(Relaxation, json, about)
-    results.extend(done)
+        print_table(console, COLUMNS, [row(label, relaxation) for label, relaxation in done.items()])
     results.write(failures)
     if report is not None:
-        shortly = {short(label): relaxation for label, relaxation in done.items()}
-        relaxation_report(shortly, f"{about['model']}, {about['dtype']}.").save(report)
+        relaxation_report(done, f"{about}.").save(report)
 
 
 def _relax(atoms: Atoms, calculator: GPTFFCalculator, settings: Settings, path: Path, reporter: Reporter) -> Relaxation:
@@ -202,7 +251,8 @@ def verdict(relaxation: Relaxation, written: Sequence[Path]) -> str:
     converged = "converged" if relaxation.converged else "NOT CONVERGED"
     plural = "" if relaxation.n_steps == 1 else "s"
     files = ", ".join([str(written[0]), *(path.suffix for path in written[1:])])
-    return f"{converged} after {relaxation.n_steps} step{plural} -> {files}"
+    remarks = "".join(f"; {remark}" for remark in relaxation.remarks)
+    return f"{converged} after {relaxation.n_steps} step{plural}{remarks} -> {files}"
 
 
 def write_final(relaxation: Relaxation, path: Path) -> list[Path]:
@@ -222,12 +272,17 @@ def row(label: str, relaxation: Relaxation) -> list[str]:
         formula_of(final),
         str(len(final)),
         fixed(relaxation.energy / len(final), 4),
+        per_atom(relaxation.energy_std, len(final)),
         fixed(relaxation.fmax, 4),
         fixed(None if stress is None else stress * GPA_PER_EV_PER_ANGSTROM3, 3),
         fixed(None if grown is None else 100 * grown, 2),
         str(relaxation.n_steps),
         "yes" if relaxation.converged else "NO",
     ]
+
+
+def _stem(file: str) -> str:
+    return Path(re.sub(r"\.(gz|bz2|xz)$", "", file)).stem
 
 
 def _with_ending(path: Path, ending: str) -> Path:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ase import Atoms
 from rich.console import Console
@@ -11,8 +11,10 @@ from rich.console import Console
 from torch_gptff.cli.errors import Failures
 from torch_gptff.cli.output import make_progress, print_line, short_labels
 from torch_gptff.cli.relaxations import OutputNames, Settings, verdict, write_final
+from torch_gptff.cli.results import Results
 from torch_gptff.errors import JournalError
-from torch_gptff.io.journal import Journal
+from torch_gptff.io.identity import structure_digest
+from torch_gptff.io.journal import Journal, key_of
 from torch_gptff.io.structures import read_labelled
 from torch_gptff.potential import Potential
 from torch_gptff.workflows import Relaxation, relax_many
@@ -27,10 +29,10 @@ def relax_together(
     settings: Settings,
     console: Console,
     failures: Failures,
-    *,
-    about: str,
-    resume: bool,
-) -> dict[str, Relaxation]:
+    results: Results[Relaxation],
+    names: OutputNames,
+    about: Mapping[str, Any],
+) -> None:
     """Relax every structure of every file, many of them side by side.
 
     Args:
@@ -39,28 +41,37 @@ def relax_together(
         settings: how
         console: to tell on
         failures: what failed
-        about: the model and its precision, by which an unfinished run is told from another
-        resume: go on with an unfinished run
-
-    Returns:
-        what came of those that could be relaxed, by their labels
+        results: what came of those that could be relaxed; those that are there are not relaxed again
+        names: of the files that are written
+        about: what results depend on, by which an unfinished run is told from another
 
     Raises:
-        JournalError: an unfinished run is there, and ``resume`` is not set; or it has other settings.
+        JournalError: an unfinished run is there that is neither gone on with nor replaced; or it has other settings.
     """
     path = settings.out / JOURNAL
-    if path.exists() and not resume:
-        raise JournalError(f"{path} is of an unfinished run: go on with it (--resume), or delete the file")
+    if path.exists() and not names.resume:
+        if not names.overwrite:
+            raise JournalError(f"{path} is of an unfinished run: go on with it (--resume), or replace it (--overwrite)")
+        path.unlink()
     short = short_labels(console, files)
     structures: dict[str, Atoms] = {}
     for file in files:
         with failures.alone(file):
-            structures |= read_labelled(file)
+            for label, atoms in read_labelled(file).items():
+                with failures.alone(label):
+                    failures.check(atoms)
+                    structures[label] = atoms
     labels = list(structures)
-    names = OutputNames(settings.out, files)
     paths = [names.take(label) for label in labels]
-    journal = Journal(path, {**{key: str(value) for key, value in asdict(settings).items()}, "model": about})
-    done: dict[int, Relaxation] = {}
+    journal = Journal(path, about)
+    digests = [structure_digest(atoms) for atoms in structures.values()]
+    for number, (label, atoms) in enumerate(structures.items()):
+        key = key_of(str(number), atoms)
+        if key not in journal and results.holds(label, digests[number]):
+            journal.add(key, results[label].to_dict())
+        elif key not in journal:
+            names.require_free(paths[number])
+    n_relaxed = n_written = 0
     with make_progress(console) as progress:
         task = progress.add_task(f"{len(labels)} structures")
 
@@ -75,11 +86,14 @@ def relax_together(
             journal=journal,
             on_step=tell,
         ):
+            n_relaxed += isinstance(result, Relaxation)
             with failures.alone(labels[number]):
                 if not isinstance(result, Relaxation):
                     raise result
+                results.add(labels[number], result, digests[number])
                 written = write_final(result, paths[number])
                 print_line(console, f"{short(labels[number])}: {verdict(result, written)}")
-                done[number] = result
-    journal.remove()
-    return {labels[number]: done[number] for number in sorted(done)}
+                n_written += 1
+    results.arrange(labels)
+    if n_written == n_relaxed:
+        journal.remove()

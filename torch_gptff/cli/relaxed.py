@@ -9,7 +9,7 @@ from ase import Atoms
 from torch_gptff.cli.each import Tell
 from torch_gptff.errors import RelaxationError
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
-from torch_gptff.workflows import relax
+from torch_gptff.workflows import Relaxation, relax
 
 SMAX_GPA = 0.01
 """The stress that is left."""
@@ -24,8 +24,8 @@ def relaxed(
     *,
     smax_gpa: float = SMAX_GPA,
     otherwise: str = "take it as it is with --as-given",
-) -> Atoms:
-    """The structure with positions and cell relaxed.
+) -> Relaxation:
+    """The relaxation of positions and cell.
 
     Args:
         atoms: the structure
@@ -48,9 +48,14 @@ def relaxed(
         max_steps=max_steps,
         on_step=lambda step: tell(f"relaxing, step {step.number}: {step.fmax:.4f} eV/Å"),
     )
+    if not relaxation.converged and relaxation.n_steps < max_steps:  # as small as asked for, and something else now
+        raise RelaxationError(f"{relaxation.remarks[-1]}: {otherwise}")
     if not relaxation.converged:
+        stress = ""
+        if relaxation.max_stress is not None:
+            stress = f" and {relaxation.max_stress * GPA_PER_EV_PER_ANGSTROM3:.2g} GPa"
         raise RelaxationError(
-            f"the structure has not relaxed in {relaxation.n_steps} steps ({relaxation.fmax:.2g} eV/Å left): allow "
-            f"more with --max-steps, a larger force with --fmax, or {otherwise}"
+            f"the structure has not relaxed in {relaxation.n_steps} steps ({relaxation.fmax:.2g} eV/Å{stress} left): "
+            f"allow more with --max-steps, a larger force with --fmax, or {otherwise}"
         )
-    return relaxation.final
+    return relaxation

@@ -12,6 +12,7 @@ import typer
 from torch_gptff import __version__
 from torch_gptff.errors import RecordError
 from torch_gptff.io.files import written_atomically
+from torch_gptff.io.identity import difference
 from torch_gptff.workflows.record import Record
 
 R = TypeVar("R", bound=Record)
@@ -23,7 +24,8 @@ class Results(Generic[R]):
     Args:
         kind: of the records
         path: of the JSON file; ``None`` to keep results in memory alone
-        settings: what results depend on, and by which those of another run are told apart
+        settings: what results depend on, see :func:`~torch_gptff.cli.dependence.dependence`; those of a file to go on
+            with must be the same
         resume: keep the results that the file holds already
 
     Raises:
@@ -37,6 +39,7 @@ class Results(Generic[R]):
         self._path = path
         self._settings = dict(settings)
         self._records: dict[str, R] = {}
+        self._digests: dict[str, str | None] = {}
         if resume and path is not None and path.exists():
             self._read(kind, path)
 
@@ -56,14 +59,31 @@ class Results(Generic[R]):
         """Labels and records, in the order in which they came."""
         return list(self._records.items())
 
-    def add(self, label: str, record: R) -> None:
-        """Take one in, and write the file."""
-        self._records[label] = record
+    def holds(self, label: str, digest: str) -> bool:
+        """Whether the result of an input is there already.
+
+        Args:
+            label: of the input
+            digest: of its content, by which another input of the same name is told
+
+        Raises:
+            RecordError: there is one of this name, and it is of other content.
+        """
+        if label in self._records and self._digests.get(label) != digest:
+            raise RecordError(
+                f"{self._path} holds a result of another {label}: what is called so has changed since; name another "
+                "file, or do not resume"
+            )
+        return label in self._records
+
+    def add(self, label: str, record: R, digest: str | None = None) -> None:
+        """Take the result of an input in, and write the file."""
+        self._records[label], self._digests[label] = record, digest
         self.write()
 
-    def extend(self, records: Mapping[str, R]) -> None:
-        """Take many in, without writing yet."""
-        self._records.update(records)
+    def arrange(self, labels: Sequence[str]) -> None:
+        """Put what came in another order into that of its labels, without writing yet."""
+        self._records = {label: self._records[label] for label in labels if label in self._records}
 
     def write(self, failures: Sequence[dict[str, str]] = (), **together: Record) -> None:
         """Write the file.
@@ -77,7 +97,10 @@ class Results(Generic[R]):
         document = {
             "torch_gptff": __version__,
             "settings": self._settings,
-            "results": [{"file": label, **record.to_dict()} for label, record in self._records.items()],
+            "results": [
+                {"file": label, "input_digest": self._digests.get(label), **record.to_dict()}
+                for label, record in self._records.items()
+            ],
             "failures": list(failures),
             **{name: record.to_dict() for name, record in together.items()},
         }
@@ -90,11 +113,11 @@ class Results(Generic[R]):
             settings, results = document["settings"], document["results"]
         except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
             raise RecordError(f"{path} holds no results to go on with: name another file, or do not resume") from error
-        for name in {**settings, **self._settings}:
-            ours, theirs = self._settings.get(name), settings.get(name)
-            if json.loads(json.dumps(ours)) != theirs:
-                raise RecordError(f"{path} was made with {name} {theirs}, and this is {ours}: name another file")
+        other = difference(settings, json.loads(json.dumps(self._settings)))
+        if other is not None:
+            raise RecordError(f"{path} was made {other}: name another file")
         try:
             self._records = {result["file"]: kind.from_dict(result) for result in results}
+            self._digests = {result["file"]: result.get("input_digest") for result in results}
         except RecordError as error:
             raise RecordError(f"{path}: {error}") from error

@@ -8,8 +8,10 @@ from typing import Any
 
 import typer
 
+from torch_gptff.cli.errors import tell_notes
 from torch_gptff.cli.output import make_console, print_line
-from torch_gptff.training.config import SourceSettings, TrainingConfig, merged
+from torch_gptff.errors import ConfigError
+from torch_gptff.training.config import SourceSettings, TrainingConfig, merged, yaml_value
 
 
 def sources(paths: Sequence[str] | None) -> tuple[SourceSettings, ...]:
@@ -27,16 +29,17 @@ def changed(config: TrainingConfig, assignments: Sequence[str] | None) -> Traini
 
     Raises:
         typer.BadParameter: there is no ``=`` in one.
-        ConfigError: a key is unknown or a value out of range.
+        ConfigError: a key is unknown, or a value of another type or out of range.
     """
-    import yaml
-
     table: dict[str, Any] = config.to_dict()
     for assignment in assignments or ():
         key, equals, text = assignment.partition("=")
         if not equals:
             raise typer.BadParameter(f"{assignment!r} is not KEY=VALUE", param_hint="--set")
-        value = yaml.safe_load(text)
+        try:
+            value = yaml_value(text)
+        except ConfigError as error:
+            raise ConfigError(f"--set {assignment}: {error}") from error
         for part in reversed(key.split(".")):
             value = {part: value}
         table = merged(table, value)
@@ -45,6 +48,7 @@ def changed(config: TrainingConfig, assignments: Sequence[str] | None) -> Traini
 
 def run(config: TrainingConfig, out: Path, resume: bool, devices: int, accelerator: str, report: bool) -> None:
     """Train, show how it goes, and say what came of it."""
+    tell_notes()
     console = make_console()
     with console.status("loading data"):
         from torch_gptff.training.progress import ShowProgress

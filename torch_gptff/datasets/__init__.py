@@ -1,6 +1,6 @@
 """Crystals with energies, forces and stresses: readers of the formats they come in, and PyG datasets of them."""
 
-from torch_gptff.datasets.consistency import WorkCheck, check_work
+from torch_gptff.datasets.consistency import WorkCheck, check_labels, check_work
 from torch_gptff.datasets.element_energies import (
     AlignEnergies,
     ElementEnergyFit,
@@ -33,6 +33,7 @@ __all__ = [
     "Source",
     "Split",
     "WorkCheck",
+    "check_labels",
     "check_leaks",
     "check_work",
     "dataset_fingerprint",

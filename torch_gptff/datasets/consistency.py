@@ -7,6 +7,11 @@ Between two near configurations of the same atoms the energy changes by the work
 with ``Δx`` what the atoms move within the cell and ``ε`` the strain of the cell. Over many such pairs, the two terms
 enter with the factors 1 and 1 where all units are right; forces in Hartree per Bohr need 51, a stress of the other sign
 needs −1. This needs no model, and no second set of data.
+
+The rule is exact for harmonic energies. Beyond these, a pair errs by a part of the difference of its work at the two
+ends, and is weighted by the inverse of that. These errors are not independent of the works (all cells of a rattled
+crystal err in one direction), so that the uncertainty of a factor is that of errors which all conspire: unlike a
+standard error, it does not fall with the number of pairs.
 """
 
 from __future__ import annotations
@@ -14,15 +19,17 @@ from __future__ import annotations
 import itertools
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch_geometric.data import Data
+from torch_geometric.data import Data, Dataset
 
 from torch_gptff.datasets.fingerprints import untransformed
+from torch_gptff.datasets.frames import is_known
+from torch_gptff.datasets.placeholders import check_placeholders
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3, KBAR_PER_EV_PER_ANGSTROM3
 
 LARGEST_MOVE = 0.5
@@ -34,15 +41,24 @@ FEWEST_PAIRS = 10
 """With work of a kind; fewer say nothing."""
 
 TOLERANCE = 2.0
-"""A factor within this of 1 is anharmonicity and noise, not another unit."""
+"""A factor within this of 1 is anharmonicity and noise, not another unit ..."""
+
+UNCERTAINTIES = 3.0
+"""... and so is one that is further away by less than so many of its uncertainties."""
 
 LEAST_ENERGY = 0.5
 """eV per atom. Energies nearer to zero do not tell whether they are per atom ..."""
 
 NOTEWORTHY = 0.02
-"""... and a share of them below this is chance."""
+"""... and a share of them below this is chance ..."""
 
-Energies = Mapping[tuple[str, tuple[tuple[int, float], ...]], tuple["array[int]", "array[float]"]]
+FEWEST_ENERGIES = 10
+"""... or fewer of them than this ..."""
+
+SMALLEST = 3
+"""... or atoms in a frame: half of the energy of two atoms is what a stretched bond has."""
+
+Energies = dict[tuple[str, tuple[tuple[int, float], ...]], tuple["array[int]", "array[float]"]]
 """By source and composition: numbers of atoms and energies in eV, of all frames."""
 
 _FORCES = {
@@ -68,26 +84,57 @@ class WorkCheck:
         forces: the factor of the work of forces, 1 if all is right; ``None`` if too few pairs tell
         stress: the factor of the work of stress; ``None`` if too few pairs tell
         n_pairs: of near configurations
+        forces_uncertainty: of the factor
+        stress_uncertainty: of the factor
     """
 
     source: str
     forces: float | None
     stress: float | None
     n_pairs: int
+    forces_uncertainty: float = 0.0
+    stress_uncertainty: float = 0.0
 
     def suspicions(self) -> list[str]:
         """What looks wrong, one sentence each; nothing if nothing does."""
+        found = (
+            ("forces", self.forces, self.forces_uncertainty, _FORCES),
+            ("stresses", self.stress, self.stress_uncertainty, _STRESS),
+        )
         return [
-            f"{self.source}: the {name} account for the energies when multiplied by {factor:.3g}, and not by 1"
-            f" ({self.n_pairs} pairs of near frames): {_guess(name, factor, units)}"
-            for name, factor, units in (("forces", self.forces, _FORCES), ("stresses", self.stress, _STRESS))
-            if factor is not None and not 1 / TOLERANCE < factor < TOLERANCE
+            f"{self.source}: the {name} account for the energies when multiplied by {factor:.3g} ± {uncertainty:.1g}, "
+            f"and not by 1 ({self.n_pairs} pairs of near frames): {_guess(name, factor, units)}"
+            for name, factor, uncertainty, units in found
+            if factor is not None and _is_far(factor, UNCERTAINTIES * uncertainty)
         ]
+
+
+def check_labels(frames: Sequence[Data] | Dataset) -> list[str]:
+    """Everything that looks wrong about the labels of frames, one sentence each: units, signs and placeholders.
+
+    Args:
+        frames: a dataset, or a list of frames, which is passed over several times
+    """
+    energies: Energies = {}
+    for frame in untransformed(frames):
+        add_energy(energies, frame)
+    works = (sentence for check in check_work(frames) for sentence in check.suspicions())
+    return [*check_extensivity(energies), *works, *check_placeholders(frames)]
+
+
+def add_energy(energies: Energies, frame: Data) -> None:
+    """Enter the energy of a frame, where it is known, for :func:`check_extensivity`."""
+    if bool(is_known(frame, "energy")):
+        counts, n_atoms = Counter(frame.z.tolist()), len(frame.z)
+        composition = tuple(sorted((element, count / n_atoms) for element, count in counts.items()))
+        known = energies.setdefault((frame.source, composition), (array("q"), array("d")))
+        known[0].append(n_atoms)
+        known[1].append(float(frame.energy))
 
 
 def check_work(frames: Iterable[Data]) -> list[WorkCheck]:
     """Compare work and energy over all pairs of frames that follow each other in the data, source by source."""
-    works: dict[str, list[tuple[float, float, float]]] = {}
+    works: dict[str, list[tuple[float, ...]]] = {}
     for one, other in _pairs(frames):
         works.setdefault(one.source, []).append(_work(one, other))
     return [_check(source, np.array(pairs)) for source, pairs in works.items()]
@@ -103,17 +150,18 @@ def check_extensivity(energies: Energies) -> list[str]:
     compared: Counter[str] = Counter()
     for (source, _), columns in energies.items():
         n_atoms, energy = (np.array(column) for column in columns)
+        is_large = n_atoms >= SMALLEST
         reference = float(np.quantile(energy / n_atoms, 0.1))
         if reference > -LEAST_ENERGY:
             continue
         too_high = energy / n_atoms > 0.8 * reference
         as_per_atom = (np.abs(energy / reference - 1) < 0.2) | (np.abs(energy / reference / n_atoms.min() - 1) < 0.2)
-        compared[source] += int((n_atoms > 1).sum())
-        per_atom[source] += int((too_high & as_per_atom & (n_atoms > 1)).sum())
+        compared[source] += int(is_large.sum())
+        per_atom[source] += int((too_high & as_per_atom & is_large).sum())
     return [
         f"{source}: {number} of {compared[source]} energies do not grow with the number of atoms: are they per atom?"
         for source, number in per_atom.items()
-        if number > NOTEWORTHY * compared[source]
+        if number >= FEWEST_ENERGIES and number > NOTEWORTHY * compared[source]
     ]
 
 
@@ -130,13 +178,19 @@ def _pairs(frames: Iterable[Data]) -> Iterator[tuple[Any, Any]]:
             yield one, other
 
 
-def _work(one: Data, other: Data) -> tuple[float, float, float]:
-    """The change of energy, the work of forces and that of stress, in eV; NaN where a stress is not known."""
+def _work(one: Data, other: Data) -> tuple[float, ...]:
+    """The change of energy, the works of forces and of stress, and by how much these two differ between the ends.
+
+    All in eV; those of stress are NaN where one is not known.
+    """
     moves, strain = _moves_and_strain(one, other)
-    force = (one.forces.numpy() + other.forces.numpy()) / 2
-    virials = [abs(np.linalg.det(frame.cell[0].numpy())) * frame.stress[0].numpy() for frame in (one, other)]
-    of_stress = float(((virials[0] + virials[1]) / 2 * strain).sum()) if np.abs(strain).max() > 1e-9 else 0.0
-    return float(other.energy - one.energy), -float((force * moves).sum()), of_stress
+    of_forces = np.array([-float((frame.forces.numpy() * moves).sum()) for frame in (one, other)])
+    of_stress = np.zeros(2)
+    if np.abs(strain).max() > 1e-9:
+        virials = (abs(np.linalg.det(frame.cell[0].numpy())) * frame.stress[0].numpy() for frame in (one, other))
+        of_stress = np.array([float((virial * strain).sum()) for virial in virials])
+    apart = (abs(float(np.diff(works)[0])) for works in (of_forces, of_stress))
+    return (float(other.energy - one.energy), float(of_forces.mean()), float(of_stress.mean()), *apart)
 
 
 def _moves_and_strain(one: Data, other: Data) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -151,31 +205,47 @@ def _moves_and_strain(one: Data, other: Data) -> tuple[NDArray[np.float64], NDAr
 
 
 def _check(source: str, pairs: NDArray[np.float64]) -> WorkCheck:
-    energy, of_forces, of_stress = pairs.T
+    energy, of_forces, of_stress, *apart = pairs.T
     # A rigid displacement is no work, and two equal cells are no strain.
     with_forces = np.abs(of_forces) > 1e-6
     with_stress = np.isfinite(of_stress) & (np.abs(of_stress) > 1e-6)
-    known = {"forces": with_forces.sum() >= FEWEST_PAIRS, "stress": with_stress.sum() >= FEWEST_PAIRS}
-    usable = np.isfinite(of_stress) if known["stress"] else ~(np.abs(of_stress) > 1e-6) & np.isfinite(of_stress)
-    columns = np.stack([of_forces, of_stress], axis=1)[usable][:, list(known.values())]
-    factors = iter(_least_absolute(columns, energy[usable])) if len(columns) and columns.shape[1] else iter(())
-    return WorkCheck(
-        source,
-        forces=next(factors, None) if known["forces"] else None,
-        stress=next(factors, None) if known["stress"] else None,
-        n_pairs=len(pairs),
-    )
+    known = np.array([with_forces.sum() >= FEWEST_PAIRS, with_stress.sum() >= FEWEST_PAIRS])
+    usable = np.isfinite(of_stress) if known[1] else ~(np.abs(of_stress) > 1e-6) & np.isfinite(of_stress)
+    factors, uncertainties = np.full(2, np.nan), np.zeros(2)
+    if usable.any() and known.any():
+        works = np.stack([of_forces, of_stress], axis=1)[usable][:, known]
+        anharmonic = np.stack(apart, axis=1)[usable][:, known].sum(axis=1) / 2
+        factors[known], uncertainties[known] = _fit(works, energy[usable], anharmonic)
+    forces, stress = (None if np.isnan(factor) else float(factor) for factor in factors)
+    return WorkCheck(source, forces, stress, len(pairs), *map(float, uncertainties))
 
 
-def _least_absolute(columns: NDArray[np.float64], target: NDArray[np.float64]) -> list[float]:
-    """Factors of the columns with the least sum of absolute errors, by reweighted least squares."""
-    weights: NDArray[np.float64] = np.ones(len(target))
-    factors: NDArray[np.float64] = np.zeros(columns.shape[1])
-    for _ in range(50):
-        factors = np.asarray(np.linalg.lstsq(columns * weights[:, None], target * weights, rcond=None)[0])
+def _fit(
+    works: NDArray[np.float64], energies: NDArray[np.float64], anharmonic: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Factors of the works, and their uncertainties, by least squares in which outliers count less (Huber).
+
+    Args:
+        works: ``[P, 1 or 2]``
+        energies: the changes of energy, ``[P]``
+        anharmonic: how large the error of the trapezoidal rule may be, ``[P]``; pairs are weighted by its inverse
+    """
+    weights = 1 / (anharmonic + 0.1 * np.median(anharmonic) + 1e-9)
+    columns, target = works * weights[:, None], energies * weights
+    trust: NDArray[np.float64] = np.ones(len(target))
+    for _ in range(30):
+        root = np.sqrt(trust)
+        factors = np.asarray(np.linalg.lstsq(columns * root[:, None], target * root, rcond=None)[0])
         errors = np.abs(columns @ factors - target)
-        weights = 1 / np.sqrt(np.maximum(errors, 1e-6))
-    return [float(factor) for factor in factors]
+        trust = np.minimum(1.0, 1.5 * (1.4826 * np.median(errors) + 1e-12) / np.maximum(errors, 1e-12))
+    influence = np.abs(np.linalg.pinv(columns * root[:, None]) * root)  # of an error of each pair on each factor
+    typical = np.sqrt((trust * errors**2).sum() / max(len(target) - works.shape[1], 1))
+    return factors, typical * influence.sum(axis=1)
+
+
+def _is_far(factor: float, uncertainty: float) -> bool:
+    """Whether a factor is another than 1, whatever its uncertainty makes of it."""
+    return factor - uncertainty > TOLERANCE or factor + uncertainty < 1 / TOLERANCE
 
 
 def _guess(name: str, factor: float, units: dict[str, float]) -> str:

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-from collections import Counter
-from functools import lru_cache
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +11,7 @@ from torch_geometric.data import Data
 from torch_gptff.errors import GPTFFError, LabelError
 from torch_gptff.graph import CrystalData
 from torch_gptff.graph.checks import check_geometry
+from torch_gptff.graph.formula import reduced_formula
 from torch_gptff.units import UnitConvention
 
 LABELS = ("energy", "forces", "stress")
@@ -100,21 +96,6 @@ def is_known(data: Data, label: str) -> Tensor:
 def has_labels(frame: Data) -> bool:
     """Whether anything is known of a frame."""
     return any(bool(is_known(frame, label).any()) for label in LABELS)
-
-
-def reduced_formula(numbers: NDArray[np.int64]) -> str:
-    """The formula unit as chemists write it, ``"LiFePO4"``."""
-    return _reduced_formula(tuple(sorted(Counter(numbers.tolist()).items())))
-
-
-@lru_cache(maxsize=65536)
-def _reduced_formula(counts: tuple[tuple[int, int], ...]) -> str:
-    from pymatgen.core import Composition, Element
-
-    amounts: Any = {Element.from_Z(number): count for number, count in counts}
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "No Pauling electronegativity")  # of noble gases, which come last
-        return str(Composition(amounts).reduced_formula)
 
 
 def _array(values: ArrayLike, shape: tuple[int, ...], name: str, where: str) -> NDArray[np.float64]:

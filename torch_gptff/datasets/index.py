@@ -1,7 +1,8 @@
 """The index of a stored dataset: what there is and how large, written when all of it is there.
 
 A dataset without its index was never finished, and a file of another size than the index says is truncated: both are
-told from a whole one before any frame is read.
+told from a whole one before any frame is read. The files of a dataset lie beside its index: an index that names any
+other file is refused, so that nothing outside the folder is opened, written or removed.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ class DataFile:
     """A file of frames.
 
     Attributes:
-        name: within the folder of the index
+        name: of a file in the folder of the index; it begins with the kind of the dataset and a hyphen
         frames: how many it holds
         size: in bytes
     """
@@ -43,12 +44,14 @@ class Index:
         fingerprint: see :func:`~torch_gptff.datasets.dataset_fingerprint`
         files: in the order of their frames
         made_of: the identities of its sources
+        prepared_by: the ``pre_transform`` and ``pre_filter`` that the frames went through, as texts
     """
 
     kind: str
     fingerprint: str
     files: tuple[DataFile, ...]
     made_of: list[dict[str, Any]] = field(default_factory=list)
+    prepared_by: dict[str, str] | None = None
 
     @property
     def n_frames(self) -> int:
@@ -65,7 +68,8 @@ class Index:
         """Read it, and compare the files with it.
 
         Raises:
-            CorruptDatasetError: there is none, it is of another version, or a file is missing or of another size.
+            CorruptDatasetError: there is none, it is of another version, it names a file that is not of this dataset,
+                or a file is missing or of another size.
         """
         again = "store the dataset again (force_reload=True)"
         if not path.is_file():
@@ -75,12 +79,16 @@ class Index:
             if document["format"] != FORMAT or document["version"] != VERSION:
                 raise CorruptDatasetError(f"{path}: stored by another version of this package; {again}")
             files = tuple(DataFile(**file) for file in document["files"])
-            index = cls(document["kind"], document["fingerprint"], files, document["made_of"])
-        except (ValueError, KeyError, TypeError) as error:
+            prepared_by = document.get("prepared_by")
+            index = cls(document["kind"], document["fingerprint"], files, document["made_of"], prepared_by)
+            if not files or not all("path" in source for source in index.made_of):
+                raise KeyError("files", "path")
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             if isinstance(error, CorruptDatasetError):
                 raise
             raise CorruptDatasetError(f"{path}: not the index of a dataset, or damaged; {again}") from error
         for file in index.files:
+            require_inside(path, index.kind, file.name)
             found = path.parent / file.name
             if not found.is_file():
                 raise CorruptDatasetError(f"{found} is missing; {again}")
@@ -103,3 +111,36 @@ class Index:
                 f"{path.parent} holds a dataset made of {stored}, and {given} is asked for, or with other options: "
                 "take another root, or pass force_reload=True"
             )
+
+
+def require_inside(index_path: Path, kind: str, name: str) -> None:
+    """Refuse a file that does not belong to the dataset of an index.
+
+    Args:
+        index_path: the index, ``KIND.json``
+        kind: of the dataset, as the index says
+        name: of a file, as the index says
+
+    Raises:
+        CorruptDatasetError: the name leads out of the folder, is not of this kind, or is that of a symbolic link.
+    """
+    bare = isinstance(name, str) and name == Path(name).name and "\\" not in name and "\0" not in name
+    if kind != index_path.stem or not bare or not name.startswith(f"{kind}-"):
+        raise CorruptDatasetError(
+            f"{index_path} names the file {name!r}, which is no file of a {index_path.stem} dataset in this folder: "
+            "the index was altered and is not followed; get the dataset again, or store it in another folder"
+        )
+    refuse_link(index_path.parent / name)
+
+
+def refuse_link(path: Path) -> None:
+    """Refuse a symbolic link where a dataset has a file or folder of its own.
+
+    Raises:
+        CorruptDatasetError: it is one.
+    """
+    if path.is_symlink():
+        raise CorruptDatasetError(
+            f"{path} is a symbolic link, and may lead out of the dataset: put the file itself there, or store the "
+            "dataset again in another folder"
+        )

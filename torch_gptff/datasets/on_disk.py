@@ -20,6 +20,9 @@ from torch_gptff.datasets.stored import StoredFrames, Transform, chosen_sources
 from torch_gptff.errors import CorruptDatasetError
 from torch_gptff.graph import CrystalData
 
+TABLE = "frames"
+SCHEMA: Any = {"record": {"dtype": torch.uint8, "size": (-1,)}}
+
 BATCH = 1000
 """Frames that are written in one transaction."""
 
@@ -44,7 +47,7 @@ class OnDiskCrystalDataset(StoredFrames, OnDiskDataset):
     ) -> None:
         self.sources = chosen_sources(sources)
         self.backend = "sqlite"
-        self.schema = {"record": {"dtype": torch.uint8, "size": (-1,)}}
+        self.schema = SCHEMA
         self._db: Any = None
         self._opened_by = 0
         # OnDiskDataset's own __init__ takes neither pre_transform nor force_reload.
@@ -56,8 +59,7 @@ class OnDiskCrystalDataset(StoredFrames, OnDiskDataset):
     def db(self) -> Any:
         """The database, opened by the process that asks: a connection must not be carried over a fork."""
         if self._db is None or self._opened_by != os.getpid():
-            file = self.index_path.parent / self.index.files[0].name
-            self._db = _opened(file)
+            self._db = StoredDatabase(self.index_path.parent / self.index.files[0].name)
             self._opened_by = os.getpid()
         return self._db
 
@@ -85,7 +87,7 @@ class OnDiskCrystalDataset(StoredFrames, OnDiskDataset):
     def _write(self, frames: Iterable[CrystalData], stem: Path) -> Sequence[tuple[Path, int]]:
         file = stem.with_name(f"{stem.name}.db")
         number, iterator = 0, iter(frames)
-        database = _opened(file)
+        database = SQLiteDatabase(str(file), TABLE, SCHEMA)
         try:
             while batch := list(islice(iterator, BATCH)):
                 rows = [self.serialize(frame) for frame in batch]
@@ -100,5 +102,13 @@ class OnDiskCrystalDataset(StoredFrames, OnDiskDataset):
         return [(file, number)]
 
 
-def _opened(file: Path) -> SQLiteDatabase:
-    return SQLiteDatabase(str(file), "frames", {"record": {"dtype": torch.uint8, "size": (-1,)}})
+class StoredDatabase(SQLiteDatabase):
+    """A database that is read and never written, not even by a journal that lies beside it."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(str(file), TABLE, SCHEMA)
+
+    def connect(self) -> None:
+        address = f"{Path(self.path).resolve().as_uri()}?mode=ro&immutable=1"
+        self._connection = sqlite3.connect(address, uri=True)
+        self._cursor = self._connection.cursor()

@@ -88,7 +88,7 @@ class Split:
             SplitError: not such a file, or a damaged one.
         """
         try:
-            document = json.loads(Path(path).read_text())
+            document = json.loads(Path(path).read_text(encoding="utf-8-sig"))
             if document["format"] != FORMAT or document["version"] != VERSION:
                 raise SplitError(f"{path}: not a split that this version of the package knows")
             parts = {name: _indices(ranges) for name, ranges in document["parts"].items()}

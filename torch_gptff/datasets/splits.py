@@ -123,7 +123,10 @@ def given_split(frames: Frames) -> Split:
     """
     table = as_table(frames)
     if len(table.split.names) < 2:
-        raise SplitError("the frames do not say which part of a split they belong to, or all say the same")
+        raise SplitError(
+            "the frames do not say which part of a split they belong to, or all say the same: divide them by material "
+            "(--by material, group_split)"
+        )
     parts = {name or "rest": np.flatnonzero(table.split.codes == code) for code, name in enumerate(table.split.names)}
     split = Split(table.fingerprint, parts, {"method": "given"})
     try:
@@ -174,6 +177,20 @@ def _dealt(groups: Indices, fractions: Mapping[str, float], seed: int) -> dict[s
     if empty:
         raise SplitError(
             f"{len(sizes)} groups of frames that must stay together are too few for {dict(fractions)}: {empty[0]} "
-            "would be empty; take other fractions or another grouping"
+            f"would be empty; {_other_way(len(sizes), len(groups), len(fractions))}"
         )
     return parts
+
+
+def _other_way(n_groups: int, n_frames: int, n_parts: int) -> str:
+    """What divides the frames into so many parts."""
+    if n_groups >= n_parts:
+        return f"take fractions that are nearer to each other, such as {', '.join([f'{1 / n_parts:.2g}'] * n_parts)}"
+    if n_groups > 1:
+        return f"divide them into {n_groups} parts at most"
+    if n_frames > 1:
+        return (
+            "where frames of one material may stand on both sides, divide them at random (--by random, random_split), "
+            "and expect errors that are smaller than those of new materials"
+        )
+    return "there must be more frames"

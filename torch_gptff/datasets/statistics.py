@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import warnings
 from array import array
 from collections import Counter
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch_geometric.data import Data, Dataset
 
-from torch_gptff.datasets.consistency import check_extensivity, check_work
+from torch_gptff.datasets.consistency import Energies, add_energy, check_labels
 from torch_gptff.datasets.element_energies import (
     ElementEnergyFit,
     fit_element_energies,
@@ -101,7 +100,7 @@ class DatasetStatistics:
         stress: of the components, GPa, in magnitude
         element_energies: fitted to each source with energies
         outliers: frames that stand out
-        suspicions: signs of wrong units
+        suspicions: signs of wrong units and signs, and of placeholders
     """
 
     n_frames: int
@@ -138,7 +137,6 @@ def dataset_statistics(frames: Sequence[Data] | Dataset) -> DatasetStatistics:
     fits = _fits(frames, len(gathered.sources))
     residuals, outliers = _residuals(frames, fits, gathered.outliers)
     n_atoms = np.array(gathered.n_atoms)
-    suspicions = itertools.chain.from_iterable(check.suspicions() for check in check_work(frames))
     return DatasetStatistics(
         n_frames=len(n_atoms),
         n_atoms=int(n_atoms.sum()),
@@ -154,7 +152,7 @@ def dataset_statistics(frames: Sequence[Data] | Dataset) -> DatasetStatistics:
         stress=Distribution.of(gathered.stress) if gathered.stress.number else None,
         element_energies=fits,
         outliers=tuple(sorted(outliers, key=lambda outlier: outlier.number)),
-        suspicions=(*check_extensivity(gathered.energies), *suspicions),
+        suspicions=tuple(check_labels(frames)),
     )
 
 
@@ -169,9 +167,7 @@ class _Gathered:
     known: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(LABELS, 0)))
     frames_with: Counter[int] = field(default_factory=Counter)
     atoms_of: Counter[int] = field(default_factory=Counter)
-    energies: dict[tuple[str, tuple[tuple[int, float], ...]], tuple[array[int], array[float]]] = field(
-        default_factory=dict
-    )
+    energies: Energies = field(default_factory=dict)
     forces: LogHistogram = field(default_factory=LogHistogram)
     stress: LogHistogram = field(default_factory=LogHistogram)
     outliers: list[Outlier] = field(default_factory=list)
@@ -187,11 +183,7 @@ class _Gathered:
         counts = Counter(frame.z.tolist())
         self.frames_with.update(counts.keys())
         self.atoms_of.update(counts)
-        if bool(is_known(frame, "energy")):
-            composition = tuple(sorted((element, count / n_atoms) for element, count in counts.items()))
-            known = self.energies.setdefault((frame.source, composition), (array("q"), array("d")))
-            known[0].append(n_atoms)
-            known[1].append(float(frame.energy))
+        add_energy(self.energies, frame)
         if bool(is_known(frame, "forces").any()):
             forces = frame.forces.numpy()
             self.forces.add(np.abs(forces[~np.isnan(forces)]))

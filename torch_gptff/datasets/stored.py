@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
+import re
+import sys
 import uuid
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -15,7 +19,7 @@ from torch_geometric.data import Dataset
 from torch_geometric.data.dataset import MISSING
 
 from torch_gptff.datasets.fingerprints import frame_digest
-from torch_gptff.datasets.index import DataFile, Index
+from torch_gptff.datasets.index import DataFile, Index, refuse_link
 from torch_gptff.datasets.sources import Source, Sources, as_sources, read_sources
 from torch_gptff.errors import CorruptDatasetError, DatasetError
 from torch_gptff.graph import CrystalData
@@ -63,7 +67,7 @@ class StoredFrames(Dataset, ABC):
         sources = self._sources()
         folder, build = self.index_path.parent, uuid.uuid4().hex[:8]
         previous = self._files_of(self.index_path)
-        for left in set(folder.glob(f"{self.kind}-*")) - previous:
+        for left in self._own_files(folder) - previous:
             left.unlink()
         frames = _Fingerprinted(self._prepared(sources))
         try:
@@ -72,7 +76,8 @@ class StoredFrames(Dataset, ABC):
                 raise DatasetError(f"{self.root}: no frame is left to store; does pre_filter refuse all?")
             sizes = [DataFile(file.name, number, file.stat().st_size) for file, number in files]
             made_of = [source.identity() for source in sources]
-            Index(self.kind, frames.fingerprint(), tuple(sizes), made_of).write(self.index_path)
+            index = Index(self.kind, frames.fingerprint(), tuple(sizes), made_of, self._preparation())
+            index.write(self.index_path)
         except BaseException as error:
             for left in folder.glob(f"{self.kind}-{build}*"):
                 left.unlink()
@@ -89,19 +94,23 @@ class StoredFrames(Dataset, ABC):
         """Write frames to files whose paths begin with ``stem``; return the files and the frames in each."""
 
     def _process(self) -> None:
+        """Store the frames where that is not done yet. Instead of PyG's, which unpickles files of the folder."""
         if self.root == MISSING:
             return
+        folder, lock = self.index_path.parent, self.index_path.with_suffix(".lock")
+        for own in (folder, self.index_path, lock):
+            refuse_link(own)
         if self.index_path.is_file() and not self.force_reload:
-            if self.sources is not None:
-                super()._process()  # warns of another pre_transform or pre_filter than when it was stored
             return
         from filelock import FileLock
 
-        folder, lock = self.index_path.parent, self.index_path.with_suffix(".lock")
         folder.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(lock):
-                super()._process()
+                if self.force_reload or not self.index_path.is_file():  # another process may have made it meanwhile
+                    self._tell("Processing...")
+                    self.process()
+                    self._tell("Done!")
         except BaseException:
             if not self.index_path.is_file():
                 with suppress(OSError):  # where something else is there
@@ -114,7 +123,23 @@ class StoredFrames(Dataset, ABC):
         index = Index.read(self.index_path)
         if self.sources is not None:
             index.require_made_of([source.identity() for source in self.sources], self.index_path)
+            for name, text in self._preparation().items():
+                if text != (index.prepared_by or {}).get(name, text):
+                    warnings.warn(
+                        f"{self.root}: the `{name}` argument differs from the one that the frames were stored with; "
+                        "pass force_reload=True to store them again",
+                        stacklevel=4,
+                    )
         return index
+
+    def _preparation(self) -> dict[str, str]:
+        """What the frames go through when they are stored, as texts without addresses in memory."""
+        steps = {"pre_transform": self.pre_transform, "pre_filter": self.pre_filter}
+        return {name: re.sub(r"(<.*?)\s.*(>)", r"\1\2", str(step)) for name, step in steps.items()}
+
+    def _tell(self, words: str) -> None:
+        if self.log and "PYTEST_CURRENT_TEST" not in os.environ:
+            print(words, file=sys.stderr)
 
     def _sources(self) -> tuple[Source, ...]:
         if self.sources is not None:
@@ -131,6 +156,11 @@ class StoredFrames(Dataset, ABC):
         for frame in read_sources(sources):
             if self.pre_filter is None or self.pre_filter(frame):
                 yield frame if self.pre_transform is None else self.pre_transform(frame)
+
+    def _own_files(self, folder: Path) -> set[Path]:
+        """What datasets of this kind have written to a folder, also where a killed process left it."""
+        name = re.compile(rf"{self.kind}-[0-9a-f]{{8}}\W.*|\.{self.kind}-.*")
+        return {file for file in folder.iterdir() if name.fullmatch(file.name) and not file.is_dir()}
 
     def _files_of(self, index_path: Path) -> set[Path]:
         """The files of the dataset that is there now; none where it is damaged."""

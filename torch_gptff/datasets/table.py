@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch_geometric.data import Data
 
 from torch_gptff.datasets.fingerprints import frame_digest, structure_digest, untransformed
-from torch_gptff.datasets.frames import reduced_formula
 from torch_gptff.errors import SplitError
+from torch_gptff.graph.formula import reduced_formula
 
 
 class _Names:

@@ -2,6 +2,7 @@
 
 from torch_gptff.graph.data import CrystalData, structure_index
 from torch_gptff.graph.neighbors import available_backends, neighbor_list
+from torch_gptff.graph.rotation import RandomRotation
 from torch_gptff.graph.transforms import BondAngles, PeriodicRadiusGraph
 from torch_gptff.graph.verlet import VerletGraph
 
@@ -9,6 +10,7 @@ __all__ = [
     "BondAngles",
     "CrystalData",
     "PeriodicRadiusGraph",
+    "RandomRotation",
     "VerletGraph",
     "available_backends",
     "neighbor_list",

@@ -22,9 +22,16 @@ def angle_pairs(centre: Tensor, lengths: Tensor, angle_cutoff: float) -> Tensor:
 
     Returns:
         Bonds as positions in ``centre``, ``[2, A]``, row 0 ascending.
+
+    Raises:
+        GraphSizeError: there are more angles than the memory can hold.
     """
+    from torch_gptff.graph.size import BYTES_PER_ANGLE, require_room
+
     short = (lengths <= angle_cutoff).nonzero().squeeze(-1)
     _, group, sizes = torch.unique_consecutive(centre[short], return_inverse=True, return_counts=True)
+    n_angles = float((sizes.double() * (sizes - 1)).sum())
+    require_room(n_angles, BYTES_PER_ANGLE, f"angles of bonds within {angle_cutoff:.3g} Å", lengths.device)
     start = sizes.cumsum(0) - sizes
     first, second = ragged_range(sizes[group] - 1, first=start[group])
     second = second + (second >= first)  # step over the bond itself

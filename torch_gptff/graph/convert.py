@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from torch_gptff.errors import EmptyStructureError, GraphError, PartialOccupancyError
+from torch_gptff.errors import EmptyStructureError, GraphError, PartialOccupancyError, UnknownElementError
 from torch_gptff.graph.data import CrystalData
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def from_ase(atoms: Atoms, dtype: torch.dtype = torch.float64) -> CrystalData:
 
 
 def to_ase(data: CrystalData) -> Atoms:
-    """ASE ``Atoms`` of a record of one structure."""
+    """ASE ``Atoms`` of a record of one structure: numbers, positions, cell and periodic directions (no labels)."""
     from ase import Atoms
 
     _require_one(data)
@@ -60,7 +60,10 @@ def from_pymatgen(structure: Structure | Molecule, dtype: torch.dtype = torch.fl
     Raises:
         PartialOccupancyError: a site holds several species, or one with an occupancy other than 1.
         EmptyStructureError: there are no sites.
+        UnknownElementError: a site is no atom, but a dummy.
     """
+    from pymatgen.core import DummySpecies
+
     if len(structure) == 0:
         raise EmptyStructureError("the structure has no sites")
     for number, site in enumerate(structure):
@@ -69,6 +72,9 @@ def from_pymatgen(structure: Structure | Molecule, dtype: torch.dtype = torch.fl
                 f"site {number} holds {site.species_string}: an energy belongs to whole atoms; order the structure "
                 "first (pymatgen: OrderDisorderedStructureTransformation or EnumerateStructureTransformation)"
             )
+    for number, site in enumerate(structure):
+        if isinstance(site.specie, DummySpecies):
+            raise UnknownElementError(f"site {number} is {site.species_string}, which is no element: leave it out")
     numbers = np.array([site.specie.Z for site in structure])
     lattice = getattr(structure, "lattice", None)
     cell = np.zeros((3, 3)) if lattice is None else lattice.matrix

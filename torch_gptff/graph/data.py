@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,12 @@ class CrystalData(Data):
         stress: ``(1/V) dE/dstrain`` in eV/Å³, positive = tensile, ``[1, 3, 3]``
         batch: the structure every atom belongs to, ``[N]``; in a batch only
     """
+
+    def __copy__(self) -> CrystalData:
+        from torch_gptff.graph.rotation import warn_of_positions_alone
+
+        warn_of_positions_alone(self, sys._getframe(1).f_back)  # of copy.copy
+        return super().__copy__()
 
     def __inc__(self, key: str, value: Any, *args: Any, **kwargs: Any) -> Any:
         if key == "angle_index":
@@ -79,7 +86,7 @@ class CrystalData(Data):
             raise GraphError(f"cell must be [B, 3, 3], one for each structure; got {list(cell.shape)}")
         if batch is None and n_structures != 1:
             raise GraphError(f"{n_structures} cells but no batch: say which structure each atom belongs to")
-        if batch is not None and len(batch):
+        if batch is not None and len(batch) and not torch.compiler.is_compiling():
             if int(batch.max()) >= n_structures:
                 raise GraphError(f"batch names structure {int(batch.max())}, but there are {n_structures} cells")
             if bool((batch.diff() < 0).any()):
@@ -97,7 +104,7 @@ class CrystalData(Data):
 
     @classmethod
     def from_ase(cls, atoms: Atoms, dtype: torch.dtype = torch.float64) -> CrystalData:
-        """See :func:`torch_gptff.graph.convert.from_ase`."""
+        """Atoms without labels; see :func:`torch_gptff.graph.convert.from_ase`."""
         from torch_gptff.graph.convert import from_ase
 
         return from_ase(atoms, dtype)
@@ -110,7 +117,7 @@ class CrystalData(Data):
         return from_pymatgen(structure, dtype)
 
     def to_ase(self) -> Atoms:
-        """See :func:`torch_gptff.graph.convert.to_ase`."""
+        """Atoms without labels; see :func:`torch_gptff.graph.convert.to_ase`."""
         from torch_gptff.graph.convert import to_ase
 
         return to_ase(self)

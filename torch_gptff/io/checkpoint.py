@@ -8,23 +8,27 @@ The header is one JSON document in the safetensors metadata, under the key ``tor
 ``element_energies``    eV, by atomic number: what the energies are counted from
 ``reference``           their name among ``references``, or null
 ``references``          element energies of every source by name: eV, by atomic number
-``calibration``         factors of the uncertainties of a committee, or null
+``calibration``         factors of the uncertainties of a committee and the range that they were measured in, or null
 ``seen_pairs``          for each element, those of higher number that it was trained together with; or null
 ``elements``            atomic numbers that the weights have seen
 ``units``               of what the model gives: energy eV, length angstrom, stress positive = tensile
 ``provenance``          where the weights come from
-``fingerprint``         energies of three compounds, see :mod:`torch_gptff.io.fingerprint`
+``fingerprint``         energies of three compounds and of every element, see :mod:`torch_gptff.io.fingerprint`
 ``digest``              SHA-256 of the weights and of everything else in the header
 ======================  ================================================================================
 
-Version 1 had none of ``reference``, ``references``, ``calibration``, ``seen_pairs`` and ``digest``.
+Version 2 had no elements in the fingerprint, and no range (``seen``) in ``calibration``. Version 1 had none of
+``reference``, ``references``, ``calibration``, ``seen_pairs`` and ``digest``, so that nothing tells whether most of its
+element energies are those that were saved: loading it logs a warning.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import math
+import threading
 from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -33,7 +37,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from torch_gptff import __version__
 from torch_gptff.errors import (
@@ -50,7 +54,7 @@ from torch_gptff.models import build_model
 from torch_gptff.potential import Potential
 from torch_gptff.prediction import Calibration
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 UNITS = {"energy": "eV", "length": "angstrom", "stress": "eV/angstrom^3, positive = tensile"}
 _KEY = "torch_gptff"
 _FIELDS: dict[str, type | tuple[type, ...]] = {
@@ -67,6 +71,10 @@ _FIELDS: dict[str, type | tuple[type, ...]] = {
     "fingerprint": dict,
     "digest": (str, type(None)),
 }
+_log = logging.getLogger(__name__)
+
+SMALL = 256
+"""A size in a configuration that needs no weight of that size beside it."""
 
 
 def save(potential: Potential, path: str | Path, provenance: dict[str, Any] | None = None) -> None:
@@ -114,10 +122,11 @@ def load(path: str | Path) -> Potential:
         CheckpointVersionError: of a newer version of the format.
         ConfigError: of a model or with a configuration that this version does not know.
         CheckpointShapeError: the weights do not fit the configuration.
-        CheckpointDigestError: weights or header were altered, be it by one bit.
+        CheckpointDigestError: weights or header were altered, be it by one bit, or the digest was taken out.
         CheckpointFingerprintError: the weights give other energies than when they were saved.
     """
     header, weights = _read(Path(path))
+    _require_plausible_size(header, weights, path)
     try:
         model = build_model(header["model"], header["config"])
         potential = Potential(model, header["element_energies"])
@@ -131,7 +140,7 @@ def load(path: str | Path) -> Potential:
             potential.calibration = Calibration(**header["calibration"])
         if header["seen_pairs"] is not None:
             potential.seen_pairs = _pairs(header["seen_pairs"])
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RuntimeError, OverflowError, MemoryError) as error:
         raise ConfigError(f"{path}: {error}") from error
     model.elements = frozenset(header["elements"])
     expected = model.state_dict()
@@ -141,7 +150,12 @@ def load(path: str | Path) -> Potential:
             raise CheckpointShapeError(
                 f"{path}: weight {name} is {_shape(theirs)} in the file, and {_shape(ours)} in the model of its header"
             )
-    if header["digest"] is not None and header["digest"] != digest(header, weights):
+    if header["version"] == 1:
+        _log.warning(
+            f"{path} is of version 1 of the format, which has no digest: nothing tells whether its element energies "
+            "are those that were saved. Save it anew with torch_gptff.save"
+        )
+    elif header["digest"] != digest(header, weights):
         raise CheckpointDigestError(
             f"{path} is not what was saved: a weight or an entry of its header was altered or damaged; fetch it again, "
             "or save it anew with torch_gptff.save"
@@ -151,7 +165,7 @@ def load(path: str | Path) -> Potential:
         model = model.to(dtypes.pop())
     model.load_state_dict(weights)
     potential.provenance = header["provenance"]
-    check_fingerprint(potential, header["fingerprint"], str(path))
+    check_fingerprint(potential, header["fingerprint"], str(path), compounds_alone=header["version"] < 3)
     return potential.eval()
 
 
@@ -164,6 +178,42 @@ def digest(header: Mapping[str, Any], weights: Mapping[str, Tensor]) -> str:
         total.update(f"{name} {weight.dtype} {list(weight.shape)}".encode())
         total.update(weight.flatten().view(torch.uint8).numpy().tobytes())
     return total.hexdigest()
+
+
+def _require_plausible_size(header: Mapping[str, Any], weights: Mapping[str, Tensor], path: str | Path) -> None:
+    """Refuse a configuration of a model that is larger than the weights of its file, before that model is built.
+
+    Raises:
+        CheckpointShapeError: names the size, or that there are too few weights.
+    """
+    largest = max([SMALL, *(size for weight in weights.values() for size in weight.shape)])
+    for name, value in header["config"].items():
+        if isinstance(value, int | float) and not -largest <= value <= largest:
+            raise CheckpointShapeError(f"{path} asks for a model of {name} = {value}, and has no weight of that size")
+    this_thread, most, number = threading.get_ident(), 100 + 4 * len(weights), 0
+
+    def count(*_: object) -> None:
+        nonlocal number
+        number += threading.get_ident() == this_thread
+        if number > most:
+            raise _TooLargeError
+
+    counting = nn.modules.module.register_module_parameter_registration_hook(count)
+    try:
+        with torch.device("meta"):  # shapes without memory for them
+            build_model(header["model"], header["config"])
+    except _TooLargeError as error:
+        raise CheckpointShapeError(
+            f"{path} asks for a model of more than {most} weights, and has {len(weights)}"
+        ) from error
+    except Exception:  # what cannot be built without memory is told where it is built with it
+        pass
+    finally:
+        counting.remove()
+
+
+class _TooLargeError(Exception):
+    """A model with more weights than its file."""
 
 
 def read_header(path: str | Path) -> dict[str, Any]:
@@ -193,7 +243,7 @@ def _checked_header(text: str, path: Path) -> dict[str, Any]:
     try:
         header = json.loads(text)
         version = int(header["version"])
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise CheckpointFormatError(f"{path} has a header that cannot be read ({error!r})") from error
     if not 1 <= version <= FORMAT_VERSION:
         raise CheckpointVersionError(
@@ -202,7 +252,7 @@ def _checked_header(text: str, path: Path) -> dict[str, Any]:
         )
     for since, upgrade in enumerate(_UPGRADES, start=1):
         if version <= since:
-            header = upgrade(header)
+            header = upgrade({**header, "version": version}, path)
     missing = [field for field in _FIELDS if field not in header]
     if missing:
         raise CheckpointFormatError(f"{path} has a header without {', '.join(missing)}")
@@ -217,12 +267,30 @@ def _checked_header(text: str, path: Path) -> dict[str, Any]:
     return header
 
 
-def _from_version_1(header: dict[str, Any]) -> dict[str, Any]:
+def _from_version_1(header: dict[str, Any], path: Path) -> dict[str, Any]:
     """One reference without a name, no calibration, and nothing known of pairs; the fingerprint alone guards it."""
-    return {**header, "reference": None, "references": {}, "calibration": None, "seen_pairs": None, "digest": None}
+    later: dict[str, Any] = {
+        "reference": None,
+        "references": {},
+        "calibration": None,
+        "seen_pairs": None,
+        "digest": None,
+    }
+    if later.keys() & header.keys():
+        raise CheckpointDigestError(
+            f"{path} says that it is of version 1 of the format, and has entries of later ones: it was altered; fetch "
+            "it again"
+        )
+    return header | later
 
 
-_UPGRADES = (_from_version_1,)
+def _from_version_2(header: dict[str, Any], path: Path) -> dict[str, Any]:
+    """A fingerprint of compounds alone, and a calibration without its range, which :class:`Calibration` takes for
+    unknown."""
+    return header
+
+
+_UPGRADES = (_from_version_1, _from_version_2)
 """From each version to the next."""
 
 

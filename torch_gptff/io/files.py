@@ -1,12 +1,14 @@
-"""Writing files whole or not at all."""
+"""Writing files whole or not at all, and folders by one process at a time."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from torch_gptff.errors import ExistingResultsError
 
 
 @contextmanager
@@ -29,3 +31,35 @@ def written_atomically(path: str | Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def claimed(path: str | Path) -> Iterator[None]:
+    """Keep other processes from writing a file, or to a folder, for as long as the block lasts.
+
+    The claim is a lock on a hidden file beside it, and ends with the process, also where that is killed.
+
+    Raises:
+        ExistingResultsError: another process writes there.
+    """
+    from filelock import FileLock, Timeout
+
+    place = Path(path).resolve()
+    file = place.parent / f".{place.name}.lock"
+    made = [folder for folder in file.parents if not folder.exists()]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(file, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise ExistingResultsError(
+            f"another process is writing to {path}: wait for its end, or name another place"
+        ) from error
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+        lock.release()
+        with suppress(OSError):
+            for folder in made:
+                folder.rmdir()  # where nothing came of it

@@ -2,7 +2,7 @@
 
 Weights say nothing of the formulas they were trained in. When a later version of the code changes a formula, the file
 still loads, and is wrong; for the elements perhaps not even by much. So a checkpoint carries the energies of three
-small compounds, which loading computes again.
+small compounds, and beside them the reference energy of every element that it knows, which loading computes again.
 """
 
 from __future__ import annotations
@@ -45,25 +45,46 @@ _COMPOUNDS: dict[str, tuple[Sequence[Sequence[float]], Sequence[tuple[int, tuple
 
 
 def fingerprint(potential: Potential) -> dict[str, float]:
-    """Energies of the reference compounds in eV, computed in float64 on the CPU.
+    """Energies in eV, computed in float64 on the CPU: of the reference compounds, and of the elements by symbol.
 
-    An element that the model does not know gives its place to one that it knows.
+    An element that the model does not know gives its place in a compound to one that it knows. The energy of an element
+    is what every one of its atoms adds to an energy.
     """
+    from ase.data import chemical_symbols
+
     exact = deepcopy(potential).to("cpu", torch.float64).eval()
     exact.element_energies = ElementEnergies(exact.element_energies.energies)  # 0 of elements that a reference lacks
     batch = Batch.from_data_list([_compound(name, exact.model.elements) for name in _COMPOUNDS])
     with torch.no_grad():
         energies = exact(batch, forces=False, stress=False).energy
-    return dict(zip(_COMPOUNDS, energies.tolist(), strict=True))
+        elements = sorted(exact.model.elements)
+        of_elements = exact.element_energies(torch.tensor(elements))
+    names = (*_COMPOUNDS, *(chemical_symbols[number] for number in elements))
+    return dict(zip(names, [*energies.tolist(), *of_elements.tolist()], strict=True))
 
 
-def check_fingerprint(potential: Potential, saved: Mapping[str, float], source: str) -> None:
+def of_compounds(energies: Mapping[str, float]) -> dict[str, float]:
+    """The part of a fingerprint that is of compounds."""
+    return {name: energy for name, energy in energies.items() if name in _COMPOUNDS}
+
+
+def check_fingerprint(
+    potential: Potential, saved: Mapping[str, float], source: str, *, compounds_alone: bool = False
+) -> None:
     """Compare the fingerprint now with the one in a checkpoint.
+
+    Args:
+        potential: as it was loaded
+        saved: the fingerprint in the checkpoint
+        source: of the checkpoint, for messages
+        compounds_alone: whether the checkpoint may be of a time when fingerprints had no elements
 
     Raises:
         CheckpointFingerprintError: an energy differs; names the compound and both energies.
     """
     now = fingerprint(potential)
+    if compounds_alone and saved.keys() == of_compounds(now).keys():
+        now = of_compounds(now)
     if now.keys() != saved.keys():
         raise CheckpointFingerprintError(f"{source} has fingerprints of {list(saved)}; this version makes {list(now)}")
     for name, energy in now.items():

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch_gptff.errors import JournalError
+from torch_gptff.io.identity import difference, structure_digest
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -34,10 +34,11 @@ class Journal:
         if self.path is None:
             return
         lines = self._whole_lines(self.path)
-        if lines and lines[0] != head:
+        other = difference(lines[0].get("settings", {}), head["settings"]) if lines else None
+        if other is not None:
             raise JournalError(
-                f"{self.path} holds the results of an unfinished run with other settings: finish that run, or delete "
-                "the file"
+                f"{self.path} holds the results of an unfinished run with other settings, {other}: finish that run, or "
+                "delete the file"
             )
         for line in lines[1:]:
             self._results[line["key"]] = line["result"]
@@ -88,7 +89,4 @@ class Journal:
 
 def key_of(label: str, atoms: Atoms) -> str:
     """A name for the results of a structure, which another structure in a file of the same name does not have."""
-    digest = hashlib.sha256()
-    for array in (atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc):
-        digest.update(array.tobytes())
-    return f"{label} {digest.hexdigest()[:16]}"
+    return f"{label} {structure_digest(atoms)[:16]}"

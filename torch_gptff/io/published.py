@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import pickle
-import pickletools
-import warnings
-import zipfile
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from json import loads
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from torch_gptff.errors import CheckpointFormatError, CheckpointShapeError, UnsafeCheckpointError
+from torch_gptff.errors import CheckpointFormatError, CheckpointShapeError
+from torch_gptff.io.pickled import load_tensors
 from torch_gptff.models import GPTFF, GPTFFConfig
 from torch_gptff.potential import Potential
 
@@ -39,7 +35,11 @@ def load_published(path: str | Path) -> Potential:
         CheckpointShapeError: a weight is missing, superfluous or of another shape.
     """
     path = Path(path)
-    content = _unpickle(path)
+    content = load_tensors(
+        path,
+        if_unsafe="Get the file from its published home, or ask its author for the state_dict alone",
+        if_damaged="fetch it again",
+    )
     if not isinstance(content, Mapping) or not {"state_dict", "cfg"} <= content.keys():
         raise CheckpointFormatError(f"{path} has no state_dict and cfg: it is not a published GPTFF checkpoint")
     weights, cfg = content["state_dict"], content["cfg"]
@@ -150,43 +150,3 @@ def rename_weights(
     if rest:
         raise CheckpointShapeError(f"{source} has unknown weights: {', '.join(sorted(map(str, rest))[:3])}")
     return {name: weight.clone() for name, weight in ours.items()}
-
-
-def _unpickle(path: Path) -> Any:
-    if not path.is_file():
-        raise FileNotFoundError(f"no checkpoint at {path}")
-    is_archive = zipfile.is_zipfile(path)
-    try:
-        if is_archive:
-            _verify_check_sums(path)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of pickles that PyTorch did not write
-            return torch.load(path, weights_only=True, map_location="cpu")
-    except Exception as error:  # a damaged file fails in as many ways as it has bytes
-        if isinstance(error, pickle.UnpicklingError) and (is_archive or _is_pickle(path)):
-            raise UnsafeCheckpointError(
-                f"{path} holds objects other than tensors and is not loaded: unpickling them could run code. Get the "
-                "file from its published home, or ask its author for the state_dict alone"
-            ) from error
-        raise CheckpointFormatError(
-            f"{path} is not a checkpoint that PyTorch wrote, or it is truncated or corrupt: fetch it again"
-        ) from error
-
-
-def _verify_check_sums(path: Path) -> None:
-    """Compare every tensor with the check sum beside it, which :func:`torch.load` does not look at."""
-    with zipfile.ZipFile(path) as archive:
-        damaged = archive.testzip()
-    if damaged is not None:
-        raise zipfile.BadZipFile(f"{damaged} does not match its check sum")
-
-
-def _is_pickle(path: Path) -> bool:
-    """Whether the file is a whole pickle, which is looked through and not executed."""
-    try:
-        with path.open("rb") as file:
-            for _ in pickletools.genops(file):
-                pass
-    except ValueError:
-        return False
-    return True

@@ -7,22 +7,54 @@ invents the elements of a POSCAR that names none.
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 import warnings
 from collections.abc import Callable, Mapping
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from torch_gptff.errors import PartialOccupancyError, UnreadableStructureError
+from torch_gptff.io import elements
+from torch_gptff.io.isotopes import MASSES, with_masses, without_isotopes_poscar, without_isotopes_xyz
 
 if TYPE_CHECKING:
     from ase import Atoms
 
 Reader = Callable[[Path], "list[Atoms]"]
 
+ONE_ATOM = 0.05
+"""Å. Copies of a site by symmetry that are nearer than this are one atom, whose coordinates the file has rounded."""
+
 _COMPRESSED = (".gz", ".bz2", ".xz")
 _WHOLE_ATOMS = "an energy belongs to whole atoms; order the structure first"
+
+
+def _lammps_options(text: str) -> dict[str, Any]:
+    """How ASE is to read a LAMMPS data file: with the elements of its types, and in the units that its title names."""
+    units = re.search(r"\bunits\s*=\s*(\w+)", text.partition("\n")[0])
+    return {"Z_of_type": elements.lammps_elements(text), **({"units": units[1]} if units else {})}
+
+
+_CHECKED: dict[str, Callable[[str], dict[str, Any] | None]] = {
+    "vasp": elements.check_poscar,
+    "lammps-dump-text": elements.check_lammps_dump,
+    "lammps-data": _lammps_options,
+    "gromacs": elements.check_gromacs,
+    "xyz": lambda _: None,
+    "extxyz": lambda _: None,
+}
+"""Formats of text that are looked at before ASE reads them, and the options that it is to read them with."""
+
+_WITHOUT_ISOTOPES = {
+    "vasp": without_isotopes_poscar,
+    "xyz": without_isotopes_xyz,
+    "extxyz": without_isotopes_xyz,
+}
 
 
 def readers_of(file: Path) -> dict[str, Reader]:
@@ -31,10 +63,14 @@ def readers_of(file: Path) -> dict[str, Reader]:
     match suffixes[-1] if suffixes else "":
         case ".cif" | ".mcif":
             return {"pymatgen": read_cif, "ASE": read_by_ase}
-        case ".json":
+        case ".json" | ".mson":
             return {"pymatgen": read_json, "ASE": read_by_ase}
+        case ".yaml" | ".yml":
+            return {"pymatgen": read_yaml, "ASE": read_by_ase}
         case ".res":
             return {"pymatgen": read_res}
+        case ".data" | ".lmp" | ".lammps":
+            return {"ASE": read_lammps_data}
         case _:
             return {"ASE": read_by_ase, "pymatgen": read_by_pymatgen}
 
@@ -44,19 +80,57 @@ def read_by_ase(file: Path) -> list[Atoms]:
 
     Raises:
         PartialOccupancyError: the file gives an occupancy other than 1.
+        UnknownElementError: the file does not say which elements its atoms are.
     """
     from ase.io import read
+    from ase.io.formats import filetype
 
-    frames = read(file, index=":", do_not_split_by_at_sign=True)
+    elements.check_trajectory(file)
+    path = str(file.absolute())  # ASE takes names that begin with mysql or postgres for addresses of databases
+    format = filetype(path)
+    source: Any = path
+    options: dict[str, Any] = {}
+    masses: list[dict[int, float]] = []
+    if format in _CHECKED:
+        text = decoded(file)
+        options = _CHECKED[format](text) or {}
+        if format in _WITHOUT_ISOTOPES:
+            text, masses = _WITHOUT_ISOTOPES[format](text)
+        source = StringIO(text)
+    frames = read(source, index=":", format=format, do_not_split_by_at_sign=True, **options)
+    for atoms, own in zip(frames, masses, strict=False):
+        with_masses(atoms, own)
     for atoms in frames:
         _require_full_occupancy(atoms)
     return frames
 
 
+def read_lammps_data(file: Path) -> list[Atoms]:
+    """The structure in a LAMMPS data file, or what else ASE finds in a file that is called so.
+
+    Raises:
+        UnknownElementError: the file does not say which elements its types of atoms are.
+    """
+    from ase.io import read
+
+    text = decoded(file)
+    if not re.search(r"^\s*\d+\s+atoms\b", text, re.MULTILINE) or not re.search(r"^\s*Atoms\b", text, re.MULTILINE):
+        return read_by_ase(file)
+    atoms = read(StringIO(text), format="lammps-data", **_lammps_options(text))
+    return [atoms]
+
+
 def read_by_pymatgen(file: Path) -> list[Atoms]:
-    """The structure in a file that pymatgen knows; what it would only warn of is an error."""
+    """The structure in a file that pymatgen knows; what it would only warn of is an error.
+
+    Raises:
+        UnreadableStructureError: pymatgen takes the file for JSON or YAML by a part of its name. It imports the modules
+            that such a file names, so that these are read by :func:`read_json` and :func:`read_yaml` alone.
+    """
     from pymatgen.core import Structure
 
+    if re.search(r"\.([jm]son|ya?ml)", file.name, re.IGNORECASE):
+        raise UnreadableStructureError("call it .json or .yaml if it is such a file, and otherwise by its own ending")
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         return [_from_pymatgen(Structure.from_file(str(file)))]
@@ -65,29 +139,49 @@ def read_by_pymatgen(file: Path) -> list[Atoms]:
 def read_cif(file: Path) -> list[Atoms]:
     """Every block of a CIF or magnetic CIF that lists atoms, in the order of its list.
 
-    Fractional coordinates within 1e-4 of a third are taken as thirds, since files give them with four digits.
+    Fractional coordinates within 1e-4 of a third are taken as thirds, since files give them with four digits. Copies by
+    symmetry of one site that are nearer than :data:`ONE_ATOM` are one atom between them, with a warning.
+
+    Raises:
+        UnknownElementError: a site is of no element.
+        UnreadableStructureError: hydrogens are counted and not placed.
     """
     from pymatgen.io.cif import CifParser
 
-    blocks = re.split(r"^\s*(?=data_)", _text(file), flags=re.MULTILINE)
+    from torch_gptff.graph.convert import from_pymatgen, to_ase
+
+    blocks = re.split(r"^\s*(?=data_)", decoded(file), flags=re.MULTILINE)
     frames = []
     for block in (block for block in blocks if re.search(r"^\s*_atom_site[_.](fract|Cartn)_x", block, re.MULTILINE)):
         parser = CifParser.from_str(block)
+        (entries,) = parser.as_dict().values()
+        elements.check_cif_sites(entries)
         (structure,) = parser.parse_structures(primitive=False, on_error="raise")
         if "implicit_hydrogens" in structure.site_properties:
             raise UnreadableStructureError("some hydrogens are only counted, not placed: add them as atoms")
-        (entries,) = parser.as_dict().values()
         position = {label: number for number, label in reversed(list(enumerate(entries["_atom_site_label"])))}
         # pymatgen sorts by electronegativity
         sites = sorted(structure, key=lambda site: position.get(site.label, len(position)))
-        frames.append(_in_standard_orientation(_from_pymatgen(type(structure).from_sites(sites))))
+        structure = _merged(type(structure).from_sites(sites))
+        isotopes = elements.cif_isotopes(entries)
+        masses = {number: isotopes[site.label] for number, site in enumerate(structure) if site.label in isotopes}
+        frames.append(with_masses(_in_standard_orientation(to_ase(from_pymatgen(structure))), masses))
     return frames
 
 
 def read_json(file: Path) -> list[Atoms]:
-    """What pymatgen's ``as_dict`` gave of a structure, a molecule, an entry with a structure, or a list of them."""
-    content = json.loads(_text(file))
-    return [_from_dict(entry) for entry in (content if isinstance(content, list) else [content])]
+    """What pymatgen's ``as_dict`` gave of a structure, a molecule, an entry with a structure, or a list of them.
+
+    Species, positions and lattice are read, and properties passed over: pymatgen would import what they name.
+    """
+    return _from_document(json.loads(decoded(file)))
+
+
+def read_yaml(file: Path) -> list[Atoms]:
+    """The same as YAML."""
+    from ruamel.yaml import YAML
+
+    return _from_document(YAML(typ="safe", pure=True).load(decoded(file)))
 
 
 def read_res(file: Path) -> list[Atoms]:
@@ -99,7 +193,7 @@ def read_res(file: Path) -> list[Atoms]:
     """
     from pymatgen.io.res import ResIO
 
-    text = _text(file)
+    text = decoded(file)
     symmetry = re.search(r"^(SYMM.*|LATT\s+(?!-1\b).*)$", text, re.MULTILINE | re.IGNORECASE)
     if symmetry:
         raise UnreadableStructureError(
@@ -111,6 +205,10 @@ def read_res(file: Path) -> list[Atoms]:
     return [_in_standard_orientation(_from_pymatgen(ResIO.structure_from_str(text)))]
 
 
+def _from_document(content: Any) -> list[Atoms]:
+    return [_from_dict(entry) for entry in (content if isinstance(content, list) else [content])]
+
+
 def _from_dict(entry: Any) -> Atoms:
     from pymatgen.core import Molecule, Structure
 
@@ -118,13 +216,42 @@ def _from_dict(entry: Any) -> Atoms:
         entry = entry["structure"]
     if not isinstance(entry, Mapping) or "sites" not in entry:
         raise UnreadableStructureError("not the as_dict of a structure or molecule")
-    return _from_pymatgen((Structure if "lattice" in entry else Molecule).from_dict(entry))
+    sites = [{name: site[name] for name in ("species", "abc", "xyz") if name in site} for site in entry["sites"]]
+    if "lattice" not in entry:
+        return _from_pymatgen(Molecule.from_dict({"sites": sites}))
+    lattice = {name: entry["lattice"][name] for name in ("matrix", "pbc") if name in entry["lattice"]}
+    return _from_pymatgen(Structure.from_dict({"lattice": lattice, "sites": sites}))
 
 
 def _from_pymatgen(structure: Any) -> Atoms:
     from torch_gptff.graph.convert import from_pymatgen, to_ase
 
-    return to_ase(from_pymatgen(structure))
+    atoms = to_ase(from_pymatgen(structure))
+    symbols = [getattr(site.specie, "element", site.specie).name for site in structure]
+    return with_masses(atoms, {number: MASSES[symbol] for number, symbol in enumerate(symbols) if symbol in MASSES})
+
+
+def _merged(structure: Any) -> Any:
+    """A structure in which copies of one site of the file, made by symmetry, that are on one spot are one atom."""
+    first, second, shifts, distances = structure.get_neighbor_list(ONE_ATOM)
+    group = np.arange(len(structure))
+    offset = np.zeros((len(structure), 3))  # to the atom that the group is called by
+    for one, other, shift, distance in sorted(
+        zip(first, second, shifts, distances, strict=True), key=lambda pair: pair[0]
+    ):
+        if one < other and structure[one].label == structure[other].label and group[other] == other:
+            group[other] = group[one]
+            offset[other] = structure[other].frac_coords + shift - structure[one].frac_coords + offset[one]
+            warnings.warn(
+                f"{structure[one].label} and its copy by symmetry are {distance:.1e} Å apart: taken as one atom",
+                stacklevel=2,
+            )
+    sites = []
+    for number, site in enumerate(structure):
+        if group[number] == number:
+            middle = site.frac_coords + offset[group == number].mean(axis=0)
+            sites.append(type(site)(site.species, middle, site.lattice, label=site.label, properties=site.properties))
+    return type(structure).from_sites(sites) if len(sites) < len(structure) else structure
 
 
 def _in_standard_orientation(atoms: Atoms) -> Atoms:
@@ -149,8 +276,18 @@ def _require_full_occupancy(atoms: Atoms) -> None:
             raise PartialOccupancyError(f"atom {partial[0]} has the occupancy {occupancy:g}: {_WHOLE_ATOMS}")
 
 
-def _text(file: Path) -> str:
+def decoded(file: Path) -> str:
+    """The text of a file that may be compressed: UTF-8, with or without a byte-order mark, UTF-16 with one, or Latin-1.
+
+    Other encodings give other characters in titles and comments; numbers and symbols are the same in all.
+    """
     from ase.io.formats import open_with_compression
 
-    with open_with_compression(str(file), "r") as stream:
-        return stream.read()
+    with open_with_compression(str(file.absolute()), "rb") as stream:
+        content: bytes = stream.read()
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16", errors="replace")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")

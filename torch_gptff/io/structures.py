@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from torch_gptff.errors import StructureError, UnreadableStructureError
 from torch_gptff.io.files import written_atomically
+from torch_gptff.io.isotopes import isotope_of
 from torch_gptff.io.structure_readers import readers_of
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def read_structures(path: str | Path) -> list[Atoms]:
         UnreadableStructureError: no reader makes a structure of it, or it has no frame of that index; says what each
             reader said.
         PartialOccupancyError: a site is shared by several species, or by one and nothing.
+        UnknownElementError: the file does not say which element an atom is.
     """
     return list(read_labelled(path).values())
 
@@ -111,7 +113,12 @@ def _cif(atoms: Atoms) -> str:
 
     if not atoms.pbc.all():
         raise StructureError("CIF holds crystals, periodic in all three directions: write extxyz instead")
-    return str(CifWriter(to_pymatgen(from_ase(atoms))))
+    text = str(CifWriter(to_pymatgen(from_ase(atoms))))
+    for number, (symbol, mass) in enumerate(zip(atoms.symbols, atoms.get_masses(), strict=True)):
+        isotope = isotope_of(symbol, mass)
+        if isotope != symbol:  # pymatgen reads them, and writes them as hydrogen
+            text = re.sub(rf"^  H  H{number} ", f"  {isotope}  {isotope}{number} ", text, flags=re.MULTILINE)
+    return text
 
 
 def _write_by_ase(path: Path, temporary: Path, structures: Sequence[Atoms]) -> None:
@@ -119,7 +126,7 @@ def _write_by_ase(path: Path, temporary: Path, structures: Sequence[Atoms]) -> N
     from ase.io.formats import UnknownFileTypeError, filetype
 
     try:
-        format = filetype(str(path), read=False)
+        format = filetype(str(path.absolute()), read=False)
         write(temporary, list(structures), format=format)
     except (UnknownFileTypeError, NotImplementedError) as error:
         raise StructureError(f"{path} names no format that structures can be written in: use .extxyz") from error

@@ -10,8 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
+from torch_gptff.errors import ConfigError, GraphError
 from torch_gptff.graph import BondAngles, CrystalData, PeriodicRadiusGraph
 from torch_gptff.graph.checks import check_elements, check_graph
+from torch_gptff.graph.fit import check_fit
 from torch_gptff.graph.geometry import bond_vectors
 
 
@@ -33,6 +35,7 @@ class EnergyModel(nn.Module, ABC):
         is_extensive: the energy of fragments out of each other's reach is the sum of their energies, and ``n`` cells
             of a crystal have ``n`` times the energy of one
         is_smooth: energy, forces and stress are continuous as a neighbour crosses a cutoff
+        is_exportable: :func:`torch.export.export` can trace it, for structures of the sizes of the example
     """
 
     name: ClassVar[str]
@@ -45,6 +48,7 @@ class EnergyModel(nn.Module, ABC):
     is_local: bool
     is_extensive: bool
     is_smooth: bool
+    is_exportable: bool = True
 
     @abstractmethod
     def interaction_energy(self, graph: Data, vectors: Tensor) -> Tensor:
@@ -107,9 +111,13 @@ class EnergyModel(nn.Module, ABC):
             edge_index: bonds, ``[2, E]``, with ``edge_shift`` ``[E, 3]`` and ``angle_index`` ``[2, A]``, as
                 :class:`~torch_gptff.graph.CrystalData` has them; what is not given is built
 
+        Under :func:`torch.compile` the graph is built outside the compiled code. With a graph that is given,
+        :func:`torch.export.export` takes the model too; neither checks that graph.
+
         Raises:
             StructureError: see :mod:`torch_gptff.graph.checks`.
-            GraphError: shapes that do not fit together.
+            GraphError: shapes that do not fit together, or an export without a graph.
+            ConfigError: the model cannot be exported.
         """
         graph = CrystalData.from_tensors(z, pos, batch, cell, pbc)
         if edge_index is not None:
@@ -117,9 +125,30 @@ class EnergyModel(nn.Module, ABC):
             graph.edge_shift = edge_index.new_zeros(edge_index.size(1), 3) if edge_shift is None else edge_shift
         if angle_index is not None:
             graph.angle_index = angle_index
-        graph = self.build_graph(graph)
+        if _is_exporting():
+            self._check_export(graph)
+        if not (torch.compiler.is_compiling() and self._is_complete(graph)):  # checks look at values, compilers cannot
+            graph = self.build_graph(graph)
         return self.interaction_energy(graph, self.bond_vectors(graph)).to(self.dtype).unsqueeze(-1)
 
+    def _is_complete(self, graph: Data) -> bool:
+        """Whether the record brings the bonds and angles that the model needs."""
+        needed = ("edge_index", "edge_shift", *(() if self.angle_cutoff is None else ("angle_index",)))
+        return all(graph.get(key) is not None for key in needed)
+
+    def _check_export(self, graph: Data) -> None:
+        if not self.is_exportable:
+            raise ConfigError(
+                f"torch.export cannot trace this {type(self).__name__}: the sizes of its tensors depend on where the "
+                "atoms are; use torch.compile"
+            )
+        if not self._is_complete(graph):
+            raise GraphError(
+                "torch.export cannot trace the search for neighbours: give edge_index, edge_shift and, for a model "
+                "with angles, angle_index, as build_graph() makes them"
+            )
+
+    @torch.compiler.disable
     def build_graph(self, data: Data, backend: str | None = None) -> Data:
         """The structure with what it lacks of bonds and angles, after a check of its elements.
 
@@ -127,13 +156,14 @@ class EnergyModel(nn.Module, ABC):
 
         Raises:
             StructureError: see :mod:`torch_gptff.graph.checks`.
-            GraphError: see :func:`~torch_gptff.graph.checks.check_graph`.
+            GraphError: see :func:`~torch_gptff.graph.checks.check_graph` and :func:`~torch_gptff.graph.fit.check_fit`.
         """
         check_elements(data, self.elements)
         if data.get("edge_index") is None or data.get("edge_shift") is None:
             data = PeriodicRadiusGraph(self.cutoff, backend)(data)
         else:
             check_graph(data)
+            check_fit(data, self.cutoff, self.angle_cutoff)
         if self.angle_cutoff is not None and data.get("angle_index") is None:
             data = BondAngles(self.angle_cutoff)(data)
         return data
@@ -141,3 +171,7 @@ class EnergyModel(nn.Module, ABC):
     def bond_vectors(self, graph: Data) -> Tensor:
         """The graph's bond vectors in Å, ``[E, 3]``: taken in the dtype of ``pos``, then given in the model's."""
         return bond_vectors(graph).to(self.dtype)
+
+
+def _is_exporting() -> bool:
+    return torch.compiler.is_compiling() and getattr(torch.compiler, "is_exporting", lambda: False)()  # from torch 2.7

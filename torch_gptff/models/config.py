@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from torch_gptff.errors import ConfigError
+from torch_gptff.settings import check_types, from_table
 
 _CHOICES = {
     "angle_update": ("none", "explicit", "harmonic"),
@@ -72,6 +73,7 @@ class GPTFFConfig:
     num_readouts: int = 1
 
     def __post_init__(self) -> None:
+        check_types(self)
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ConfigError(f"{name} must be one of {', '.join(choices)}; got {getattr(self, name)!r}")
@@ -156,14 +158,14 @@ class GPTFFConfig:
         """The configuration that :meth:`to_dict` wrote.
 
         Raises:
-            ConfigError: a key is unknown or a value out of range.
+            ConfigError: a key is unknown, or a value of another type or out of range.
         """
         known = {field.name for field in fields(cls)}
         unknown = sorted(set(entries) - known)
         if unknown:
             raise ConfigError(f"unknown {'key' if len(unknown) == 1 else 'keys'} {', '.join(unknown)}; there are "
                               f"{', '.join(sorted(known))}")  # fmt: skip
-        return cls(**entries)
+        return from_table(cls, entries)
 
     def to_dict(self) -> dict[str, Any]:
         """Every field by name, for JSON."""

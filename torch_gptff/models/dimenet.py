@@ -56,7 +56,7 @@ class DimeNetConfig(ModelConfig):
 
     def __post_init__(self) -> None:
         widths = ("hidden_channels", "int_emb_size", "basis_emb_size", "out_emb_channels")
-        self._require_positive(*widths, "num_blocks", "num_radial", "cutoff")
+        self._check_fields(*widths, "num_blocks", "num_radial", "cutoff")
         for name, least in (("num_spherical", 2), ("envelope_exponent", 2), ("num_before_skip", 0),
                             ("num_after_skip", 0), ("num_output_layers", 0)):  # fmt: skip
             if getattr(self, name) < least:
@@ -82,6 +82,7 @@ class DimeNetPlusPlus(EnergyModel):
     name = "dimenet++"
     elements = frozenset(range(1, _MAX_Z + 1))
     is_atomwise = is_local = is_extensive = is_smooth = True
+    is_exportable = False
 
     def __init__(self, config: DimeNetConfig | None = None) -> None:
         super().__init__()

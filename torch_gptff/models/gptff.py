@@ -67,6 +67,7 @@ class GPTFF(EnergyModel):
         self.is_local = self.is_atomwise and config.transformer != "global"
         self.is_extensive = self.is_local
         self.is_smooth = config.envelope_exponent is not None
+        self.is_exportable = config.transformer != "global" and config.angle_update == "explicit"
 
         self.is_geometric = config.transformer == "geometric"
         width = config.channels

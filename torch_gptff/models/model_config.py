@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any, TypeVar
 
 from torch_gptff.errors import ConfigError
-from torch_gptff.settings import from_table
+from torch_gptff.settings import check_types, from_table
 
 Config = TypeVar("Config", bound="ModelConfig")
 
@@ -20,7 +20,7 @@ class ModelConfig:
         """The configuration that :meth:`to_dict` wrote; what is left out keeps its default.
 
         Raises:
-            ConfigError: a key is unknown or a value out of range.
+            ConfigError: a key is unknown, or a value of another type or out of range.
         """
         return from_table(cls, entries)
 
@@ -28,7 +28,9 @@ class ModelConfig:
         """Every field by name, for JSON."""
         return asdict(self)  # type: ignore[call-overload]
 
-    def _require_positive(self, *names: str) -> None:
-        for name in names:
+    def _check_fields(self, *positive: str) -> None:
+        """Hold every field to its declared type, and those named to be positive."""
+        check_types(self)
+        for name in positive:
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be positive; got {getattr(self, name)!r}")

@@ -81,7 +81,7 @@ class PaperLayer(nn.Module):
             if g.angle_index is not None
             else self.angle(*short, g.short_radial, g.direction)
         )
-        e = e.index_add(0, g.short, angles)
+        e = e.index_add(0, g.short, angles.to(e.dtype))
         return self.bond(pair, g.edge_index, e, g.radial)
 
     def update_atoms(self, x: Tensor, e: Tensor, g: Geometry) -> Tensor:

@@ -36,7 +36,7 @@ class SchNetConfig(ModelConfig):
     cutoff: float = 5.0
 
     def __post_init__(self) -> None:
-        self._require_positive("hidden_channels", "num_filters", "num_interactions", "cutoff")
+        self._check_fields("hidden_channels", "num_filters", "num_interactions", "cutoff")
         if self.num_gaussians < 2:
             raise ConfigError(f"num_gaussians must be at least 2; got {self.num_gaussians!r}")
 

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.data import Data
 from torch_geometric.nn.models.visnet import (
+    CosineCutoff,
     EdgeEmbedding,
     EquivariantScalar,
     ExpNormalSmearing,
@@ -57,7 +58,7 @@ class ViSNetConfig(ModelConfig):
     softening: float = 0.01
 
     def __post_init__(self) -> None:
-        self._require_positive("hidden_channels", "num_heads", "num_layers", "num_rbf", "cutoff")
+        self._check_fields("hidden_channels", "num_heads", "num_layers", "num_rbf", "cutoff")
         if self.hidden_channels % self.num_heads:
             raise ConfigError(f"num_heads must divide hidden_channels; got {self.num_heads} and {self.hidden_channels}")
         if self.lmax not in (1, 2):
@@ -108,6 +109,10 @@ class ViSNet(EnergyModel):
             block.vec1_proj = SoftenedLinear(size, size, config.softening)
             block.reset_parameters()
         self.output_network[-1].vec2_proj = nn.Identity()
+        for module in list(self.modules()):
+            for name, child in module.named_children():
+                if isinstance(child, CosineCutoff):
+                    setattr(module, name, TypedCutoff(config.cutoff))
 
     def interaction_energy(self, graph: Data, vectors: Tensor) -> Tensor:
         return sum_by_structure(self.atomic_energies(graph, vectors), *structure_index(graph))
@@ -143,6 +148,14 @@ class PeriodicNeighborEmbedding(NeighborEmbedding):
         weight = self.distance_proj(edge_attr) * self.cutoff(edge_weight).unsqueeze(-1)
         neighbours = self.propagate(edge_index, x=self.embedding(z), W=weight)
         return self.combine(torch.cat([x, neighbours], dim=1))
+
+
+class TypedCutoff(CosineCutoff):
+    """PyG's, in the dtype of the distances: PyG's own is float32 for 16-bit distances."""
+
+    def forward(self, distances: Tensor) -> Tensor:
+        """Distances in Å, ``[E]``, to factors from 1 to 0, ``[E]``."""
+        return super().forward(distances).to(distances.dtype)
 
 
 class SoftenedLinear(nn.Linear):

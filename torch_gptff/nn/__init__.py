@@ -5,6 +5,7 @@ from torch_gptff.nn.atom_conv import AtomConv
 from torch_gptff.nn.bond_conv import BondConv
 from torch_gptff.nn.element_energies import ElementEnergies, ReferenceEnergies
 from torch_gptff.nn.envelope import NoEnvelope, PolynomialEnvelope, make_envelope
+from torch_gptff.nn.generated import remove_generated_modules
 from torch_gptff.nn.geometric_attention import GeometricAttention
 from torch_gptff.nn.geometric_transformer import GeometricTransformer
 from torch_gptff.nn.harmonic_angle_conv import HarmonicAngleConv, legendre_sums
@@ -41,6 +42,7 @@ __all__ = [
     "ZBLRepulsion",
     "legendre_sums",
     "make_envelope",
+    "remove_generated_modules",
     "spherical_harmonics",
     "sum_by_structure",
 ]

@@ -21,6 +21,9 @@ CHUNK = 256
 SILENT = 1e-5
 """eV/Å: a force that symmetry forbids is below it in reference and model, and its rounding tells nothing."""
 
+NEARLY_ALL = 0.99
+"""The part of the frames whose energies are less uncertain, per atom, than what :class:`Calibration` keeps as seen."""
+
 WITHIN_ONE = 0.6827
 """The part of normal errors that lies within one standard deviation."""
 
@@ -84,6 +87,7 @@ def calibrate(potential: Potential, frames: Iterable[CrystalData]) -> Calibratio
         raise TrainingError("the model has one readout: train one with num_readouts of at least 2 to calibrate it")
     potential.calibration = None
     energies, forces = _Pairs(), _Pairs(SILENT)
+    by_atom: list[float] = []
     for chunk in _chunks(frames):
         found = potential.predict(chunk, stress=False, energy_std=True, forces_std=True)
         for frame, prediction in zip(chunk, found, strict=True):
@@ -91,9 +95,11 @@ def calibrate(potential: Potential, frames: Iterable[CrystalData]) -> Calibratio
             assert prediction.forces is not None
             assert prediction.forces_std is not None
             energies.add((prediction.energy - frame.energy).unsqueeze(1), prediction.energy_std)
+            by_atom.append(prediction.energy_std.item() / len(frame.z))
             forces.add(prediction.forces - frame.forces, prediction.forces_std)
     report = CalibrationReport(energies.reliability("energies"), forces.reliability("forces"))
-    potential.calibration = Calibration(energy=report.energy.factor, forces=report.forces.factor)
+    seen = report.energy.factor * float(np.quantile(by_atom, NEARLY_ALL))
+    potential.calibration = Calibration(energy=report.energy.factor, forces=report.forces.factor, seen=seen)
     return report
 
 

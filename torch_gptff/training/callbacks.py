@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import csv
+import errno
 import math
+import signal
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
@@ -22,6 +26,9 @@ from torch_gptff.training.files import BEST, COLUMNS, METRICS, STATE
 from torch_gptff.training.module import EnergyModelModule
 from torch_gptff.training.references import References
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""That a run is asked to stop by."""
+
 POSITION = "position"
 """In the state: the epoch, and the batch in it, that come next."""
 
@@ -30,12 +37,31 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """States that are written whole or not at all."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        with written_atomically(path) as temporary:
-            torch.save(checkpoint, temporary)
+        with written_atomically(path) as temporary, temporary.open("wb") as file:
+            try:
+                torch.save(checkpoint, file)
+            except RuntimeError as error:  # PyTorch's word for what the system refuses
+                file.flush()
+                raise OSError(errno.EIO, f"PyTorch cannot write ({error})", str(path)) from error
+
+
+class Interrupted(BaseException):
+    """A run that stops because of a signal, after its state was saved.
+
+    Attributes:
+        signal: its number
+    """
+
+    def __init__(self, signal: int) -> None:
+        super().__init__(signal)
+        self.signal = signal
 
 
 class SaveState(Checkpoint):
     """The state of a run, every so many steps and at the end of each epoch.
+
+    SIGINT and SIGTERM end the step or the validation that is under way, after which the state is saved and
+    :class:`Interrupted` raised; a second one acts at once. Several processes, or a thread, are left as they are.
 
     Args:
         folder: of the run
@@ -46,13 +72,32 @@ class SaveState(Checkpoint):
         self._path = folder / STATE
         self._steps = steps
         self._position = (0, 0)
+        self._handlers: dict[int, Any] = {}
+        self._received: int | None = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.world_size == 1 and threading.current_thread() is threading.main_thread():
+            self._handlers = {number: signal.signal(number, self._receive) for number in SIGNALS}
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        self._give_signals_back()
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        self._received = number
+        self._give_signals_back()
+
+    def _give_signals_back(self) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._handlers = {}
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         stepped = not trainer.fit_loop._should_accumulate()
         is_last = trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
-        if stepped and not is_last and trainer.global_step % self._steps == 0:
+        is_due = trainer.global_step % self._steps == 0 or self._received is not None
+        if stepped and not is_last and is_due:
             self._save(trainer, (trainer.current_epoch, batch_idx + 1))
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -61,6 +106,8 @@ class SaveState(Checkpoint):
     def _save(self, trainer: Trainer, position: tuple[int, int]) -> None:
         self._position = position
         trainer.save_checkpoint(self._path)
+        if self._received is not None:
+            raise Interrupted(self._received)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         checkpoint[POSITION] = self._position

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from torch_gptff.errors import ConfigError
-from torch_gptff.settings import from_table
+from torch_gptff.settings import check_types, from_table
+
+MAX_ITEMS = 100_000
+"""Values in a YAML file of settings."""
 
 SCHEDULES = ("cosine", "constant", "decay")
 CHOSEN_BY = ("loss", "energy", "forces", "stress")
@@ -39,6 +42,11 @@ class ModelSettings:
     freeze: tuple[str, ...] = ()
     learning_rates: Mapping[str, float] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        check_types(self)
+        for name, factor in self.learning_rates.items():
+            _check(factor >= 0, f"model.learning_rates.{name}", factor, "at least 0")
+
 
 @dataclass(frozen=True)
 class SourceSettings:
@@ -66,6 +74,7 @@ class SourceSettings:
     reference: str | None = None
 
     def __post_init__(self) -> None:
+        check_types(self)
         for name in ("frequency", "weight"):
             _check(getattr(self, name) > 0, f"{name} of {self.path}", getattr(self, name), "positive")
 
@@ -107,11 +116,7 @@ class DataSettings:
     workers: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("train", "validation", "test", "replay"):
-            sources = (
-                each if isinstance(each, SourceSettings) else SourceSettings(each) for each in getattr(self, name)
-            )
-            object.__setattr__(self, name, tuple(sources))
+        check_types(self)
         choices = ("material", "random", "given")
         known = self.split in choices or self.split.endswith(".json")
         _check(known, "data.split", self.split, f"one of {', '.join(choices)}, or the path of a split (.json)")
@@ -142,6 +147,7 @@ class LossSettings:
     force_norm: bool = False
 
     def __post_init__(self) -> None:
+        check_types(self)
         _check(self.function in ("huber", "l1", "l2"), "loss.function", self.function, "'huber', 'l1' or 'l2'")
         _check(self.delta > 0, "loss.delta", self.delta, "positive")
         for name in ("energy", "forces", "stress"):
@@ -178,12 +184,14 @@ class OptimizerSettings:
     ema: float = 0.999
 
     def __post_init__(self) -> None:
+        check_types(self)
         _check(self.schedule in SCHEDULES, "optimizer.schedule", self.schedule, f"one of {', '.join(SCHEDULES)}")
         _check(self.name in ("adamw", "muon"), "optimizer.name", self.name, "'adamw' or 'muon'")
         _check(self.lr > 0, "optimizer.lr", self.lr, "positive")
         _check(0 <= self.final_lr <= self.lr, "optimizer.final_lr", self.final_lr, f"in [0, lr = {self.lr}]")
         _check(0 <= self.warmup < 1, "optimizer.warmup", self.warmup, "in [0, 1)")
         _check(0 <= self.ema < 1, "optimizer.ema", self.ema, "in [0, 1)")
+        _check(self.weight_decay >= 0, "optimizer.weight_decay", self.weight_decay, "at least 0")
         _check(self.clip >= 0, "optimizer.clip", self.clip, "at least 0")
 
 
@@ -204,6 +212,7 @@ class BatchSettings:
     accumulate: int = 1
 
     def __post_init__(self) -> None:
+        check_types(self)
         for name, value in asdict(self).items():
             _check(value >= 1, f"batch.{name}", value, "at least 1")
 
@@ -245,15 +254,18 @@ class TrainingConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_types(self)
         _check(self.epochs >= 1, "epochs", self.epochs, "at least 1")
         falls = self.optimizer.schedule == "decay"
         _check(not falls or self.start is not None, "start", self.start, "a run, where optimizer.schedule is 'decay'")
         _check(self.frames_per_epoch is None or self.frames_per_epoch >= 1, "frames_per_epoch",
                self.frames_per_epoch, "at least 1")  # fmt: skip
+        _check(self.patience >= 0, "patience", self.patience, "at least 0")
         _check(self.monitor in CHOSEN_BY, "monitor", self.monitor, f"one of {', '.join(CHOSEN_BY)}")
         _check(self.checkpoint_steps >= 1, "checkpoint_steps", self.checkpoint_steps, "at least 1")
         _check(self.precision in ("float32", "float64", "bfloat16"), "precision", self.precision,
                "'float32', 'float64' or 'bfloat16'")  # fmt: skip
+        _check(0 <= self.seed < 2**32, "seed", self.seed, "at least 0 and less than 2**32")
 
     @classmethod
     def preset(cls, name: str) -> TrainingConfig:
@@ -262,7 +274,7 @@ class TrainingConfig:
         Raises:
             ConfigError: no such preset.
         """
-        if name not in PRESETS:
+        if not isinstance(name, str) or name not in PRESETS:
             raise ConfigError(f"no preset {name!r}; there are {', '.join(PRESETS)}")
         return PRESETS[name]
 
@@ -271,8 +283,10 @@ class TrainingConfig:
         """From nested tables; a key ``preset`` names what is left out is taken from.
 
         Raises:
-            ConfigError: a key is unknown or a value out of range.
+            ConfigError: a key is unknown, or a value of another type or out of range.
         """
+        if not isinstance(table, Mapping):
+            raise ConfigError(f"settings must be a table; got {table!r}")
         base = cls.preset(table["preset"]).to_dict() if "preset" in table else {}
         changes = {key: value for key, value in table.items() if key != "preset"}
         return from_table(cls, merged(base, changes))
@@ -285,16 +299,8 @@ class TrainingConfig:
             FileNotFoundError: no such file.
             ConfigError: not YAML, or see :meth:`from_dict`.
         """
-        import yaml
-
         try:
-            table = yaml.safe_load(Path(path).read_text())
-        except yaml.YAMLError as error:
-            raise ConfigError(f"{path} is not YAML: {error}") from error
-        if not isinstance(table, Mapping):
-            raise ConfigError(f"{path} must hold a table of settings; got {table!r}")
-        try:
-            return cls.from_dict(table)
+            return cls.from_dict(yaml_value(Path(path).read_bytes()))
         except ConfigError as error:
             raise ConfigError(f"{path}: {error}") from error
 
@@ -329,6 +335,38 @@ PRESETS = {
     ),
 }
 """``paper``: as SPEC and paper give it; the others are starting points for thousands of frames rather than millions."""
+
+
+def yaml_value(text: str | bytes) -> Any:
+    """What YAML says; an empty document says nothing, ``None``.
+
+    Raises:
+        ConfigError: it is not YAML, nested deeper than settings are, or holds a value that Python has none for.
+    """
+    import yaml
+
+    try:
+        value = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # an impossible date is a ValueError
+        raise ConfigError(f"not YAML: {error}") from error
+    except RecursionError:
+        raise ConfigError("not settings: it is nested too deeply") from None
+    if not _is_small(value):
+        raise ConfigError(f"not settings: it holds more than {MAX_ITEMS:,} values, aliases counted")
+    return value
+
+
+def _is_small(value: Any) -> bool:
+    """Whether a value can be gone through: aliases of aliases, or of what they stand in, make endless ones."""
+    waiting, items = [value], 0
+    while waiting and items <= MAX_ITEMS:
+        each = waiting.pop()
+        items += 1
+        if isinstance(each, Mapping):
+            waiting += each.values()
+        elif isinstance(each, list | tuple | set):
+            waiting += each
+    return items <= MAX_ITEMS
 
 
 def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

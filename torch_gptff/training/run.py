@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import signal
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,11 +22,11 @@ from torch_gptff.datasets import Split
 from torch_gptff.errors import ConfigError, TrainingError, UnsupportedElementError
 from torch_gptff.graph.checks import element_ranges
 from torch_gptff.io import load, save
-from torch_gptff.io.files import written_atomically
+from torch_gptff.io.files import claimed, written_atomically
 from torch_gptff.nn import ElementEnergies
 from torch_gptff.potential import Potential
 from torch_gptff.training.calibration import calibrate
-from torch_gptff.training.callbacks import POSITION, AtomicCheckpointIO, SaveBest, SaveState, WriteMetrics
+from torch_gptff.training.callbacks import AtomicCheckpointIO, Interrupted, SaveBest, SaveState, WriteMetrics
 from torch_gptff.training.config import TrainingConfig
 from torch_gptff.training.data import TrainingData, held_out_loader, references_for, train_loader
 from torch_gptff.training.evaluation import Evaluation, evaluate
@@ -35,7 +36,7 @@ from torch_gptff.training.loader import BudgetLoader
 from torch_gptff.training.module import QUANTITIES, EnergyModelModule
 from torch_gptff.training.references import References, counted_before
 from torch_gptff.training.start import starting_potential
-from torch_gptff.training.state import StartFrom, known_references, read_state
+from torch_gptff.training.state import StartFrom, known_references, position_of, read_state
 from torch_gptff.training.suspicions import disagreements, suspicions
 
 MONITORS = {"loss": "val_loss", **{name: f"val_{name}_mae" for name in QUANTITIES}}
@@ -76,7 +77,8 @@ def train(
     """Train a potential.
 
     The folder receives the configuration, the split, the state to resume from, the best model, a line of figures for
-    every epoch, logs for TensorBoard where it is installed, and at the end an evaluation and a report.
+    every epoch, logs for TensorBoard where it is installed, and at the end an evaluation and a report. SIGINT and
+    SIGTERM take effect when the state has been saved after the step that is under way.
 
     Args:
         config: everything that the result depends on
@@ -88,12 +90,34 @@ def train(
         report: whether to evaluate the best model and write a report
 
     Raises:
-        TrainingError: the folder has a run already, or none to resume; or the loss is no longer a number.
+        TrainingError: the folder has a run already, or none to resume, or one of other data; or the loss is no longer a
+            number.
+        ExistingResultsError: another process trains in the folder.
         ConfigError: the run in ``out`` is of another configuration.
-        DatasetError, StructureError, SplitError, CheckpointError: see the modules of the data and the checkpoint.
+        DatasetError, StructureError, SplitError, CheckpointError: see the modules of the data and the checkpoint. The
+            state to resume from is refused where it holds anything but tensors and plain values, which unpickling
+            could run; the classes in the state of a callback of one's own are made known with
+            :func:`torch.serialization.add_safe_globals`.
     """
     folder = Path(out)
     _check_folder(folder, config, resume)
+    with claimed(folder) if _leads() else nullcontext():
+        try:
+            return _train(config, folder, resume, devices, accelerator, callbacks, report)
+        except Interrupted as stop:
+            signal.raise_signal(stop.signal)
+            raise
+
+
+def _train(
+    config: TrainingConfig,
+    folder: Path,
+    resume: bool,
+    devices: int,
+    accelerator: str,
+    callbacks: Sequence[Callback],
+    report: bool,
+) -> TrainingRun:
     potential = starting_potential(config.model, config.seed)
     trained = config.model.checkpoint is not None
     data = TrainingData.of(config.data, config.seed)
@@ -119,8 +143,8 @@ def train(
         loader, held_out = _loaders(data, potential, references, config, trainer)
         state = folder / STATE if resume else None
         if state is not None:
-            loader.resume_at(*read_state(folder)[POSITION])
-        trainer.fit(module, loader, held_out, ckpt_path=state, weights_only=False)
+            loader.resume_at(*position_of(read_state(folder), state))
+        trainer.fit(module, loader, held_out, ckpt_path=state, weights_only=True)
     evaluation, part = None, None
     if _leads():
         _calibrate(folder, data)
@@ -184,8 +208,9 @@ def _check_data(folder: Path, data: TrainingData, resume: bool) -> None:
     """Refuse to go on with a run whose data have changed: references and the order of frames would be others."""
     if resume and Split.load(folder / SPLIT).fingerprint != data.split.fingerprint:
         raise TrainingError(
-            f"{folder}: the training data are no longer those of this run; start another run from its state, with the "
-            f"setting start: {folder}"
+            f"{folder}: the run was trained on other frames than those that the data files hold now: the training data "
+            "are no longer those of this run; start another run from its state, with the setting "
+            f"start: {folder}"
         )
 
 

@@ -38,8 +38,8 @@ def starting_potential(settings: ModelSettings, seed: int) -> Potential:
 def start_at_references(model: GPTFF) -> None:
     """Set the last matrix of every readout to zero: energies are then those that the elements' references add up to.
 
-    A readout of random weights gives every atom some tenths of an eV that say nothing, and the first steps of a training
-    would go into unlearning them.
+    A readout of random weights gives every atom some tenths of an eV that say nothing, and the first steps of a
+    training would go into unlearning them.
     """
     for readout in model.readout.modules():
         if isinstance(readout, Readout):

@@ -2,33 +2,47 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from torch_gptff.errors import TrainingError
-from torch_gptff.training.files import STATE
+from torch_gptff.errors import CheckpointFormatError, TrainingError
+from torch_gptff.io.pickled import load_tensors
+from torch_gptff.training.callbacks import POSITION
+from torch_gptff.training.files import BEST, STATE
 from torch_gptff.training.references import References
+
+ANEW = f"start the run anew in another folder, or from {BEST}"
+"""What to do about a state that cannot be used."""
 
 
 def read_state(folder: str | Path) -> dict[str, Any]:
     """The latest state of a run: tensors and plain values, nothing that runs code.
 
     Raises:
-        TrainingError: the folder has none, or the file is damaged.
+        TrainingError: the folder has none.
+        CheckpointError: the file is damaged, or holds objects that unpickling could run.
     """
     path = Path(folder) / STATE
     if not path.is_file():
         raise TrainingError(f"{path} is missing: start from the folder of a run that has written its first state")
-    try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        raise TrainingError(f"{path} is not the state of a run, or damaged ({error})") from error
+    state: dict[str, Any] = load_tensors(path, if_unsafe=f"If it is not yours, {ANEW}", if_damaged=ANEW)
     return state
+
+
+def position_of(state: Any, path: Path) -> tuple[int, int]:
+    """The epoch and the batch that come next after a state.
+
+    Raises:
+        CheckpointFormatError: it is no state of a run.
+    """
+    try:
+        epoch, batch = state[POSITION]
+    except (TypeError, KeyError, ValueError) as error:
+        raise CheckpointFormatError(f"{path} is not the state of a training run: {ANEW}") from error
+    return epoch, batch
 
 
 def known_references(state: Mapping[str, Any], fitted: References) -> References:

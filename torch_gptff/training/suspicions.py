@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
-from torch_gptff.datasets import check_work
+from torch_gptff.datasets import check_labels
 from torch_gptff.graph import CrystalData
 from torch_gptff.graph.checks import element_name
 from torch_gptff.potential import Potential, Prediction
+from torch_gptff.training.data import Part
 from torch_gptff.training.references import References, counted_before
 
 LOOKED_AT = 2000
-"""Frames in a row that energies and work are compared over."""
+"""Frames in a row, of each source, whose labels are looked at."""
+
+FEWEST_FRAMES = 10
+"""With known forces or stress; fewer say nothing of units."""
+
+UNCERTAINTIES = 4.0
+"""A slope that is further from 1 than :data:`FACTOR`, but for so many of its standard errors, is told."""
 
 FACTOR = 2.0
 """A slope between known and predicted values within this of 1 is a model's error, not another unit ..."""
@@ -27,9 +33,11 @@ MOVED = 0.3
 """eV. References of elements further apart than this are of another functional or pseudopotential."""
 
 
-def suspicions(frames: Iterable[CrystalData]) -> list[str]:
-    """What looks wrong about the labels themselves, one sentence each."""
-    return [sentence for check in check_work(islice(frames, LOOKED_AT)) for sentence in check.suspicions()]
+def suspicions(part: Part) -> list[str]:
+    """What looks wrong about the labels themselves, one sentence each; looked for in each source by itself."""
+    sources = np.searchsorted(np.array(part.frames.ends), part.numbers, side="right")
+    looked_at = (part.numbers[sources == source][:LOOKED_AT] for source in np.unique(sources))
+    return [sentence for numbers in looked_at for sentence in check_labels(part.taken(numbers))]
 
 
 def disagreements(
@@ -45,21 +53,31 @@ def disagreements(
     """
     forces = _pairs((frame.forces, prediction.forces) for frame, prediction in zip(frames, predictions, strict=True))
     stress = _pairs((frame.stress, prediction.stress) for frame, prediction in zip(frames, predictions, strict=True))
-    sentences = [_slope("forces", *forces), _slope("stresses", *stress)]
+    sentences = [_slope("forces", forces), _slope("stresses", stress)]
     return [*filter(None, sentences), *_moved(potential, references)]
 
 
-def _slope(name: str, known: NDArray[np.float64], predicted: NDArray[np.float64]) -> str | None:
-    """Whether known and predicted values differ by a factor or a sign."""
-    if len(known) < 10 or known.std() == 0 or predicted.std() == 0:
+def _slope(name: str, frames: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]]) -> str | None:
+    """Whether known and predicted values differ by a factor or a sign: in frames that are far more than a few.
+
+    The factor is the ratio of their norms, its uncertainty that of a jackknife over frames.
+    """
+    known, predicted = (np.concatenate([frame[side] for frame in frames] or [np.zeros(0)]) for side in (0, 1))
+    if len(frames) < FEWEST_FRAMES or known.std() == 0 or predicted.std() == 0:
         return None
     correlation = float(np.corrcoef(known, predicted)[0, 1])
-    slope = float(known.std() / predicted.std()) * np.sign(correlation)
-    if abs(correlation) < CORRELATION or 1 / FACTOR < slope < FACTOR:
+    squares = np.array([[one @ one, other @ other] for one, other in frames])
+    logs = np.log(np.maximum(squares.sum(axis=0) - squares, 1e-300)) / 2
+    factors = logs[:, 0] - logs[:, 1]
+    factor = float(np.sqrt(squares[:, 0].sum() / squares[:, 1].sum()))
+    error = float(np.sqrt((len(frames) - 1) * factors.var()))  # of the logarithm
+    is_near = abs(np.log(factor)) < np.log(FACTOR) + UNCERTAINTIES * error
+    if abs(correlation) < CORRELATION or (correlation > 0 and is_near):
         return None
+    signed = float(np.sign(correlation)) * factor
     return (
-        f"the {name} are {slope:.3g} times what the checkpoint predicts (correlation {correlation:.2f}, {len(known)} "
-        "components): check their unit and sign"
+        f"the {name} are {signed:.3g} times what the checkpoint predicts (± {100 * error:.0f} %, correlation "
+        f"{correlation:.2f}, {len(frames)} frames): check their unit and sign"
     )
 
 
@@ -80,15 +98,13 @@ def _moved(potential: Potential, references: References) -> list[str]:
     return sentences
 
 
-def _pairs(values: Iterable[tuple[object, object]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Known and predicted components, where both are."""
-    columns = [
-        (np.asarray(known, dtype=np.float64).ravel(), np.asarray(predicted, dtype=np.float64).ravel())
-        for known, predicted in values
-        if predicted is not None
-    ]
-    if not columns:
-        return np.zeros(0), np.zeros(0)
-    known, predicted = (np.concatenate(each) for each in zip(*columns, strict=True))
-    there = np.isfinite(known) & np.isfinite(predicted)
-    return known[there], predicted[there]
+def _pairs(values: Iterable[tuple[object, object]]) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Known and predicted components frame by frame, where both are."""
+    pairs = []
+    for one, other in values:
+        if other is not None:
+            known, predicted = (np.asarray(each, dtype=np.float64).ravel() for each in (one, other))
+            there = np.isfinite(known) & np.isfinite(predicted)
+            if there.any():
+                pairs.append((known[there], predicted[there]))
+    return pairs

@@ -11,21 +11,28 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from torch_gptff.calculators import GPTFFCalculator
 from torch_gptff.errors import StructureError
 from torch_gptff.graph import VerletGraph
 from torch_gptff.graph.checks import check_elements
 from torch_gptff.graph.convert import from_ase
 from torch_gptff.potential import Potential, Prediction
+from torch_gptff.workflows.energies import doubts_untold
+from torch_gptff.workflows.inputs import potential_of
+from torch_gptff.workflows.network import REACH
 
 
 class HeldResults(Calculator):
-    """The calculator of one structure of a batch: it gives what :func:`compute_together` computed for it last."""
+    """The calculator of one structure of a batch: it gives what :func:`compute_together` computed for it last.
+
+    Args:
+        reach: of bonds, Å, see :func:`~torch_gptff.workflows.network.reach_of`
+    """
 
     implemented_properties = ("energy", "forces", "stress")
 
-    def __init__(self) -> None:
+    def __init__(self, reach: float = REACH) -> None:
         super().__init__()
+        self.reach = reach
         self.graph: VerletGraph | None = None
 
     def get_property(self, name: str, atoms: Atoms | None = None, allow_calculation: bool = True) -> Any:
@@ -46,10 +53,9 @@ def compute_together(structures: Sequence[Atoms], calculator: Any) -> list[Struc
     Returns:
         for every structure, why the calculator refuses it, or ``None``
     """
-    if isinstance(calculator, GPTFFCalculator):
-        calculator = calculator.potential
-    if isinstance(calculator, Potential):
-        return _by_potential(structures, calculator)
+    potential = potential_of(calculator)
+    if potential is not None:
+        return _by_potential(structures, potential)
     return [_by_calculator(atoms, calculator) for atoms in structures]
 
 
@@ -57,8 +63,10 @@ def _by_potential(structures: Sequence[Atoms], potential: Potential) -> list[Str
     device = next(potential.parameters()).device
     refusals: list[StructureError | None] = []
     graphs, calculators = [], []
+    is_committee = potential.model.num_readouts > 1
     for atoms in structures:
         held = atoms.calc
+        is_new = held.graph is None
         if held.graph is None:
             held.graph = VerletGraph(potential.model.cutoff, potential.model.angle_cutoff)
         try:
@@ -68,10 +76,14 @@ def _by_potential(structures: Sequence[Atoms], potential: Potential) -> list[Str
         except StructureError as error:
             refusals.append(error)
         else:
-            calculators.append((held, atoms.cell.rank == 3))
+            calculators.append((held, is_new, atoms.cell.rank == 3))
             refusals.append(None)
-    for (held, has_volume), prediction in zip(calculators, potential.predict(graphs), strict=True):
+    with doubts_untold():  # a structure is doubted once, and not at every step
+        predictions = potential.predict(graphs, energy_std=is_committee)
+    for graph, (held, is_new, has_volume), prediction in zip(graphs, calculators, predictions, strict=True):
         held.results = _results(prediction, has_volume)
+        if is_new and prediction.energy_std is not None:
+            potential.warn_of_doubt(prediction.energy_std.item(), graph.z)
     return refusals
 
 
@@ -79,6 +91,8 @@ def _results(prediction: Prediction, has_volume: bool) -> dict[str, Any]:
     assert prediction.forces is not None
     assert prediction.stress is not None
     results: dict[str, Any] = {"energy": prediction.energy.item(), "forces": prediction.forces.double().numpy()}
+    if prediction.energy_std is not None:
+        results["energy_std"] = prediction.energy_std.item()
     if has_volume:
         results["stress"] = full_3x3_to_voigt_6_stress(prediction.stress[0].numpy())
     return results

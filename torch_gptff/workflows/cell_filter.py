@@ -25,16 +25,16 @@ class CellFilter(FrechetCellFilter):
 
     Args:
         atoms: that move
-        mask: the Cartesian components of strain that are free, bool, ``[3, 3]``
+        projector: on the directions between which strain is free, ``[3, 3]``
         pressure: that acts from outside, eV/Å³
     """
 
     _state: NDArray[np.float64] | None = None
     _forces: NDArray[np.float64]
 
-    def __init__(self, atoms: Atoms, mask: NDArray[np.bool_], pressure: float = 0.0) -> None:
-        super().__init__(atoms, mask=mask, scalar_pressure=pressure)
-        self._free = mask
+    def __init__(self, atoms: Atoms, projector: NDArray[np.float64], pressure: float = 0.0) -> None:
+        super().__init__(atoms, scalar_pressure=pressure)
+        self._free = projector
         self._pressure = pressure
         self._start = atoms.cell.array.copy()
         self._log = np.zeros((3, 3))
@@ -63,7 +63,7 @@ class CellFilter(FrechetCellFilter):
     def _by_gradient(self, **kwargs: Any) -> NDArray[np.float64]:
         self._follow()
         stress = self.atoms.get_stress(voigt=False, **kwargs) + self._pressure * np.eye(3)
-        virial = -self.atoms.get_volume() * stress * self._free
+        virial = -self.atoms.get_volume() * self._free @ stress @ self._free
         by_deformation = np.linalg.solve(self._deformation, virial.T).T
         _, by_log = vjp(matrix_exp, torch.from_numpy(self._log), torch.from_numpy(by_deformation))
         forces = self.atoms.get_forces(**kwargs) @ self._deformation

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from ase import Atoms
 from numpy.typing import NDArray
 
 from torch_gptff.errors import DiffractionError
 from torch_gptff.graph.convert import from_ase, to_pymatgen
+from torch_gptff.workflows.inputs import as_atoms
 from torch_gptff.workflows.local_structure import LOCAL_STRUCTURES, structure_fractions
 from torch_gptff.workflows.peaks import PeakTrack, track_peaks
 from torch_gptff.workflows.record import Record
@@ -90,18 +90,19 @@ class DiffractionSeries(Record):
 
 
 def diffraction_pattern(
-    atoms: Atoms, *, wavelength: str | float = "CuKa", two_theta: tuple[float, float] = (10.0, 90.0)
+    atoms: Any, *, wavelength: str | float = "CuKa", two_theta: tuple[float, float] = (10.0, 90.0)
 ) -> DiffractionPattern:
     """The powder pattern of a crystal at rest, with pymatgen.
 
     Args:
-        atoms: the crystal
+        atoms: the crystal, of any kind that :func:`~torch_gptff.workflows.relax` takes
         wavelength: a name that pymatgen knows (``"CuKa"``, ``"MoKa"``, ``"CuKa1"``, …), or Å
         two_theta: between which angles, degrees
 
     Raises:
         DiffractionError: the structure is no crystal, or a setting makes no sense.
     """
+    atoms = as_atoms(atoms)
     low, high = two_theta
     if not 0 <= low < high <= 180:
         raise DiffractionError(f"2θ from {low:g} to {high:g}° makes no sense: it lies between 0 and 180°")
@@ -120,7 +121,7 @@ def diffraction_pattern(
 
 
 def diffraction_series(
-    frames: Iterable[Atoms],
+    frames: Iterable[Any],
     *,
     wavelength: str | float = "CuKa",
     two_theta: tuple[float, float] = (10.0, 90.0),
@@ -131,7 +132,7 @@ def diffraction_series(
     """Powder patterns and local structures along a trajectory, whose frames are read once and not kept.
 
     Args:
-        frames: of crystals
+        frames: of crystals, of any such kind
         wavelength: see :func:`diffraction_pattern`
         two_theta: between which angles, degrees
         fwhm: of reflections, degrees
@@ -145,7 +146,8 @@ def diffraction_series(
         raise DiffractionError(f"a reflection has a positive width, not {fwhm}°")
     profiles, lengths, times, fractions = [], [], [], []
     angles = np.arange(two_theta[0], two_theta[1] + STEP / 2, STEP)
-    for number, atoms in enumerate(frames):
+    for number, frame in enumerate(frames):
+        atoms = as_atoms(frame)
         try:
             pattern = diffraction_pattern(atoms, wavelength=wavelength, two_theta=two_theta)
         except DiffractionError as error:

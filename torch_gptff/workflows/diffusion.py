@@ -13,7 +13,7 @@ from torch_gptff.errors import DiffusionError
 from torch_gptff.units import CM2_PER_S_PER_ANGSTROM2_PER_PS, ELEMENTARY_CHARGE, JOULE_PER_EV, KELVIN_IN_EV
 from torch_gptff.workflows.estimate import Estimate, mean_of_blocks, ratio_of_blocks
 from torch_gptff.workflows.motion import Motion
-from torch_gptff.workflows.msd import BlockDisplacements, block_displacements, slopes
+from torch_gptff.workflows.msd import LEAST_BLOCK, MIN_BLOCKS, BlockDisplacements, block_displacements, slopes
 from torch_gptff.workflows.record import Record
 
 MIN_HOPS = 12.0
@@ -176,7 +176,8 @@ def diffusion(
     if blocks.fit_range[0] < VIBRATION * (1 - 1e-9):
         remarks.append(
             f"Lags from {blocks.fit_range[0]:.2g} ps on are fitted, at which ions of a crystal still vibrate: take "
-            f"{VIBRATION:g} ps or more, with fewer blocks or a longer run."
+            f"{VIBRATION:g} ps or more, with fewer blocks or a longer run: of {n_blocks * LEAST_BLOCK:g} ps for "
+            f"{n_blocks} blocks, of {MIN_BLOCKS * LEAST_BLOCK:g} ps for {MIN_BLOCKS}."
         )
     if diffusivity.low > 0 and hops >= MIN_HOPS and not leads_on:
         remarks.append(
@@ -186,7 +187,7 @@ def diffusion(
     elif not is_diffusive:
         remarks.append(
             f"Too little diffusion for an estimate: displacements amount to {hops:.2g} jumps of {hop_distance:g} Å. "
-            "Only the upper bound is valid; run longer or hotter."
+            f"Only the upper bound is valid; {_longer(motion.duration, hops)}."
         )
     elif exponent is not None and abs(exponent.value - 1) > 0.1 and not exponent.low <= 1 <= exponent.high:
         remarks.append(
@@ -226,6 +227,14 @@ def diffusion(
         haven_ratio=haven,
         remarks=tuple(remarks),
     )
+
+
+def _longer(duration: float, hops: float) -> str:
+    """How long a run would have to be for :data:`MIN_HOPS` jumps, at the rate seen."""
+    if hops < 1:
+        return f"run at least {MIN_HOPS * duration:.3g} ps in place of {duration:.3g} ps, or hotter"
+    needed = max(MIN_HOPS / hops, 2.0) * duration
+    return f"run some {needed:.2g} ps in place of {duration:.3g} ps, or hotter"
 
 
 def _temperature(motion: Motion, given: float | None) -> tuple[float, list[str]]:

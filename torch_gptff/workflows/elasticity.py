@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from torch_gptff.errors import ElasticityError, EmptyStructureError, RelaxationError
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3, VOIGT_ORDER
 from torch_gptff.workflows.elastic_moduli import PAIRS, ElasticTensor
+from torch_gptff.workflows.inputs import as_inputs
+from torch_gptff.workflows.network import require_crystal
 from torch_gptff.workflows.relax import relax
 
 STEPS = (-1.0, -0.5, 0.5, 1.0)
@@ -20,7 +22,7 @@ STEPS = (-1.0, -0.5, 0.5, 1.0)
 
 
 def elastic_tensor(
-    atoms: Atoms,
+    atoms: Any,
     calculator: Any = None,
     *,
     max_strain: float = 0.005,
@@ -38,8 +40,9 @@ def elastic_tensor(
     symmetry makes the same are computed once.
 
     Args:
-        atoms: the crystal, which should be relaxed: its stress is reported, not removed
-        calculator: any ASE calculator with stress; by default that of ``atoms``
+        atoms: the crystal, as :func:`~torch_gptff.workflows.relax` takes it, which should be relaxed: its stress
+            is reported, not removed
+        calculator: anything with stress that :func:`~torch_gptff.workflows.relax` takes; by default that of ``atoms``
         max_strain: the largest strain; shears are applied as γ = 2ε of this size
         relax_positions: relax the atoms within each strained cell; otherwise the tensor is that of clamped ions
         fmax: to which the atoms relax, eV/Å
@@ -49,11 +52,12 @@ def elastic_tensor(
         on_strain: called with the number of structures computed and their total after each of them
 
     Raises:
-        ElasticityError: the structure is no crystal, or a calculator gives no or no finite stress, or a strained
-            structure did not relax.
+        ElasticityError: the structure is no crystal, or vacuum cuts through it, or a calculator gives no or no finite
+            stress, or a strained structure did not relax.
     """
-    calculator = calculator if calculator is not None else atoms.calc
-    _check(atoms, calculator, max_strain)
+    atoms, calculator = as_inputs(atoms, calculator, ElasticityError)
+    _check(atoms, max_strain)
+    require_crystal(atoms, calculator, "an elastic tensor", ElasticityError)
     strains = {(k, step): max_strain * step * np.eye(6)[k] for k in range(6) for step in STEPS}
     group = _SymmetryGroup.of(atoms, symprec) if symprec is not None else None
     rotations = np.eye(3)[None] if group is None else group.rotations
@@ -217,11 +221,9 @@ def _bare(atoms: Atoms) -> Atoms:
     return Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
 
 
-def _check(atoms: Atoms, calculator: Any, max_strain: float) -> None:
+def _check(atoms: Atoms, max_strain: float) -> None:
     if len(atoms) == 0:
         raise EmptyStructureError("the structure has no atoms")
-    if calculator is None:
-        raise ElasticityError("nothing gives stresses: pass a calculator, or set atoms.calc")
     if not atoms.pbc.all() or atoms.cell.rank < 3:
         raise ElasticityError("an elastic tensor is that of a crystal, periodic in three directions")
     if not 0 < max_strain <= 0.1:

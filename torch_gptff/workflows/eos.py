@@ -11,8 +11,10 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from torch_gptff.errors import EmptyStructureError, EquationOfStateError, MissingCellError
-from torch_gptff.workflows.energies import energies_of
+from torch_gptff.workflows.energies import energies_and_stds
 from torch_gptff.workflows.eos_fit import FORMS, EquationOfStateFit, fit_equation_of_state
+from torch_gptff.workflows.inputs import as_inputs, potential_of
+from torch_gptff.workflows.network import require_crystal
 from torch_gptff.workflows.record import Record
 from torch_gptff.workflows.relax import relax
 
@@ -31,9 +33,11 @@ class EquationOfState(Record):
         n_unconverged: volumes at which they did not reach the force that was asked for
         fits: one for each form, the form asked for first; empty where there is no minimum
         problem: why there is no fit, or which forms do not fit; ``None`` where all is well
+        remarks: what to know before believing the fits
+        energy_stds: expected errors of ``energies``, eV, ``[K]``; ``None`` for a calculator that is no committee
     """
 
-    units: ClassVar[dict[str, str]] = {"volumes": "Å³", "energies": "eV"}
+    units: ClassVar[dict[str, str]] = {"volumes": "Å³", "energies": "eV", "energy_stds": "eV"}
 
     atoms: Atoms
     volumes: NDArray[np.float64]
@@ -42,6 +46,8 @@ class EquationOfState(Record):
     n_unconverged: int
     fits: tuple[EquationOfStateFit, ...]
     problem: str | None
+    remarks: tuple[str, ...] = ()
+    energy_stds: NDArray[np.float64] | None = None
 
     @property
     def fit(self) -> EquationOfStateFit:
@@ -54,9 +60,14 @@ class EquationOfState(Record):
             raise EquationOfStateError(self.problem or "nothing was fitted")
         return self.fits[0]
 
+    @property
+    def energy_std(self) -> float | None:
+        """Expected error of the energy at the computed volume of least energy, eV; ``None`` as ``energy_stds``."""
+        return None if self.energy_stds is None else float(self.energy_stds[int(np.argmin(self.energies))])
+
 
 def equation_of_state(
-    atoms: Atoms,
+    atoms: Any,
     calculator: Any = None,
     *,
     ratios: Sequence[float] = DEFAULT_RATIOS,
@@ -64,6 +75,7 @@ def equation_of_state(
     fmax: float = 0.01,
     max_steps: int = 500,
     form: str = "birch-murnaghan",
+    follow: int = 0,
     on_volume: Callable[[int, int], None] | None = None,
 ) -> EquationOfState:
     """The equation of state of a crystal: its cell is scaled, its shape is kept.
@@ -72,45 +84,115 @@ def equation_of_state(
     ``problem`` says why.
 
     Args:
-        atoms: the crystal
-        calculator: any ASE calculator, or a :class:`~torch_gptff.Potential`; by default the calculator of ``atoms``
+        atoms: the crystal, of any kind that :func:`~torch_gptff.workflows.relax` takes
+        calculator: anything that :func:`~torch_gptff.workflows.relax` takes; by default that of ``atoms``
         ratios: of the volumes to that of ``atoms``, at least five
         relax_positions: relax the atoms at every volume; otherwise they keep their fractional coordinates
         fmax: to which they relax, eV/Å
         max_steps: that a relaxation may take
         form: a name in :data:`~torch_gptff.workflows.eos_fit.FORMS`; the others are fitted, too
-        on_volume: called with the number of volumes done and their total, after each that was relaxed and at the end
+        follow: how many times the range of volumes may move, to be centred at its end of least energy, where the
+            minimum lies outside of it
+        on_volume: called with the number of volumes done and their total, after each that was relaxed and at the end,
+            for every range of volumes
 
     Raises:
         EquationOfStateError: no such form, fewer than five volumes, a ratio that is not positive, or an energy that is
             not finite.
+        EquationOfStateError: vacuum cuts through the structure.
         MissingCellError: no crystal, periodic in three directions.
         StructureError, RelaxationError: the calculator refuses a structure, or it falls apart.
     """
+    atoms, calculator = as_inputs(atoms, calculator, EquationOfStateError)
     _check(atoms, ratios, form)
-    calculator = calculator if calculator is not None else atoms.calc
-    if calculator is None:
-        raise EquationOfStateError("nothing gives energies: pass a calculator, or set atoms.calc")
-    given = atoms.copy()
-    scaled = [scale_volume(given, ratio) for ratio in sorted(ratios)]
-    volumes = np.array([each.get_volume() for each in scaled])
-    n_unconverged = 0
-    if relax_positions:
-        energies = np.empty(len(scaled))
-        for number, each in enumerate(scaled):
-            relaxation = relax(each, _as_calculator(calculator), fmax=fmax, fix_cell=True, max_steps=max_steps)
-            energies[number] = relaxation.energy
-            n_unconverged += not relaxation.converged
-            if on_volume is not None:
-                on_volume(number + 1, len(scaled))
-    else:
-        energies = energies_of(scaled, calculator)
-        if on_volume is not None:
-            on_volume(len(scaled), len(scaled))
-    if not np.isfinite(energies).all():
-        raise EquationOfStateError(f"the energy at {volumes[~np.isfinite(energies)][0]:.2f} Å³ is not finite")
+    require_crystal(atoms, calculator, "an equation of state", EquationOfStateError)
+    given, moved = atoms.copy(), 1.0
+    curve = _Curve(given, calculator, relax_positions, fmax, max_steps, on_volume)
+    for _ in range(follow + 1):
+        volumes, energies, stds, n_unconverged = curve.at([ratio * moved for ratio in sorted(ratios)])
+        end = _end_of_least_energy(energies)
+        if end is None:
+            break
+        moved *= sorted(ratios)[end] / float(np.mean(ratios))
     fits, problem = _fits(volumes, energies, form)
-    return EquationOfState(given, volumes, energies, relax_positions, n_unconverged, fits, problem)
+    doubt = _doubt(given, calculator, energies, stds)
+    remarks = (*doubt, *_told_range(volumes / given.get_volume(), ratios), *_told_doubts(fits))
+    return EquationOfState(given, volumes, energies, relax_positions, n_unconverged, fits, problem, remarks, stds)
+
+
+@dataclass(frozen=True)
+class _Curve:
+    """A crystal whose cell is scaled, and how."""
+
+    atoms: Atoms
+    calculator: Any
+    relax_positions: bool
+    fmax: float
+    max_steps: int
+    on_volume: Callable[[int, int], None] | None
+
+    def at(
+        self, ratios: Sequence[float]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64] | None, int]:
+        """Volumes in Å³, energies and their uncertainties in eV, ``[K]``, and at how many volumes the atoms did not
+        converge."""
+        scaled = [scale_volume(self.atoms, ratio) for ratio in ratios]
+        volumes = np.array([each.get_volume() for each in scaled])
+        n_unconverged = 0
+        if self.relax_positions:
+            energies = np.empty(len(scaled))
+            known: list[float] = []
+            for number, each in enumerate(scaled):
+                relaxation = relax(each, self.calculator, fmax=self.fmax, fix_cell=True, max_steps=self.max_steps)
+                energies[number] = relaxation.energy
+                if relaxation.energy_std is not None:
+                    known.append(relaxation.energy_std)
+                n_unconverged += not relaxation.converged
+                self._tell(number + 1, len(scaled))
+            stds = np.array(known) if known else None
+        else:
+            energies, stds = energies_and_stds(scaled, self.calculator)
+            self._tell(len(scaled), len(scaled))
+        if not np.isfinite(energies).all():
+            raise EquationOfStateError(f"the energy at {volumes[~np.isfinite(energies)][0]:.2f} Å³ is not finite")
+        return volumes, energies, stds, n_unconverged
+
+    def _tell(self, done: int, total: int) -> None:
+        if self.on_volume is not None:
+            self.on_volume(done, total)
+
+
+def _end_of_least_energy(energies: NDArray[np.float64]) -> int | None:
+    """The first or the last place, where the energy is least there and still falls; ``None`` elsewhere."""
+    least = int(np.argmin(energies))
+    falls = np.ptp(energies) > 1e-9 * max(1.0, float(np.abs(energies).max()))
+    return least if least in (0, len(energies) - 1) and falls else None
+
+
+def _doubt(atoms: Atoms, calculator: Any, energies: NDArray[np.float64], stds: NDArray[np.float64] | None) -> list[str]:
+    """Whether the model knows nothing like the crystal at its volume of least energy."""
+    potential = potential_of(calculator)
+    if potential is None or stds is None:
+        return []
+    doubt = potential.doubt(float(stds[int(np.argmin(energies))]), len(atoms))
+    return [] if doubt is None else [f"DOUBTFUL: {doubt}"]
+
+
+def _told_range(used: NDArray[np.float64], ratios: Sequence[float]) -> list[str]:
+    if np.isclose(used[0], min(ratios)):
+        return []
+    asked = f"{min(ratios):g} to {max(ratios):g} times the volume given"
+    return [f"the energy has no minimum at {asked}: taken were {used[0]:.3f} to {used[-1]:.3f}"]
+
+
+def _told_doubts(fits: Sequence[EquationOfStateFit]) -> list[str]:
+    """Of the form asked for; of the others where that one is possible."""
+    doubtful = [fit for fit in fits if fit.doubt is not None]
+    if not doubtful:
+        return []
+    first, others = doubtful[0], [fit.form for fit in doubtful[1:]]
+    likewise = f"; likewise {', '.join(others)}" if others else ""
+    return [f"DOUBTFUL: {first.doubt} (the form of {first.form}{likewise})"]
 
 
 def scale_volume(atoms: Atoms, ratio: float) -> Atoms:
@@ -129,13 +211,6 @@ def _check(atoms: Atoms, ratios: Sequence[float], form: str) -> None:
         raise EquationOfStateError(f"no equation of state {form!r}; there are {', '.join(FORMS)}")
     if len(set(ratios)) < 5 or min(ratios) <= 0:
         raise EquationOfStateError(f"give at least five different positive ratios of volumes, not {list(ratios)}")
-
-
-def _as_calculator(calculator: Any) -> Any:
-    from torch_gptff.calculators import GPTFFCalculator
-    from torch_gptff.potential import Potential
-
-    return GPTFFCalculator(calculator) if isinstance(calculator, Potential) else calculator
 
 
 def _fits(

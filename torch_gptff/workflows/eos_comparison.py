@@ -95,7 +95,7 @@ class EquationOfStateBenchmark(Record):
 
     derived: ClassVar[tuple[str, ...]] = (
         *("n_computed", "n_failed", "median_volume_error", "volume_r2", "median_bulk_modulus_error", "n_bracketed"),
-        *("by_prototype",),
+        *("n_doubtful", "by_prototype"),
     )
 
     set_name: str
@@ -119,6 +119,15 @@ class EquationOfStateBenchmark(Record):
     def n_failed(self) -> int:
         """Crystals that were computed, and have no minimum between 0.7 and 1.4 times the reference's volume."""
         return len(self.computed) - len(self.found)
+
+    @property
+    def doubtful(self) -> tuple[EquationOfStateComparison, ...]:
+        """Those found whose fit has constants that no solid has: see :attr:`EquationOfStateFit.doubt`."""
+        return tuple(each for each in self.found if each.fit is not None and each.fit.doubt is not None)
+
+    @property
+    def n_doubtful(self) -> int:
+        return len(self.doubtful)
 
     @property
     def n_bracketed(self) -> int:

@@ -25,6 +25,10 @@ FORMS: dict[str, Callable[..., NDArray[np.float64]]] = {
 """ASE's equations of state by name: energy as a function of volume, E0, B0, B0′ and V0."""
 
 
+POSSIBLE_DERIVATIVES = (1.0, 10.0)
+"""B0′ of solids lies between these: of nearly all between 3 and 7."""
+
+
 @dataclass(frozen=True)
 class EquationOfStateFit(Record):
     """An equation of state, and how well the energies lie on it.
@@ -46,6 +50,16 @@ class EquationOfStateFit(Record):
     bulk_modulus: float
     bulk_modulus_derivative: float
     residual: float
+
+    @property
+    def doubt(self) -> str | None:
+        """Why the constants cannot be those of a solid; ``None`` where they can."""
+        low, high = POSSIBLE_DERIVATIVES
+        if self.bulk_modulus <= 0:
+            return f"B₀ is {self.bulk_modulus:.3g} GPa, and a solid at rest resists compression"
+        if not low <= self.bulk_modulus_derivative <= high:
+            return f"B₀′ is {self.bulk_modulus_derivative:.2f}, and that of solids lies between {low:g} and {high:g}"
+        return None
 
     def energies(self, volumes: ArrayLike) -> NDArray[np.float64]:
         """At volumes of the cell in Å³, eV, of the same shape."""

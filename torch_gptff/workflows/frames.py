@@ -10,6 +10,7 @@ from ase import Atoms
 from ase.io import iread
 
 from torch_gptff.errors import UnreadableStructureError
+from torch_gptff.io.elements import check_trajectory
 from torch_gptff.io.structures import split_index
 from torch_gptff.workflows.trajectory import open_trajectory
 
@@ -25,6 +26,7 @@ def iterate_frames(path: str | Path) -> Iterator[Atoms]:
     Raises:
         FileNotFoundError: no such file.
         TrajectoryError, UnreadableStructureError: no frame of it can be read.
+        UnknownElementError: the file does not say which elements its atoms are.
     """
     file, index = split_index(str(path))
     if file.suffix == ".traj":
@@ -32,9 +34,10 @@ def iterate_frames(path: str | Path) -> Iterator[Atoms]:
         return
     if not file.is_file():
         raise FileNotFoundError(f"no trajectory {file}")
+    check_trajectory(file)
     number = 0
     try:
-        for atoms in iread(file, index=slice(None) if index is None else index):
+        for atoms in iread(file.absolute(), index=slice(None) if index is None else index):
             yield atoms
             number += 1
     except GeneratorExit:

@@ -22,14 +22,16 @@ class Phase(Record):
         atoms: the crystal
         energy: of the cell, eV, with corrections
         correction: of the cell, eV: the part of ``energy`` that corrections have added
+        energy_std: expected error of ``energy``, eV; ``None`` where it is not known
     """
 
-    units: ClassVar[dict[str, str]] = {"energy": "eV", "correction": "eV"}
+    units: ClassVar[dict[str, str]] = {"energy": "eV", "correction": "eV", "energy_std": "eV"}
 
     label: str
     atoms: Atoms
     energy: float
     correction: float = 0.0
+    energy_std: float | None = None
 
 
 @dataclass(frozen=True)
@@ -47,10 +49,13 @@ class HullEntry(Record):
         separation_energy: of a stable compound above the mixture of phases of other compositions, eV/atom: negative, by
             how much it is stable; ``None`` for elements and for what is not stable
         decomposition: the mixture of phases of least energy: shares of the atoms, by label
+        energy_std_per_atom: expected error of ``energy_per_atom``, eV; ``None`` where it is not known. Errors of like
+            phases are alike, so that those of differences may be smaller
     """
 
     units: ClassVar[dict[str, str]] = dict.fromkeys(
-        ("energy_per_atom", "formation_energy", "energy_above_hull", "separation_energy"), "eV/atom"
+        ("energy_per_atom", "energy_std_per_atom", "formation_energy", "energy_above_hull", "separation_energy"),
+        "eV/atom",
     )
 
     label: str
@@ -61,6 +66,7 @@ class HullEntry(Record):
     energy_above_hull: float
     separation_energy: float | None
     decomposition: dict[str, float]
+    energy_std_per_atom: float | None = None
 
     @property
     def is_stable(self) -> bool:
@@ -131,6 +137,7 @@ def convex_hull(phases: Sequence[Phase]) -> ConvexHull:
                 energy_above_hull=0.0 if phase.label in stable else max(float(above), 0.0),
                 separation_energy=separation,
                 decomposition={str(part.entry_id): float(share) for part, share in decomposition.items()},
+                energy_std_per_atom=None if phase.energy_std is None else phase.energy_std / len(phase.atoms),
             )
         )
     return ConvexHull(elements=tuple(sorted(str(element) for element in diagram.elements)), entries=tuple(found))

@@ -13,8 +13,12 @@ from ase import Atoms
 from ase.md import thermalize_momenta
 from ase.md.velocitydistribution import Stationary
 
+from torch_gptff.calculators import GPTFFCalculator
 from torch_gptff.errors import MolecularDynamicsError, StructureError, TrajectoryError
+from torch_gptff.io.files import claimed
+from torch_gptff.io.identity import difference, identity
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
+from torch_gptff.workflows.inputs import as_inputs
 from torch_gptff.workflows.md_drivers import Driver
 from torch_gptff.workflows.md_run import MolecularDynamicsRun, summary
 from torch_gptff.workflows.md_settings import MolecularDynamicsSettings, check_structure
@@ -27,6 +31,10 @@ HOTTEST_K = 10_000.0
 
 LARGEST = 3.0
 """... or where its volume has changed by such a factor."""
+
+
+SAME_ENERGY = 1e-4
+"""eV/atom, within which a model gives the energy of a frame again: rounding is less than a tenth of it."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +61,13 @@ class MolecularDynamicsFrame:
 
 
 def molecular_dynamics(
-    atoms: Atoms,
+    atoms: Any,
     calculator: Any = None,
     settings: MolecularDynamicsSettings | None = None,
     *,
     trajectory: str | Path,
     resume: bool = False,
+    overwrite: bool = False,
     on_frame: Callable[[MolecularDynamicsFrame], None] | None = None,
 ) -> MolecularDynamicsRun:
     """Integrate Newton's equations, and write what happens to a trajectory.
@@ -74,11 +83,12 @@ def molecular_dynamics(
     A run that explodes ends there: ``problem`` of the record says how, and the trajectory holds the frames before.
 
     Args:
-        atoms: the structure; left as it is
-        calculator: any ASE calculator; by default that of ``atoms``
+        atoms: the structure, of any kind that :func:`~torch_gptff.workflows.relax` takes; left as it is
+        calculator: anything that :func:`~torch_gptff.workflows.relax` takes; by default that of ``atoms``
         settings: what to do; by default 1,000 steps of 1 fs at 300 K
         trajectory: the file to write, see :class:`~torch_gptff.workflows.TrajectoryWriter`
         resume: go on with the file where it exists
+        overwrite: replace the file where it exists and is not gone on with
         on_frame: called at every frame
 
     Raises:
@@ -88,11 +98,10 @@ def molecular_dynamics(
         StructureError: the calculator refuses the structure as it was given.
     """
     settings = settings or MolecularDynamicsSettings()
+    atoms, calculator = as_inputs(atoms, calculator, MolecularDynamicsError)
     check_structure(atoms, settings)
     moving = atoms.copy()
-    moving.calc = calculator if calculator is not None else atoms.calc
-    if moving.calc is None:
-        raise MolecularDynamicsError("nothing gives forces: pass a calculator, or set atoms.calc")
+    moving.calc = calculator
     if not moving.has("momenta") or not moving.get_momenta().any():
         _draw_velocities(moving, settings)
 
@@ -102,7 +111,9 @@ def molecular_dynamics(
         with TrajectoryFile(path) as frames:
             return summary(frames, settings, None)
     problem = None
-    with TrajectoryWriter(path, _description(atoms, settings), keep) as writer:
+    if overwrite and keep is None:
+        path.unlink(missing_ok=True)
+    with claimed(path), TrajectoryWriter(path, _description(moving, settings), keep) as writer:
         if keep is None or keep == 0:
             _check_start(moving)
             _write(writer, driver, 0, settings, on_frame)
@@ -132,7 +143,13 @@ def _draw_velocities(atoms: Atoms, settings: MolecularDynamicsSettings) -> None:
 
 
 def _description(atoms: Atoms, settings: MolecularDynamicsSettings) -> dict[str, Any]:
-    return {"settings": settings.to_dict(), "formula": str(atoms.symbols)}
+    return {"settings": settings.to_dict(), "formula": str(atoms.symbols), "forces_from": _source(atoms.calc)}
+
+
+def _source(calculator: Any) -> dict[str, Any]:
+    """By what the forces of a calculator are told from those of another."""
+    own = identity(calculator.potential) if isinstance(calculator, GPTFFCalculator) else {}
+    return {"calculator": type(calculator).__name__, **own}
 
 
 def _start(
@@ -160,17 +177,35 @@ def _start(
     step = int(frame.info["step"])
     driver = Driver(moving, settings, step)
     driver.restore(frame.info[STATE])
+    _check_energy(moving, frame, path)
     return driver, step, place + 1
+
+
+def _check_energy(moving: Atoms, frame: Atoms, path: Path) -> None:
+    """Refuse forces of another model than those that led to a frame: its energy tells, whatever gives it."""
+    here, there = float(moving.get_potential_energy()), float(frame.get_potential_energy())
+    if not abs(here - there) <= SAME_ENERGY * len(moving):
+        raise TrajectoryError(
+            f"{path} holds an energy of {there:.4f} eV at step {frame.info['step']}, and the calculator gives "
+            f"{here:.4f} eV there: go on with the model that the run was made with, or name another file"
+        )
 
 
 def _check_same(frames: TrajectoryFile, moving: Atoms, settings: MolecularDynamicsSettings) -> None:
     """Refuse to continue another run; more steps of the same are allowed, where nothing is spread over all of them."""
     first = frames[0]
     same = len(first) == len(moving) and bool((first.numbers == moving.numbers).all())
-    if not same or not np.allclose(first.positions, moving.positions, atol=1e-6):
+    if not same or not all(
+        np.allclose(theirs, ours, rtol=0, atol=1e-6)
+        for theirs, ours in zip(_geometry(first), _geometry(moving), strict=True)
+    ):
         raise TrajectoryError(f"{frames.path} is a run of another structure: name another file, or do not resume")
     theirs = frames.description.get("settings")
     ours = settings.to_dict()
+    forces_from = frames.description.get("forces_from")
+    other = None if forces_from is None else difference(forces_from, _source(moving.calc))
+    if other is not None:
+        raise TrajectoryError(f"{frames.path} was made {other}: name another file, or go on with what it was made with")
     if not isinstance(theirs, dict):
         raise TrajectoryError(f"{frames.path} does not tell how it was made, and cannot be continued")
     has_ramp = settings.final_temperature is not None or settings.strain != 0
@@ -180,6 +215,10 @@ def _check_same(frames: TrajectoryFile, moving: Atoms, settings: MolecularDynami
             raise TrajectoryError(
                 f"{frames.path} was made with {name} {theirs.get(name)}, and this is {ours[name]}: name another file"
             )
+
+
+def _geometry(atoms: Atoms) -> tuple[Any, ...]:
+    return atoms.positions, atoms.cell.array, atoms.pbc, atoms.get_masses()
 
 
 def _write(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
+from torch_gptff.workflows.md_remarks import foreseen, found
 from torch_gptff.workflows.md_settings import AXES, MolecularDynamicsSettings
 from torch_gptff.workflows.record import Record
 from torch_gptff.workflows.trajectory import TrajectoryFile
@@ -49,6 +50,7 @@ class MolecularDynamicsRun(Record):
         averages: of temperature (K), pressure (GPa), potential energy (eV) and volume (Å³)
         drift: of the energy that should be conserved, from a line through it, eV per atom and ps; ``None`` where no
             energy is conserved
+        remarks: what to know before believing averages
     """
 
     units: ClassVar[dict[str, str]] = {
@@ -73,6 +75,7 @@ class MolecularDynamicsRun(Record):
     axial_stress: NDArray[np.float64] | None
     averages: dict[str, Average]
     drift: float | None
+    remarks: tuple[str, ...] = ()
 
     @property
     def strain(self) -> NDArray[np.float64]:
@@ -125,6 +128,7 @@ def summary(frames: TrajectoryFile, settings: MolecularDynamicsSettings, problem
             for name, values in quantities.items()
             if values is not None
         },
+        remarks=(*foreseen(atoms, settings), *found(settings, series.temperature, len(atoms))),
         drift=_drift(series.time, series.conserved_energy, len(atoms)),
     )
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
 from torch_gptff.errors import DiffusionError, TrajectoryError
+from torch_gptff.workflows.inputs import as_atoms
 
 Origin = Literal["center of mass", "framework", "laboratory"]
 
@@ -59,7 +60,7 @@ class Motion:
 
 
 def ion_motion(
-    frames: Iterable[Atoms],
+    frames: Iterable[Any],
     species: str,
     *,
     timestep: float | None = None,
@@ -94,7 +95,7 @@ def ion_motion(
         raise DiffusionError(f"{skip} ps cannot be left out")
     reader = _Reader(species, dict(charges or {}), origin)
     for atoms in frames:
-        reader.take(atoms)
+        reader.take(as_atoms(atoms))
     return reader.finish(timestep, skip)
 
 

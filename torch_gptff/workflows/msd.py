@@ -17,6 +17,9 @@ MIN_FIT = 3
 N_LAGS = 60
 """At most, spread evenly on a logarithmic axis."""
 
+LEAST_BLOCK = 10.0
+"""ps: of a shorter block, a tenth is a lag at which ions of a crystal still vibrate."""
+
 DEFAULT_FIT = (0.1, 0.5)
 """In units of the length of a block."""
 
@@ -61,7 +64,7 @@ def block_displacements(motion: Motion, n_blocks: int, fit_range: tuple[float, f
     if high > (length - 1) * step * (1 + 1e-9):
         raise DiffusionError(
             f"a block of the trajectory is {max(length - 1, 0) * step:.3g} ps long, and lags up to {high:.3g} ps are "
-            "to be fitted: choose fewer blocks or shorter lags, or run longer"
+            f"to be fitted: {_enough(n_blocks, high + step)}, or choose shorter lags"
         )
     last = round(high / step + 1e-6)
     first = max(int(np.ceil(low / step - 1e-6)), 1)
@@ -69,7 +72,7 @@ def block_displacements(motion: Motion, n_blocks: int, fit_range: tuple[float, f
     if len(inside) < MIN_FIT:
         raise DiffusionError(
             f"only {len(inside)} frames lie between lags of {low:.3g} and {high:.3g} ps: {len(motion.positions)} "
-            f"frames are too few for {n_blocks} blocks; choose fewer, or write frames more often"
+            f"frames are too few for {n_blocks} blocks: {_enough(n_blocks, LEAST_BLOCK)}, or write frames more often"
         )
     before = np.unique(np.geomspace(1, first, N_LAGS - len(inside)).round().astype(int))
     lags = np.union1d(before, inside)
@@ -91,6 +94,12 @@ def block_displacements(motion: Motion, n_blocks: int, fit_range: tuple[float, f
         fit_range=(first * step, last * step),
         in_fit=np.isin(lags, inside),
     )
+
+
+def _enough(n_blocks: int, block: float) -> str:
+    """How long a trajectory must be for blocks of so many ps, in words."""
+    fewer = f" ({MIN_BLOCKS * block:.3g} ps with {MIN_BLOCKS} blocks)" if n_blocks > MIN_BLOCKS else ""
+    return f"run at least {n_blocks * block:.3g} ps for {n_blocks} blocks{fewer}"
 
 
 def slopes(blocks: BlockDisplacements, values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from torch_gptff.errors import EmptyStructureError, PhononError
 from torch_gptff.units import EV_PER_KJ_PER_MOL
+from torch_gptff.workflows.inputs import as_inputs
 from torch_gptff.workflows.phonon_spectrum import NUMERICAL_ZERO, PhononSpectrum, phonopy_of
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ BATCH = 32
 
 
 def phonon_spectrum(
-    atoms: Atoms,
+    atoms: Any,
     calculator: Any = None,
     *,
     supercell: Sequence[int] | None = None,
@@ -40,9 +41,10 @@ def phonon_spectrum(
     splitting of longitudinal and transverse optical modes at Γ by long-range electric fields (no Born charges).
 
     Args:
-        atoms: the crystal, which should be relaxed; forces that it is under are reported and subtracted
-        calculator: any ASE calculator; by default that of ``atoms``. With a
-            :class:`~torch_gptff.calculators.GPTFFCalculator`, supercells are computed in batches
+        atoms: the crystal, as :func:`~torch_gptff.workflows.relax` takes it, which should be relaxed; forces
+            that it is under are reported and subtracted
+        calculator: anything that :func:`~torch_gptff.workflows.relax` takes; by default that of ``atoms``. A
+            :class:`~torch_gptff.Potential` or its calculator is given supercells in batches
         supercell: how often to repeat the cell along its vectors; by default as often as ``min_length`` asks for
         min_length: between opposite faces of the supercell, Å
         displacement: Å
@@ -57,8 +59,8 @@ def phonon_spectrum(
             installed.
         StructureError: the calculator refuses the structure.
     """
-    calculator = calculator if calculator is not None else atoms.calc
-    _check(atoms, calculator, displacement)
+    atoms, calculator = as_inputs(atoms, calculator, PhononError)
+    _check(atoms, displacement)
     if supercell is None:
         heights = 1 / np.linalg.norm(atoms.cell.reciprocal().array, axis=1)
         supercell = tuple(int(n) for n in np.ceil(min_length / heights - 1e-6))
@@ -181,11 +183,9 @@ def _atoms_of(cell: Any) -> Atoms:
     return atoms
 
 
-def _check(atoms: Atoms, calculator: Any, displacement: float) -> None:
+def _check(atoms: Atoms, displacement: float) -> None:
     if len(atoms) == 0:
         raise EmptyStructureError("the structure has no atoms")
-    if calculator is None:
-        raise PhononError("nothing gives forces: pass a calculator, or set atoms.calc")
     if not atoms.pbc.all() or atoms.cell.rank < 3:
         raise PhononError("phonons are those of a crystal, periodic in three directions")
     if not 0 < displacement <= 0.5:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -66,6 +66,8 @@ class Record:
         hints = get_type_hints(cls)
         values = {}
         for field in fields(cls):  # type: ignore[arg-type]
+            if field.name not in document and field.default is not MISSING:
+                continue  # of a file that was written before the record had it
             if field.name not in document:
                 raise RecordError(f"the record of {cls.__name__} lacks {field.name!r}: the file is damaged or too old")
             try:
@@ -88,7 +90,7 @@ class Record:
             RecordError: the file holds something else.
         """
         try:
-            document = json.loads(Path(path).read_text(encoding="utf-8"))
+            document = json.loads(Path(path).read_text(encoding="utf-8-sig"))
             return cls.from_dict(document)
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise RecordError(f"{path} is no JSON file: {error}") from error

@@ -18,7 +18,10 @@ from ase.optimize import BFGS, FIRE, LBFGS
 
 from torch_gptff.errors import EmptyStructureError, MissingCellError, RelaxationError, StructureError
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
+from torch_gptff.workflows.batch import HeldResults
 from torch_gptff.workflows.cell_filter import CellFilter
+from torch_gptff.workflows.inputs import as_inputs
+from torch_gptff.workflows.network import WORDS, BondNetwork, bond_network, reach_of
 from torch_gptff.workflows.relaxation import Relaxation, RelaxationStep
 
 OPTIMIZERS = {"FIRE": FIRE, "LBFGS": LBFGS, "BFGS": BFGS}
@@ -41,7 +44,7 @@ class RelaxationSettings:
 
 
 def relax(
-    atoms: Atoms,
+    atoms: Any,
     calculator: Any = None,
     *,
     fmax: float = 0.05,
@@ -58,15 +61,18 @@ def relax(
     """Relax a copy of a structure; ``atoms`` itself is left as it is.
 
     Where there are periods, the cell relaxes with the positions, by the coordinates of ASE's ``FrechetCellFilter``:
-    freely in a crystal, within its plane or along its line in a slab or wire, whose open directions are kept.
+    freely in a crystal, within its plane or along its line in a slab or wire. Directions that no bond crosses are kept,
+    whether they are periodic or not: there is nothing to relax in vacuum, and how much of it there is does not matter.
     Constraints of ``atoms`` are obeyed.
 
     Args:
-        atoms: the structure
-        calculator: any ASE calculator; by default that of ``atoms``
+        atoms: the structure: ASE ``Atoms``, pymatgen ``Structure`` or ``Molecule``, or ``CrystalData``
+        calculator: any ASE calculator, a :class:`~torch_gptff.Potential`, or the name or path of a model; by default
+            the calculator of ``atoms``
         fmax: converged where no atom feels a larger force, eV/Å
-        smax: and, where the cell is free, no component of the stress is larger, eV/Å³ (0.1 GPa by default). A bound
-            on forces alone says nothing of the stress of a crystal whose atoms stand on symmetric sites
+        smax: and, where the cell is free, no component of the stress is larger, in eV per Å³ of the volume that atoms
+            fill (0.1 GPa by default). A bound on forces alone says nothing of the stress of a crystal whose atoms
+            stand on symmetric sites
         fix_cell: relax the positions alone
         pressure: that acts on a crystal from outside, eV/Å³
         keep_symmetry: keep the space group that the structure has (ASE's ``FixSymmetry``)
@@ -77,13 +83,12 @@ def relax(
         on_step: called at the start and after every step
 
     Raises:
+        GraphError: ``atoms`` is no structure.
         RelaxationError: there is nothing to relax with, or energy, forces or stress ceased to be finite, or the
             structure fell apart; or it is under pressure and no crystal with a free cell, or has no symmetry to keep.
         StructureError: the calculator refuses the structure as it was given.
     """
-    calculator = calculator if calculator is not None else atoms.calc
-    if calculator is None:
-        raise RelaxationError("nothing gives forces: pass a calculator, or set atoms.calc")
+    atoms, calculator = as_inputs(atoms, calculator, RelaxationError)
     settings = RelaxationSettings(fmax, smax, fix_cell, pressure, keep_symmetry, symprec, optimizer, max_steps)
     run = RelaxationRun(atoms, calculator, settings)
     step = run.look()
@@ -121,13 +126,25 @@ class RelaxationRun:
         self.atoms.calc = calculator
         self.settings = settings
         self.free_cell = bool(atoms.pbc.any()) and not settings.fix_cell
-        if self.free_cell:
-            _check_cell(self.atoms)
+        if self.free_cell and atoms.cell.rank < 3:
+            raise MissingCellError(
+                "a cell relaxes where it has three vectors: give the open directions a length of vacuum, or fix it"
+            )
+        self.reach = calculator.reach if isinstance(calculator, HeldResults) else reach_of(calculator)
+        self.network = _network(self.atoms, self.reach)
+        if self.network is not None and self.network.dimension == 0:
+            self.free_cell = False
+        if settings.pressure and self.network is not None and self.network.dimension < 3:
+            raise RelaxationError(
+                f"pressure acts on a crystal, and this is {WORDS[self.network.dimension]} in vacuum: no bond of up to "
+                f"{self.reach:g} Å crosses the cell along some direction; take no pressure"
+            )
         if settings.keep_symmetry:
             self.atoms.set_constraint([*self.atoms.constraints, _symmetry(self.atoms, settings.symprec)])
         target = self.atoms
         if self.free_cell:
-            target = CellFilter(self.atoms, _along_periods(self.atoms), settings.pressure)
+            assert self.network is not None
+            target = CellFilter(self.atoms, self.network.projector, settings.pressure)
         self._optimizer = OPTIMIZERS[settings.optimizer](target, logfile=None)
         self._number = 0
         self._step: RelaxationStep | None = None
@@ -155,7 +172,7 @@ class RelaxationRun:
         try:
             if refusal is not None:
                 raise refusal
-            self._step = _look(self.atoms, self._number, self.free_cell, self.settings.pressure)
+            self._step = self._look()
         except StructureError as error:
             if self._number == 0:
                 raise
@@ -180,6 +197,7 @@ class RelaxationRun:
         if self.settings.keep_symmetry:
             for each in (self._initial, final):
                 each.set_constraint([one for one in each.constraints if not isinstance(one, FixSymmetry)])
+        changed = self._changed()
         return Relaxation(
             initial=self._initial,
             final=final,
@@ -187,8 +205,50 @@ class RelaxationRun:
             fmax=self._step.fmax,
             max_stress=self._step.max_stress,
             n_steps=self._number,
-            converged=self.has_converged,
+            converged=self.has_converged and changed is None,
+            dimension=None if self.network is None else self.network.dimension,
+            energy_std=getattr(self.atoms.calc, "results", {}).get("energy_std"),
+            remarks=tuple(remark for remark in (self._kept(), changed) if remark is not None),
         )
+
+    def _look(self) -> RelaxationStep:
+        atoms, number = self.atoms, self._number
+        energy = float(atoms.get_potential_energy())
+        fmax = float(np.linalg.norm(atoms.get_forces(), axis=1).max())
+        stress = _stress(atoms)
+        if stress is None and self.free_cell:
+            raise RelaxationError(f"{type(atoms.calc).__name__} gives no stress to relax the cell by: fix the cell")
+        max_stress = None
+        if stress is not None and self.network is not None and self.network.dimension > 0:
+            beyond = self.network.stress(stress + self.settings.pressure * np.eye(3))
+            max_stress = float(np.abs(beyond).max())
+        for name, value in (("energy", energy), ("largest force", fmax), ("largest stress", max_stress)):
+            if value is not None and not np.isfinite(value):
+                when = (
+                    "at the start: look at the structure" if number == 0 else f"after step {number}: the run exploded"
+                )
+                raise RelaxationError(f"the {name} is {value} {when}")
+        return RelaxationStep(number, energy, fmax, max_stress)
+
+    def _kept(self) -> str | None:
+        """Which part of the cell was not relaxed though it was free to, and why."""
+        if self.network is None or self.settings.fix_cell or self.network.dimension == self.atoms.pbc.sum():
+            return None
+        kept = "the cell is kept" if self.network.dimension == 0 else "the cell relaxes along its directions alone"
+        return f"{WORDS[self.network.dimension]} in vacuum, which no bond of up to {self.reach:g} Å crosses: {kept}"
+
+    def _changed(self) -> str | None:
+        """What became of the structure, where it no longer is what it was."""
+        if self.network is None or self._number == 0:
+            return None
+        try:
+            now = bond_network(self.atoms, self.reach).dimension
+        except StructureError as error:
+            return str(error)
+        if now == self.network.dimension:
+            return None
+        what = "came apart" if now < self.network.dimension else "joined across the vacuum"
+        return f"the structure {what}: it was {WORDS[self.network.dimension]}, and is {WORDS[now]} now"
 
 
 def _check(atoms: Atoms, settings: RelaxationSettings) -> None:
@@ -209,22 +269,6 @@ def _symmetry(atoms: Atoms, symprec: float) -> FixSymmetry:
         raise RelaxationError(f"no space group is found to a precision of {symprec:g} Å: {error}") from error
 
 
-def _look(atoms: Atoms, number: int, free_cell: bool, pressure: float) -> RelaxationStep:
-    energy = float(atoms.get_potential_energy())
-    fmax = float(np.linalg.norm(atoms.get_forces(), axis=1).max())
-    stress = _stress(atoms)
-    if stress is None and free_cell:
-        raise RelaxationError(f"{type(atoms.calc).__name__} gives no stress to relax the cell by: fix the cell")
-    max_stress = None
-    if stress is not None:
-        max_stress = float(np.abs((stress + pressure * np.eye(3))[_along_periods(atoms)]).max())
-    for name, value in (("energy", energy), ("largest force", fmax), ("largest stress", max_stress)):
-        if value is not None and not np.isfinite(value):
-            when = "at the start: look at the structure" if number == 0 else f"after step {number}: the run exploded"
-            raise RelaxationError(f"the {name} is {value} {when}")
-    return RelaxationStep(number, energy, fmax, max_stress)
-
-
 def _stress(atoms: Atoms) -> np.ndarray | None:
     """eV/Å³, ``[3, 3]``; ``None`` where there is none."""
     if not atoms.pbc.any() or atoms.cell.rank < 3:
@@ -235,28 +279,9 @@ def _stress(atoms: Atoms) -> np.ndarray | None:
         return None
 
 
-def _check_cell(atoms: Atoms) -> None:
-    """Refuse a cell that cannot relax.
-
-    Raises:
-        MissingCellError: it has less than three vectors.
-        RelaxationError: the periods of a slab or wire do not lie along Cartesian axes.
-    """
-    if atoms.cell.rank < 3:
-        raise MissingCellError(
-            "a cell relaxes where it has three vectors: give the open directions a length of vacuum, or fix the cell"
-        )
-    if _along_periods(atoms).sum() != atoms.pbc.sum() ** 2:
-        raise RelaxationError(
-            "the periodic cell vectors of a slab must lie in a Cartesian plane, and that of a wire on an axis, for the "
-            "cell to relax: rotate the structure, or fix the cell"
-        )
-
-
-def _along_periods(atoms: Atoms) -> np.ndarray:
-    """The Cartesian components of strain or stress that belong to the directions of the periods, bool, ``[3, 3]``."""
-    reached = (np.abs(atoms.cell.array[atoms.pbc]) > 1e-6).any(axis=0)
-    return np.outer(reached, reached)
+def _network(atoms: Atoms, reach: float) -> BondNetwork | None:
+    """``None`` without periods or volume."""
+    return bond_network(atoms, reach) if atoms.pbc.any() and atoms.cell.rank == 3 else None
 
 
 def _with_results(atoms: Atoms) -> Atoms:

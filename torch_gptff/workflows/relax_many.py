@@ -8,16 +8,19 @@ from typing import Any
 
 from ase import Atoms
 
-from torch_gptff.errors import GPTFFError
+from torch_gptff.errors import GPTFFError, RelaxationError
 from torch_gptff.io.journal import Journal, key_of
+from torch_gptff.potential import Potential
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
 from torch_gptff.workflows.batch import HeldResults, compute_together
+from torch_gptff.workflows.inputs import as_atoms, as_calculator
+from torch_gptff.workflows.network import reach_of
 from torch_gptff.workflows.relax import RelaxationRun, RelaxationSettings
 from torch_gptff.workflows.relaxation import Relaxation
 
 
 def relax_many(
-    structures: Iterable[Atoms],
+    structures: Iterable[Any],
     calculator: Any,
     *,
     fmax: float = 0.05,
@@ -41,9 +44,10 @@ def relax_many(
     A batch is made of neighbours in the list: structures of like size together waste nothing.
 
     Args:
-        structures: taken when there is room for them; left as they are
-        calculator: a :class:`~torch_gptff.Potential` or its calculator. Any other ASE calculator computes one structure
-            after the other
+        structures: of any kind that :func:`~torch_gptff.workflows.relax` takes; taken when there is room for them, and
+            left as they are
+        calculator: anything that :func:`~torch_gptff.workflows.relax` takes. An ASE calculator that is not this
+            package's computes one structure after the other
         fmax: see :func:`~torch_gptff.workflows.relax`, as for all until ``max_steps``
         smax: eV/Å³
         fix_cell: relax the positions alone
@@ -61,14 +65,17 @@ def relax_many(
         which they end
     """
     settings = RelaxationSettings(fmax, smax, fix_cell, pressure, keep_symmetry, symprec, optimizer, max_steps)
-    waiting = enumerate(structures)
+    if not isinstance(calculator, Potential):
+        calculator = as_calculator(calculator, RelaxationError)
+    waiting = enumerate(as_atoms(structure) for structure in structures)
     head = next(waiting, None)
+    reach = reach_of(calculator)
     batch: list[_Member] = []
     n_ended = 0
     while batch or head is not None:
         while head is not None and (not batch or _n_atoms(batch) + len(head[1]) <= max_atoms):
             (number, atoms), head = head, next(waiting, None)
-            found = _enter(number, atoms, settings, journal)
+            found = _enter(number, atoms, reach, settings, journal)
             if isinstance(found, _Member):
                 batch.append(found)
             else:
@@ -99,14 +106,14 @@ def _n_atoms(batch: list[_Member]) -> int:
 
 
 def _enter(
-    number: int, atoms: Atoms, settings: RelaxationSettings, journal: Journal | None
+    number: int, atoms: Atoms, reach: float, settings: RelaxationSettings, journal: Journal | None
 ) -> _Member | Relaxation | GPTFFError:
     """A new member of the batch; or what is known of it already, or why it cannot relax."""
     key = key_of(str(number), atoms)
     if journal is not None and key in journal:
         return Relaxation.from_dict(journal[key])
     try:
-        return _Member(number, key, RelaxationRun(atoms, HeldResults(), settings))
+        return _Member(number, key, RelaxationRun(atoms, HeldResults(reach), settings))
     except GPTFFError as error:
         return error
 

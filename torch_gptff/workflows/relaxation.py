@@ -22,9 +22,10 @@ class RelaxationStep:
         number: of steps taken
         energy: eV
         fmax: the largest force on an atom, constraints applied, eV/Å
-        max_stress: the largest component of the stress between periodic directions, by magnitude and beyond what the
-            pressure from outside asks for, eV/Å³; ``None`` for a structure without periods or volume, or a calculator
-            without stress
+        max_stress: the largest component of the stress between the directions that bonds hold together, by magnitude
+            and beyond what the pressure from outside asks for, in eV per Å³ of the volume that atoms fill, without the
+            vacuum beside a sheet or slab; ``None`` for a structure without periods or volume, one that no bonds hold
+            together, or a calculator without stress
     """
 
     number: int
@@ -44,10 +45,15 @@ class Relaxation(Record):
         fmax: the largest force on an atom of ``final``, constraints applied, eV/Å
         max_stress: of ``final``, eV/Å³, see :class:`RelaxationStep`
         n_steps: steps taken
-        converged: whether force, and stress where the cell was free, fell to what was asked for
+        converged: whether force, and stress where the cell was free, fell to what was asked for, and the structure
+            still is what it was: no crystal that came apart, no sheets that joined
+        dimension: of the network of bonds at the start, see :class:`~torch_gptff.workflows.network.BondNetwork`: along
+            its directions alone the cell relaxes; ``None`` without periods or volume
+        energy_std: expected error of ``energy``, eV; ``None`` for a calculator that is no committee
+        remarks: what to know of it
     """
 
-    units: ClassVar[dict[str, str]] = {"energy": "eV", "fmax": "eV/Å", "max_stress": "eV/Å³"}
+    units: ClassVar[dict[str, str]] = {"energy": "eV", "fmax": "eV/Å", "max_stress": "eV/Å³", "energy_std": "eV"}
 
     initial: Atoms
     final: Atoms
@@ -56,6 +62,9 @@ class Relaxation(Record):
     max_stress: float | None
     n_steps: int
     converged: bool
+    dimension: int | None = None
+    energy_std: float | None = None
+    remarks: tuple[str, ...] = ()
 
     @property
     def volume_change(self) -> float | None:

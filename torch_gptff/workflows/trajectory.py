@@ -48,7 +48,9 @@ class TrajectoryWriter:
     def __init__(self, path: str | Path, description: Mapping[str, Any], keep: int | None = None) -> None:
         self.path = Path(path)
         if keep is None and self.path.exists():
-            raise TrajectoryError(f"{path} exists: name another file, or continue that run")
+            raise TrajectoryError(
+                f"{path} exists: name another file, continue that run (resume), or replace it (overwrite)"
+            )
         if keep is not None:
             keep_frames(self.path, keep)
         self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -141,3 +141,14 @@ def test_frames_are_read_before_the_file_ends(tmp_path: Path, make_atoms: Callab
     assert next(stream).energy.isfinite()
     with pytest.raises(UnreadableDataError):
         next(stream)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "latin-1"])
+def test_other_encodings(tmp_path: Path, metals: list[Atoms], encoding: str) -> None:
+    """A byte-order mark, and a comment that is no UTF-8."""
+    atoms = metals[0].copy()
+    atoms.calc, atoms.info["author"] = metals[0].calc, "Poincaré"
+    write(tmp_path / "a.extxyz", atoms)
+    (tmp_path / "a.extxyz").write_bytes((tmp_path / "a.extxyz").read_text(encoding="utf-8").encode(encoding))
+    (frame,) = read_frames(tmp_path / "a.extxyz")
+    assert frame.energy.item() == pytest.approx(metals[0].calc.results["energy"], abs=1e-8)

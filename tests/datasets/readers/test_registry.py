@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from torch_gptff.datasets import FORMATS, detect_format, read_frames
+from torch_gptff.datasets import FORMATS, LMDBCrystalDataset, detect_format, open_dataset, read_frames
+from torch_gptff.datasets.extxyz import write_extxyz
 from torch_gptff.errors import UnknownFormatError, UnreadableDataError
+from torch_gptff.graph import CrystalData
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -60,3 +62,16 @@ def test_what_is_not_there_or_not_known(tmp_path: Path) -> None:
         read_frames(tmp_path / "a.csv", format="excel")
     with pytest.raises(UnknownFormatError, match=r"the format gptff-csv has no option type_map; it has none"):
         read_frames(tmp_path / "a.csv", type_map=["Li"])
+
+
+def test_the_folder_of_a_distillation_is_its_dataset(tmp_path: Path, frames: list[CrystalData]) -> None:
+    (tmp_path / "distillation.json").write_text("{}")
+    with pytest.raises(UnreadableDataError, match=r"the distillation was not finished"):
+        detect_format(tmp_path)
+    write_extxyz(tmp_path / "frames.extxyz", frames)
+    assert detect_format(tmp_path) == "extxyz"
+    assert len(list(read_frames(tmp_path))) == len(frames)
+    LMDBCrystalDataset(tmp_path / "dataset", tmp_path / "frames.extxyz", log=False)
+    assert detect_format(tmp_path) == "dataset"
+    assert isinstance(open_dataset(tmp_path), LMDBCrystalDataset)
+    assert len(open_dataset(tmp_path)) == len(list(read_frames(tmp_path))) == len(frames)

@@ -33,7 +33,8 @@ def zirconium(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def test_vasprun_says_what_deepmd_says(zirconium: Path) -> None:
     """Two formats with different units and signs of stress, read by different code, are one calculation."""
     assert detect_format(zirconium / "vasprun.xml") == "vasp"
-    by_vasp = sorted(read_frames(zirconium / "vasprun.xml", energy_key="free_energy"), key=by_energy)
+    options = {"energy_key": "free_energy", "unconverged": True}
+    by_vasp = sorted(read_frames(zirconium / "vasprun.xml", **options), key=by_energy)
     by_deepmd = sorted(read_frames(zirconium, format="deepmd", type_map=["Zr"]), key=by_energy)
     assert len(by_vasp) == len(by_deepmd) == 20
     for one, other in zip(by_vasp, by_deepmd, strict=True):
@@ -49,8 +50,9 @@ def by_energy(frame: CrystalData) -> float:
 
 
 def test_the_energy_without_entropy_is_the_default(zirconium: Path) -> None:
-    energies = [float(frame.energy) for frame in read_frames(zirconium / "vasprun.xml")]
-    free = [float(frame.energy) for frame in read_frames(zirconium / "vasprun.xml", energy_key="free_energy")]
+    file = zirconium / "vasprun.xml"
+    energies = [float(frame.energy) for frame in read_frames(file, unconverged=True)]
+    free = [float(frame.energy) for frame in read_frames(file, energy_key="free_energy", unconverged=True)]
     differences = np.subtract(energies, free)
     assert 1e-4 < np.abs(differences).max() < 1e-2
 
@@ -63,7 +65,7 @@ def test_a_folder_of_calculations(zirconium: Path, tmp_path: Path, metals: list[
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "OUTCAR").write_text(outcar(metals[:1]))
     assert detect_format(tmp_path) == "vasp"
-    frames = list(read_frames(tmp_path))
+    frames = list(read_frames(tmp_path, unconverged="yes"))
     assert [frame.frame_id for frame in frames][::20] == ["a/vasprun.xml@0", "b/deep/vasprun.xml@0", "c/OUTCAR@0"]
     assert {frame.source for frame in frames} == {tmp_path.name}
 
@@ -72,14 +74,56 @@ def test_a_truncated_vasprun(zirconium: Path, tmp_path: Path) -> None:
     whole = (zirconium / "vasprun.xml").read_bytes()
     (tmp_path / "vasprun.xml").write_bytes(whole[: len(whole) // 2])
     with pytest.warns(UserWarning, match=r"vasprun.xml: the calculation was broken off; its complete steps are taken"):
-        frames = list(read_frames(tmp_path / "vasprun.xml"))
+        frames = list(read_frames(tmp_path / "vasprun.xml", unconverged=True))
     assert 0 < len(frames) < 20
     (tmp_path / "vasprun.xml").write_bytes(whole[: len(whole) // 2] + b"</kpoints>" + whole[len(whole) // 2 :])
     with pytest.raises(UnreadableDataError, match=r"vasprun.xml: damaged behind frame \d+ of 20"):
-        list(read_frames(tmp_path / "vasprun.xml"))
+        list(read_frames(tmp_path / "vasprun.xml", unconverged=True))
     (tmp_path / "vasprun.xml").write_bytes(whole[:200] + b"</kpoints>" + whole[200:])
     with pytest.raises(UnreadableDataError, match=r"vasprun.xml: not a vasp-xml file, or damaged"):
-        list(read_frames(tmp_path / "vasprun.xml"))
+        list(read_frames(tmp_path / "vasprun.xml", unconverged=True))
+
+
+def test_steps_that_did_not_converge_are_left_out(zirconium: Path) -> None:
+    """Three of its twenty steps have as many electronic steps as NELM allows."""
+    with pytest.warns(UserWarning, match=r"3 of 20 ionic steps are left out, whose electronic .*\(unconverged=yes"):
+        frames = list(read_frames(zirconium / "vasprun.xml"))
+    assert [frame.frame_id for frame in frames[:3]] == ["vasprun.xml@2", "vasprun.xml@4", "vasprun.xml@5"]
+    assert len(frames) == 17
+
+
+def test_electronic_steps_of_an_outcar(tmp_path: Path, metals: list[Atoms]) -> None:
+    """Four steps: one that reached EDIFF in the last electronic step, one that says it did not, one that stopped at
+    NELM without a word, and one of a force field."""
+    head, *steps = outcar([metals[0]] * 4).split("  in kB")
+    head = head.replace("   ISPIN", "   NELM   =      3;   NELMIN=  2; NELMDL= -5     # of ELM steps\n   ISPIN")
+    before = [
+        " Iteration      1(   3)\n aborting loop because EDIFF is reached\n",
+        " Iteration      2(   2)\n aborting loop EDIFF was not reached (unconverged)\n",
+        " Iteration      3(   3)\n",
+        "",
+    ]
+    steps[3] = steps[3].replace("TOTAL-FORCE (eV/Angst)", "TOTAL-FORCE (eV/Angst) (ML)")
+    text = head + "".join(f"{words}  in kB{step}" for words, step in zip(before, steps, strict=True))
+    (tmp_path / "OUTCAR").write_text(text)
+    with pytest.warns(UserWarning, match="steps are left out") as caught:
+        (frame,) = read_frames(tmp_path / "OUTCAR")
+    assert frame.frame_id == "OUTCAR@0"
+    said = "\n".join(str(each.message) for each in caught)
+    assert "2 of 4 ionic steps are left out, whose electronic steps did not converge" in said
+    assert "1 of 4 ionic steps are left out, which a machine-learned force field predicted" in said
+    assert len(list(read_frames(tmp_path / "OUTCAR", unconverged="yes", machine_learned="yes"))) == 4
+
+
+def test_steps_of_a_force_field_in_the_xml(zirconium: Path, tmp_path: Path) -> None:
+    """VASP writes them outside of the calculations, where ASE does not look."""
+    text = (zirconium / "vasprun.xml").read_text()
+    learned = ' <i type="logical" name="ML_LMLFF"> T </i>\n'
+    text = text.replace(' <i type="int" name="NELM">', f'{learned} <i type="int" name="NELM">', 1)
+    text = text.replace("</modeling>", " <structure>\n </structure>\n" * 2 + "</modeling>")
+    (tmp_path / "vasprun.xml").write_text(text)
+    with pytest.warns(UserWarning, match=r"2 steps are left out, which stand outside of the calculations"):
+        assert len(list(read_frames(tmp_path / "vasprun.xml", unconverged=True))) == 20
 
 
 def test_outcar(tmp_path: Path, make_atoms: Callable[..., Atoms]) -> None:

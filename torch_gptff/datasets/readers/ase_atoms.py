@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from torch_gptff.datasets.frames import ORIGIN, make_frame
-from torch_gptff.errors import LabelError
+from torch_gptff.datasets.readers.labels import LabelFinder, LabelKeys
 from torch_gptff.graph import CrystalData
 from torch_gptff.units import UnitConvention
 
 if TYPE_CHECKING:
     from ase import Atoms
 
-REFERENCE = "REF_"
-"""Labels under such names are what to train on; the plain names may then be what another potential predicted."""
+__all__ = ["LabelKeys", "frame_of_atoms", "frames_of_atoms"]
 
 
-@dataclass(frozen=True)
-class LabelKeys:
-    """The names of labels; ``None`` is ``REF_<label>``, or ``<label>`` in a frame that has no ``REF_*`` at all."""
+def frames_of_atoms(
+    structures: Iterable[tuple[Atoms, str, str]], labels: LabelFinder, *, source: str
+) -> Iterator[CrystalData]:
+    """The frames of ``(atoms, where, frame_id)``, without those that the file says are not converged.
 
-    energy: str | None = None
-    forces: str | None = None
-    stress: str | None = None
+    Raises:
+        LabelError, StructureError: see :func:`frame_of_atoms`.
+    """
+    for atoms, where, frame_id in structures:
+        if not labels.is_left_out(atoms.info):
+            yield _frame(atoms, labels, where, source, frame_id)
 
 
 def frame_of_atoms(
@@ -37,16 +40,12 @@ def frame_of_atoms(
     Raises:
         LabelError: a label named in ``keys`` is not there; or see :func:`make_frame`.
     """
+    return _frame(atoms, LabelFinder(where, keys, convention), where, source, frame_id)
+
+
+def _frame(atoms: Atoms, labels: LabelFinder, where: str, source: str, frame_id: str) -> CrystalData:
     results: dict[str, Any] = dict(atoms.calc.results) if atoms.calc is not None else {}
     known: dict[str, Any] = {**results, **atoms.info, **atoms.arrays}
-    prefix = REFERENCE if any(str(key).startswith(REFERENCE) for key in known) else ""
-    labels: dict[str, Any] = {}
-    for label in ("energy", "forces", "stress"):
-        asked = getattr(keys, label)
-        if asked is not None and asked not in known:
-            has = ", ".join(sorted(set(map(str, known)) - {"numbers", "positions"})) or "nothing"
-            raise LabelError(f"{where}: there is no {asked!r} to take the {label} from; there is {has}")
-        labels[label] = known.get(asked or prefix + label)
     origin: dict[str, Any] = {"source": source, "frame_id": frame_id}
     origin |= {key: str(atoms.info[key]) for key in ORIGIN if key in atoms.info}
     return make_frame(
@@ -55,7 +54,6 @@ def frame_of_atoms(
         atoms.cell.array,
         atoms.pbc,
         where=where,
-        convention=convention,
         **origin,
-        **labels,
+        **labels.labels(known, atoms.arrays.keys(), abs(float(atoms.cell.volume)), where),
     )

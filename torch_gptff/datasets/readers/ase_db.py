@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from torch_gptff.datasets.readers.ase_atoms import LabelKeys, frame_of_atoms
-from torch_gptff.datasets.readers.files import stem
-from torch_gptff.errors import GPTFFError, UnreadableDataError
+from torch_gptff.datasets.readers.ase_atoms import frames_of_atoms
+from torch_gptff.datasets.readers.files import is_set, stem
+from torch_gptff.datasets.readers.labels import LabelFinder, LabelKeys
+from torch_gptff.errors import UnreadableDataError
 from torch_gptff.graph import CrystalData
-from torch_gptff.units import UnitConvention
+
+if TYPE_CHECKING:
+    from ase import Atoms
 
 
 def read(
@@ -18,31 +22,39 @@ def read(
     energy_key: str | None = None,
     forces_key: str | None = None,
     stress_key: str | None = None,
+    naming: str | None = None,
+    unconverged: bool | str = False,
 ) -> Iterator[CrystalData]:
     """The rows of a database, in the order of their ids. Key-value pairs of a row count as ``atoms.info``.
 
     Args:
         path: the file
-        energy_key: where the energy is; by default ASE's ``energy``
+        energy_key: where the energy is; by default ASE's ``energy``, unless there is a key ``REF_energy``
         forces_key: the same of forces
         stress_key: the same of stress
+        naming: the prefix of the keys, as ``"REF_"``, or ``"plain"``; rows without such labels stay without any
+        unconverged: take rows with ``converged=False``, too
 
     Raises:
         UnreadableDataError: the file is not a database of ASE, or damaged.
         LabelError, StructureError: see :func:`~torch_gptff.datasets.make_frame`.
     """
+    keys = LabelKeys(energy_key, forces_key, stress_key, naming, is_set(unconverged, "unconverged"))
+    labels = LabelFinder(path, keys)
+    yield from frames_of_atoms(_rows(path), labels, source=stem(path))
+    labels.tell()
+
+
+def _rows(path: Path) -> Iterator[tuple[Atoms, str, str]]:
+    """The ``Atoms`` of each row, where it is, and its name."""
     from ase.db import connect
 
-    keys = LabelKeys(energy_key, forces_key, stress_key)
     row_id = 0
     try:
-        for row in connect(path, use_lock_file=False).select(sort="id"):
+        for row in connect(path.absolute(), use_lock_file=False).select(sort="id"):
             row_id = row.id
             atoms = row.toatoms()
             atoms.info.update({**row.key_value_pairs, **row.data})
-            where, frame_id = f"{path}, row {row_id}", f"{path.name}@{row_id}"
-            yield frame_of_atoms(atoms, keys, UnitConvention(), where=where, source=stem(path), frame_id=frame_id)
-    except GPTFFError:
-        raise
+            yield atoms, f"{path}, row {row_id}", f"{path.name}@{row_id}"
     except Exception as error:  # ASE and the database behind it raise what they happen to meet
         raise UnreadableDataError(f"{path}: not an ASE database, or damaged behind row {row_id} ({error})") from error

@@ -118,7 +118,7 @@ def _atomic_numbers(system: Path, name: str, type_map: Sequence[str] | None) -> 
                 f"{name}: there is no type_map.raw: say which elements the types 0 to {types.max(initial=0)} are "
                 "(type_map)"
             )
-        type_map = (system / "type_map.raw").read_text().split()
+        type_map = (system / "type_map.raw").read_text(encoding="utf-8-sig").split()
     if len(types) and not 0 <= types.min() <= types.max() < len(type_map):
         raise UnreadableDataError(
             f"{name}: type.raw has the types {types.min()} to {types.max()}, and the type map "

@@ -6,13 +6,18 @@ from collections.abc import Iterator
 from io import StringIO
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from torch_gptff.datasets.readers.ase_atoms import LabelKeys, frame_of_atoms
-from torch_gptff.datasets.readers.files import open_text, stem
+from torch_gptff.datasets.readers.ase_atoms import frames_of_atoms
+from torch_gptff.datasets.readers.files import is_set, open_text, stem
+from torch_gptff.datasets.readers.labels import LabelFinder, LabelKeys
 from torch_gptff.errors import LabelError, UnknownFormatError, UnreadableDataError
 from torch_gptff.graph import CrystalData
+from torch_gptff.io.isotopes import without_isotopes_xyz
 from torch_gptff.units import UnitConvention
+
+if TYPE_CHECKING:
+    from ase import Atoms
 
 
 def read(
@@ -22,20 +27,27 @@ def read(
     forces_key: str | None = None,
     stress_key: str | None = None,
     energy: str = "per cell",
-    stress_unit: str = "eV/Å³",
-    stress_positive: str = "tension",
+    stress_unit: str | None = None,
+    stress_positive: str | None = None,
+    naming: str | None = None,
+    unconverged: bool | str = False,
     source_key: str | None = None,
 ) -> Iterator[CrystalData]:
     """The frames of a file.
 
     Args:
         path: the file
-        energy_key: where the energy is; by default ``REF_energy``, or ``energy`` where the frame has no ``REF_*``
+        energy_key: where the energy is; by default ``REF_energy``, ``dft_energy``, ``energy`` or ``mace_energy``,
+            whichever comes first; see :class:`~torch_gptff.datasets.readers.labels.LabelFinder` for other names
         forces_key: the same of forces
         stress_key: the same of stress
         energy: ``"per cell"`` or ``"per atom"``
-        stress_unit: ``"eV/Å³"``, ``"GPa"``, ``"kbar"``, or ``"eV"`` for a virial
-        stress_positive: which stress is positive, ``"tension"`` (ASE) or ``"compression"`` (VASP, virials)
+        stress_unit: ``"eV/Å³"``, ``"GPa"``, ``"kbar"``, or ``"eV"`` for a virial; by default eV/Å³, or eV where the
+            key is that of a virial
+        stress_positive: which stress is positive, ``"tension"`` (ASE) or ``"compression"`` (VASP, virials); by default
+            tension, or compression where the key is that of a virial
+        naming: the prefix of the keys, as ``"REF_"``, or ``"plain"``; frames without such labels stay without any
+        unconverged: take frames with ``converged=F``, too
         source_key: where the frame says which source it is of; by default ``source``
 
     Raises:
@@ -43,22 +55,32 @@ def read(
         UnreadableDataError: the file is not extended XYZ, or truncated.
         LabelError, StructureError: see :func:`~torch_gptff.datasets.make_frame`.
     """
+
+    keys = LabelKeys(energy_key, forces_key, stress_key, naming, is_set(unconverged, "unconverged"))
+    labels = LabelFinder(
+        path,
+        keys,
+        _convention(energy, stress_unit or "eV/Å³", stress_positive or "tension"),
+        _convention(energy, stress_unit or "eV", stress_positive or "compression"),
+    )
+    yield from frames_of_atoms(_structures(path, source_key), labels, source=stem(path))
+    labels.tell()
+
+
+def _structures(path: Path, source_key: str | None) -> Iterator[tuple[Atoms, str, str]]:
+    """The ``Atoms`` of each frame, where it is, and its name."""
     from ase.io.extxyz import read_xyz
 
-    keys = LabelKeys(energy_key, forces_key, stress_key)
-    convention = _convention(energy, stress_unit, stress_positive)
-    with open_text(path) as file:
+    with open_text(path, errors="replace") as file:  # of titles and comments
         for number, text in enumerate(_blocks(file, path)):
             where = f"{path}, frame {number}"
             try:
-                (atoms,) = read_xyz(StringIO(text), slice(None))
+                (atoms,) = read_xyz(StringIO(without_isotopes_xyz(text)[0]), slice(None))
             except Exception as error:  # ASE raises what it happens to meet
                 raise UnreadableDataError(f"{where}: not extended XYZ ({error})") from error
             if source_key is not None:
                 atoms.info["source"] = _entry(atoms.info, source_key, where)
-            yield frame_of_atoms(
-                atoms, keys, convention, where=where, source=stem(path), frame_id=f"{path.name}@{number}"
-            )
+            yield atoms, where, f"{path.name}@{number}"
 
 
 def _entry(info: dict[str, Any], key: str, where: str) -> str:

@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from torch_gptff.datasets.readers.distilled import dataset_in
 from torch_gptff.datasets.readers.files import bare_name
 from torch_gptff.errors import UnknownFormatError
 from torch_gptff.graph import CrystalData
@@ -67,7 +68,7 @@ def read_frames(path: str | Path, format: str | None = None, **options: Any) -> 
         UnreadableDataError: the data are damaged, or not of this format.
         LabelError, StructureError: a frame cannot be used; names it.
     """
-    path = Path(path).expanduser()
+    path = dataset_in(Path(path).expanduser())
     if not path.exists():
         raise FileNotFoundError(f"no data at {path}")
     name = format or detect_format(path)
@@ -86,7 +87,7 @@ def detect_format(path: str | Path) -> str:
     Raises:
         UnknownFormatError: it is a folder without anything known in it, or a JSON of another layout.
     """
-    path = Path(path).expanduser()
+    path = dataset_in(Path(path).expanduser())
     if path.is_dir():
         return _format_of_folder(path)
     from torch_gptff.datasets.readers import deepmd, vasp

@@ -64,7 +64,10 @@ def neighbor_list(data: Data, cutoff: float, backend: str | None = None) -> tupl
 
     Raises:
         UnknownBackendError: no such backend, its package is missing, or it cannot handle periodic structures.
+        GraphSizeError: there are more bonds than the memory can hold.
     """
+    from torch_gptff.graph.size import require_room_for_bonds
+
     if backend is None:
         backend = "vesin" if data.pos.device.type == "cpu" else "torch"
     if backend not in _BACKENDS:
@@ -73,6 +76,7 @@ def neighbor_list(data: Data, cutoff: float, backend: str | None = None) -> tupl
     if package is not None and find_spec(package) is None:
         raise UnknownBackendError(f"the backend {backend!r} needs the package {package}, which is not installed")
 
+    require_room_for_bonds(data, cutoff)
     batch, _ = structure_index(data)
     atoms = CrystalData(z=data.z, pos=data.pos.detach(), cell=data.cell.detach(), pbc=data.pbc, batch=batch)
     reach = cutoff + rounding_margin(atoms, cutoff)

@@ -11,12 +11,13 @@ import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
 
 from torch_gptff.cache import cache_folder
 from torch_gptff.graph.geometry import COSINE_SCALE
+from torch_gptff.ops.native import kept
+from torch_gptff.ops.native.told import tell_of_no_kernels
 
 SOURCES = Path(__file__).parent
 FLAGS = "-O3 -march=native -std=c++17 -fopenmp -fno-math-errno -fno-trapping-math -ffp-contract=fast -fPIC -shared"
@@ -35,8 +36,9 @@ def library(dtype: torch.dtype, channels: int) -> ctypes.CDLL | None:
     """The kernels of bonds and angles for one dtype and width, or ``None`` where there is no compiler or it fails.
 
     The shared library is kept in the cache folder under a name that tells its source, its settings, the compiler and
-    the processor, so that a change of any of them compiles anew. The compiler is ``$CXX``, or ``c++``; set
-    ``TORCH_GPTFF_NATIVE=0`` to do without.
+    the processor, so that a change of any of them compiles anew; and its content, so that no other is loaded (see
+    :mod:`torch_gptff.ops.native.kept`). The compiler is ``$CXX``, or ``c++``; set ``TORCH_GPTFF_NATIVE=0`` to do
+    without.
     """
     if not can_compile(dtype, channels):
         return None
@@ -55,23 +57,28 @@ def _library(sources: Path, defines: list[str]) -> ctypes.CDLL | None:
     compiler = shlex.split(os.environ.get("CXX") or "c++")
     if os.environ.get("TORCH_GPTFF_NATIVE") == "0" or shutil.which(compiler[0]) is None:
         return None
+        if os.environ.get("TORCH_GPTFF_NATIVE") != "0":
+            tell_of_no_kernels()
+        return None
     try:
-        path = cache_folder() / "native" / f"kernels-{_key(compiler, defines)}.so"
-        if not path.is_file():
-            _compile([*compiler, *FLAGS.split(), *defines, *map(str, sorted(sources.glob("*.cpp")))], path)
-        return ctypes.CDLL(str(path))
-    except (OSError, subprocess.SubprocessError):
+        folder, name = cache_folder() / "native", f"kernels-{_key(compiler, defines)}"
+        if file := kept.find(folder, name):
+            return ctypes.CDLL(str(file))
+        files = map(str, sorted(sources.glob("*.cpp")))
+        return _compiled([*compiler, *FLAGS.split(), *defines, *files], folder, name)
+    except (OSError, subprocess.SubprocessError) as error:
+        tell_of_no_kernels(error)
         return None
 
 
-def _compile(command: list[str], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # A folder of its own: other processes, threads and machines may be compiling the same.
-    with TemporaryDirectory(dir=path.parent) as folder:
-        made = Path(folder) / path.name
+def _compiled(command: list[str], folder: Path, name: str) -> ctypes.CDLL:
+    with kept.workshop(folder) as (place, can_be_kept):
+        made = place / f"{name}.so"
         subprocess.run([*command, "-o", str(made)], check=True, capture_output=True, timeout=120)
-        ctypes.CDLL(str(made))  # what cannot be loaded is not kept
-        made.replace(path)
+        library = ctypes.CDLL(str(made))  # what cannot be loaded is not kept
+        if can_be_kept:
+            kept.keep(made, folder, name)
+        return library
 
 
 def _key(compiler: list[str], defines: list[str]) -> str:

@@ -12,7 +12,7 @@ from ase.data import atomic_numbers, chemical_symbols, covalent_radii
 from numpy.typing import NDArray
 
 from torch_gptff.graph import CrystalData
-from torch_gptff.training.distillation.limits import near_pairs
+from torch_gptff.graph.contacts import near_pairs
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
 
 NEIGHBORS = 1.25

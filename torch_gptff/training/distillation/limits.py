@@ -10,7 +10,7 @@ from ase import Atoms
 from ase.data import covalent_radii
 from numpy.typing import NDArray
 
-from torch_gptff.graph import CrystalData, neighbor_list
+from torch_gptff.graph.contacts import near_pairs
 from torch_gptff.graph.convert import from_ase
 from torch_gptff.nn import ZBLRepulsion
 from torch_gptff.training.distillation.settings import DistillationSettings
@@ -31,18 +31,6 @@ FAILED = "the teacher failed: "
 def are_too_close(atoms: Atoms, fraction: float) -> bool:
     """Whether two atoms, images among them, are nearer than this fraction of the sum of their covalent radii."""
     return len(near_pairs(from_ase(atoms), fraction)[0]) > 0
-
-
-def near_pairs(data: CrystalData, fraction: float) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Two atoms, and their distance in Å, for all pairs nearer than this fraction of the sum of their covalent radii.
-
-    Images are among them; each pair is there from both sides.
-    """
-    radii = covalent_radii[data.z.numpy()]
-    edge_index, _, lengths = neighbor_list(data, 2 * fraction * float(radii.max(initial=0.0)))
-    (i, j), distances = edge_index.numpy(), lengths.numpy()
-    is_near = distances < fraction * (radii[i] + radii[j])
-    return i[is_near], j[is_near], distances[is_near]
 
 
 def strongest_repulsion(atoms: Atoms) -> float:

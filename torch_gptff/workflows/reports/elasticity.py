@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from torch_gptff.errors import ElasticityError
+from torch_gptff.graph.formula import formula_of
 from torch_gptff.report import Column, Report
 from torch_gptff.report.plots import lines
 from torch_gptff.workflows.elastic_moduli import ElasticTensor
-from torch_gptff.workflows.reports import reduced_formula
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,7 +57,7 @@ def elasticity_report(tensors: Sequence[tuple[str, ElasticTensor]], about: str =
 
 
 def _row(label: str, tensor: ElasticTensor) -> list[object]:
-    row: list[object] = [label, reduced_formula(tensor.atoms)]
+    row: list[object] = [label, formula_of(tensor.atoms)]
     try:
         row += [
             *(tensor.bulk_modulus, tensor.shear_modulus, tensor.young_modulus),

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from torch_gptff.graph.formula import formula_of
 from torch_gptff.report import Column, Report
 from torch_gptff.report.style import SERIES, new_figure
 from torch_gptff.workflows.eos import EquationOfState
 from torch_gptff.workflows.eos_fit import EquationOfStateFit
-from torch_gptff.workflows.reports import reduced_formula
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,7 +41,7 @@ def eos_report(curves: Sequence[tuple[str, EquationOfState]], about: str = "") -
     if not curves:
         return report.note("There is no result.")
     rows = [
-        [label, reduced_formula(curve.atoms), *_numbers(curve.fits[0] if curve.fits else None, len(curve.atoms))]
+        [label, formula_of(curve.atoms), *_numbers(curve.fits[0] if curve.fits else None, len(curve.atoms))]
         for label, curve in curves
     ]
     form = next((curve.fit.form for _, curve in curves if curve.fits), None)
@@ -50,19 +50,23 @@ def eos_report(curves: Sequence[tuple[str, EquationOfState]], about: str = "") -
     for label, curve in curves:
         if not curve.fits:
             report.note(f"{label}: {curve.problem}.")
+        for remark in curve.remarks:
+            report.note(f"{label}: {remark}.")
     for label, curve in curves[:IN_DETAIL]:
         report.heading(label)
         report.figure(eos_figure(curve), "Energies relative to the lowest, and the equations that fit them.")
         if curve.fits:
             rows = [[_form_name(fit.form), *_numbers(fit, len(curve.atoms))] for fit in curve.fits]
             report.table(("form", *_FIT_COLUMNS), rows)
-        facts = {
+        facts: dict[str, object] = {
             "atoms in the cell": len(curve.atoms),
             "volume of the structure given (Å³/atom)": curve.atoms.get_volume() / len(curve.atoms),
             "atoms relaxed at every volume": curve.relaxed,
         }
         if curve.relaxed:
             facts["volumes at which they did not converge"] = curve.n_unconverged
+        if curve.energy_std is not None:
+            facts["expected error of the energy at the minimum (meV/atom)"] = 1000 * curve.energy_std / len(curve.atoms)
         report.facts(facts)
         if curve.fits and curve.problem:
             report.note(f"Not every form fits. {curve.problem}.")

@@ -48,6 +48,8 @@ def md_report(run: MolecularDynamicsRun, about: str = "") -> Report:
         }
     )
     report.text("Means and standard deviations over the second half of the frames.")
+    for remark in run.remarks:
+        report.note(f"{remark}.")
     report.heading("Over time")
     time = run.time / 1000
     target = np.array([settings.temperature_at(step) for step in run.time / settings.timestep])

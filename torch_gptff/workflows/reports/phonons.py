@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from torch_gptff.graph.formula import formula_of
 from torch_gptff.report import Column, Report
 from torch_gptff.report.plots import SERIES, lines, new_figure
 from torch_gptff.workflows.phonon_spectrum import NUMERICAL_ZERO, PhononSpectrum
-from torch_gptff.workflows.reports import reduced_formula
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,7 +55,7 @@ def _row(label: str, spectrum: PhononSpectrum) -> list[object]:
     reaches = spectrum.temperatures[0] == 0, spectrum.temperatures[0] <= 300 <= spectrum.temperatures[-1]
     return [
         label,
-        reduced_formula(spectrum.atoms),
+        formula_of(spectrum.atoms),
         spectrum.lowest_frequency,
         float(spectrum.band_frequencies.max()),
         100 * spectrum.imaginary_fraction,

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 from ase import Atoms
 
+from torch_gptff.graph.formula import formula_of
 from torch_gptff.report import Column, Report
 from torch_gptff.report.plots import histogram
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
 from torch_gptff.workflows.relaxation import Relaxation
-from torch_gptff.workflows.reports import reduced_formula
 
 IN_DETAIL = 20
 """So many structures have a part of their own; of more, the table tells."""
@@ -24,6 +24,7 @@ _COLUMNS = (
     "formula",
     Column("atoms", "", 0),
     Column("energy", "eV/atom", 4),
+    Column("±", "meV/atom", 1),
     Column("energy gained", "meV/atom", 1),
     Column("max force", "eV/Å", 4),
     Column("max stress", "GPa", 3),
@@ -57,6 +58,9 @@ def relaxation_report(relaxations: Mapping[str, Relaxation], about: str = "") ->
     unfinished = [label for label, relaxation in relaxations.items() if not relaxation.converged]
     if unfinished:
         report.note(f"Not converged: {', '.join(unfinished)}. Allow more steps, or look at the way they took.")
+    for label, relaxation in relaxations.items():
+        for remark in relaxation.remarks:
+            report.note(f"{label}: {remark}.")
     changes = [each.volume_change for each in relaxations.values() if each.volume_change is not None]
     if len(changes) >= ENOUGH:
         report.figure(histogram(100 * np.array(changes), "change of volume", "%"), "How much volumes changed.")
@@ -69,9 +73,10 @@ def _row(label: str, relaxation: Relaxation) -> list[object]:
     n_atoms, stress, grown = len(relaxation.final), relaxation.max_stress, relaxation.volume_change
     return [
         label,
-        reduced_formula(relaxation.final),
+        formula_of(relaxation.final),
         n_atoms,
         relaxation.energy / n_atoms,
+        None if relaxation.energy_std is None else 1000 * relaxation.energy_std / n_atoms,
         1000 * (relaxation.initial.get_potential_energy() - relaxation.energy) / n_atoms,
         relaxation.fmax,
         None if stress is None else stress * GPA_PER_EV_PER_ANGSTROM3,

@@ -1,0 +1,132 @@
+"""``--resume``: results that depend on something else are not gone on with, whatever it is and whatever the command."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+from ase.build import bulk
+from ase.io import write
+
+from torch_gptff import GPTFF, GPTFFConfig, Potential, save
+from torch_gptff.io.structures import write_structures
+
+AS_GIVEN = ("--as-given",)
+COMMANDS: dict[str, tuple[object, ...]] = {
+    "eos": (*AS_GIVEN, "--from", 0.8, "--to", 1.3),
+    "elastic": (*AS_GIVEN, "--clamped", "--symprec", 0),
+    "phonons": (*AS_GIVEN, "--min-length", 3),
+    "hull": AS_GIVEN,
+    "eos-benchmark": (),
+}
+OTHER_OPTION: dict[str, tuple[object, ...]] = {
+    "eos": ("--points", 7),
+    "elastic": ("--max-strain", 0.01),
+    "phonons": ("--displacement", 0.03),
+    "hull": ("--fmax", 0.02),
+    "eos-benchmark": ("--set", "oxides"),
+}
+
+
+def make_model(path: Path, seed: int) -> Path:
+    torch.manual_seed(seed)
+    potential = Potential(GPTFF(GPTFFConfig(channels=8, num_layers=1, num_radial=4)))
+    potential.references = {"one": {11: -1.0, 17: -2.0}, "other": {11: -5.0, 17: -9.0}}
+    save(potential.speak("one"), path)
+    return path
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return make_model(tmp_path / "model.safetensors", 1)
+
+
+def make_reference_data(folder: Path, volume: float = 37.0) -> None:
+    (folder / "xsf_unaries").mkdir(parents=True, exist_ok=True)
+    a = (4 * volume) ** (1 / 3)
+    atoms = Atoms(["Na"], [[0, 0, 0]], cell=(1 - np.eye(3)) * a / 2, pbc=True)
+    write(folder / "xsf_unaries/Na-FCC.xsf", atoms)
+    fit = {"min_volume": volume, "bulk_modulus_ev_ang3": 0.05, "bulk_deriv": 4.0}
+    document = {"BM_fit_data": {"Na-X/FCC": fit}, "num_atoms_in_sim_cell": {"Na-X/FCC": 1}}
+    (folder / "results-unaries-verification-PBE-v1-AE-average.json").write_text(json.dumps(document))
+
+
+def make_inputs(command: str, folder: Path, a: float = 4.2) -> list[Path]:
+    if command == "eos-benchmark":
+        make_reference_data(folder / "acwf", a**3 / 2)
+        return [folder / "acwf"]
+    write_structures(folder / "sodium.extxyz", [bulk("Na", "bcc", a=a)])
+    return [folder / "sodium.extxyz"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_results_that_depend_on_something_else_are_refused(call, command: str, model: Path, tmp_path: Path) -> None:
+    inputs, out = make_inputs(command, tmp_path), tmp_path / "out.json"
+    options: tuple[object, ...] = (*inputs, "--model", model, *COMMANDS[command], "--json", out)
+    first = call(command, *options)
+    assert out.exists(), first.output
+    kept = out.read_text()
+
+    def refused(*more: object) -> str:
+        result = call(command, *options, "--resume", *more)
+        assert result.exit_code == 1, result.output
+        assert out.read_text() == kept
+        return " ".join(result.stderr.split())
+
+    assert "with reference one, and this is other" in refused("--reference", "other")
+    other = "float64" if command in ("hull", "eos-benchmark") else "float32"
+    assert f"and this is {other}" in refused("--dtype", other)
+    assert "and this is" in refused(*OTHER_OPTION[command])
+    make_model(model, 2)  # other weights in a file of the same name
+    assert "with other weights" in refused()
+    make_model(model, 1)
+    make_inputs(command, tmp_path, a=4.3)  # another structure in a file of the same name
+    assert "has changed since" in refused()
+    make_inputs(command, tmp_path)
+
+    again = call(command, *options, "--resume", "--reference", "one")  # what the model speaks by itself
+    assert again.exit_code == first.exit_code, again.output
+    assert json.loads(out.read_text())["results"] == json.loads(kept)["results"]
+
+
+def test_the_same_weights_elsewhere_are_the_same_model(call, model: Path, tmp_path: Path) -> None:
+    (file,), out = make_inputs("hull", tmp_path), tmp_path / "out.json"
+    assert call("hull", file, "--as-given", "--model", model, "--json", out).exit_code == 0
+    copy = tmp_path / "copy.safetensors"
+    copy.write_bytes(model.read_bytes())
+    result = call("hull", file, "--as-given", "--model", copy, "--json", out, "--resume")
+    assert result.exit_code == 0, result.output
+    assert "done before" in result.stdout
+
+
+def test_formulas_are_compared_by_their_content(call, model: Path, tmp_path: Path) -> None:
+    (folder,), out, formulas = make_inputs("eos-benchmark", tmp_path), tmp_path / "out.json", tmp_path / "formulas"
+    formulas.write_text("Na\n")
+    options = (folder, "--model", model, "--formulas", formulas, "--json", out)
+    assert call("eos-benchmark", *options).exit_code == 0
+    formulas.write_text("Na\nCl\n")
+    result = call("eos-benchmark", *options, "--resume")
+    assert result.exit_code == 1
+    assert "with formulas" in result.stderr
+
+
+@pytest.mark.parametrize("change", ["--reference other", "--dtype float64", "--fmax 0.2", "weights"])
+def test_a_batch_of_relaxations(call, model: Path, tmp_path: Path, change: str) -> None:
+    from torch_gptff.cli import relaxations_together
+
+    (file,) = make_inputs("relax", tmp_path)
+    options = ("relax", file, "--batch", "--model", model, "--out", tmp_path / "out", "--max-steps", 3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(relaxations_together.Journal, "remove", lambda journal: None)  # a run that was killed at the end
+        call(*options)
+    more = change.split()
+    if change == "weights":
+        make_model(model, 2)
+        more = []
+    result = call(*options, "--resume", *more)
+    assert result.exit_code == 1
+    assert "an unfinished run with other settings" in result.stderr

@@ -64,7 +64,9 @@ class Drawing:
     def text(self, x: float, y: float, words: str, style: str) -> None:
         self.elements.append(f'<text x="{x:g}" y="{y:g}" {style}>{escape(words)}</text>')
 
-    def arrow(self, *points: tuple[float, float], kind: str = "plain", label: str = "", at: tuple[float, float] = (0, 0)) -> None:
+    def arrow(
+        self, *points: tuple[float, float], kind: str = "plain", label: str = "", at: tuple[float, float] = (0, 0)
+    ) -> None:
         path = " ".join(f"{x:g},{y:g}" for x, y in points)
         self.elements.append(
             f'<polyline points="{path}" fill="none" stroke="{EDGE[kind]}" stroke-width="1.8" '
@@ -124,9 +126,17 @@ def layer(draw: Drawing) -> None:
     )
     draw.text(x0, 36, "A layer", 'font-size="18" font-weight="bold"')
     left, wide = x0 + 24, 330
-    maps = draw.box(left, 76, wide, "each atom: y = LN(x)", "shows query, key and value a of y, and its Vˡ", kind="atoms")
-    table = draw.box(left + 376, 76, 240, "radial functions R(r)", "a network at 51 knots,", "joined by a cubic spline,",
-                     "u(r) → 0 with two derivatives", kind="bonds")  # fmt: skip
+    maps = draw.box(
+        left, 76, wide, "each atom: y = LN(x)", "shows query, key and value a of y, and its Vˡ", kind="atoms"
+    )
+    table = draw.box(
+        left + 376, 76, 240,
+        "radial functions R(r)",
+        "a network at 51 knots,",
+        "joined by a cubic spline,",
+        "u(r) → 0 with two derivatives",
+        kind="bonds",
+    )  # fmt: skip
     attention = draw.box(
         left, 196, 616,
         "each bond: attention that carries geometry, elementwise in the channels",
@@ -155,15 +165,19 @@ def layer(draw: Drawing) -> None:
         kind="atoms",
     )  # fmt: skip
     draw.arrow(
-        (network.top[0], attention.bottom[1]), network.top, kind="atoms", label="out⁰, total", at=(network.top[0] + 8, 368)
+        (network.top[0], attention.bottom[1]),
+        network.top,
+        kind="atoms",
+        label="out⁰, total",
+        at=(network.top[0] + 8, 368),
     )
     draw.arrow(products.left, network.right, kind="turns", label="n", at=(left + 290, 446))
     out_x = draw.box(left, 566, 272, "x ← x + Δx", kind="atoms")
     out_v = draw.box(left + 316, 566, 300, "Vˡ ← 2σ(gˡ) ⊙ Vˡ + W′ Zˡ", kind="turns")
     draw.arrow(network.bottom, out_x.top, kind="atoms")
     draw.arrow(products.bottom, out_v.top, kind="turns", label="Vˡ, Zˡ", at=(out_v.top[0] + 8, 534))
-    draw.arrow((left + 230, network.bottom[1]), (left + 230, 530), (left + 380, 530), (left + 380, out_v.y), kind="atoms",
-               label="gˡ", at=(left + 300, 522))  # fmt: skip
+    gate = [(left + 230, network.bottom[1]), (left + 230, 530), (left + 380, 530), (left + 380, out_v.y)]
+    draw.arrow(*gate, kind="atoms", label="gˡ", at=(left + 300, 522))
     draw.arrow(out_x.bottom, (out_x.bottom[0], 640), kind="atoms")
     draw.arrow(out_v.bottom, (out_v.bottom[0], 640), kind="turns")
     for x, kind, words in (

@@ -116,6 +116,7 @@ def test_report_and_model_card(call, checkpoint: Path, data: Path, tmp_path: Pat
     assert plain.text["p"][0] == said
     rows = {row[0]: row for row in plain.rows}
     assert rows["forces"][1:3] == ["180", "50.00"]
+    page = tmp_path / "card.html"
     assert call("evaluate", checkpoint, data, "--report", page, "--card").exit_code == 0
     card = assert_self_contained(page.read_text(encoding="utf-8"))
     assert card.text["h1"] == ["Model card of small.safetensors"]

@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 import torch
 import typer
@@ -14,6 +13,7 @@ from ase.build import bulk
 from ase.io import write
 from conftest import Fuzz
 from hypothesis import strategies as st
+from typer import _click as click
 from typer.testing import CliRunner
 
 from torch_gptff import GPTFF, GPTFFConfig, Potential, save

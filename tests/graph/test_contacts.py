@@ -12,7 +12,14 @@ from torch_gptff.graph.contacts import check_contacts
 
 @pytest.mark.parametrize(
     "atoms",
-    [bulk("Cu"), bulk("NaCl", "rocksalt", a=5.6), molecule("H2"), molecule("CH3CH2OH"), graphene(vacuum=8), Atoms("He")],
+    [
+        bulk("Cu"),
+        bulk("NaCl", "rocksalt", a=5.6),
+        molecule("H2"),
+        molecule("CH3CH2OH"),
+        graphene(vacuum=8),
+        Atoms("He"),
+    ],
 )
 def test_ordinary_structures_pass(atoms: Atoms) -> None:
     check_contacts(atoms)

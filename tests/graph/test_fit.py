@@ -26,7 +26,7 @@ def graph(copies: int = 2, seed: int = 0) -> CrystalData:
 
 def model() -> GPTFF:
     torch.manual_seed(0)
-    return GPTFF(GPTFFConfig(channels=8, num_layers=1, num_radial=4, feedforward_channels=8)).double()
+    return GPTFF(GPTFFConfig.paper(channels=8, num_layers=1, num_radial=4, feedforward_channels=8)).double()
 
 
 def energy(data: CrystalData) -> float:

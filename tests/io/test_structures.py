@@ -294,3 +294,37 @@ def test_yaml_makes_no_objects(tmp_path: Path) -> None:
     with pytest.raises(UnreadableStructureError):
         read_structures(tmp_path / "a.yaml")
     assert not (tmp_path / "ran").exists()
+
+
+ANNOUNCED = 99_999_999_999
+ANNOUNCING = {
+    "a.xyz": "{}\n\nCu 0 0 0\n",
+    "a.extxyz": '{}\nLattice="4 0 0 0 4 0 0 0 4" Properties=species:S:1:pos:R:3\nCu 0 0 0\n',
+    "b.extxyz": "1\n\nCu 0 0 0\n{}\n\nCu 0 0 0\n",
+    "POSCAR": "Cu\n1.0\n4 0 0\n0 4 0\n0 0 4\nCu\n{}\nDirect\n0 0 0\n",
+    "a.vasp": "Cu Zr\n1.0\n4 0 0\n0 4 0\n0 0 4\n1 {}\nDirect\n0 0 0\n",
+    "a.dump": "ITEM: TIMESTEP\n0\nITEM: NUMBER OF ATOMS\n{}\nITEM: BOX BOUNDS pp pp pp\n0 4\n0 4\n0 4\n"
+    "ITEM: ATOMS id element x y z\n1 Cu 0 0 0\n",
+    "a.data": "t\n\n{} atoms\n1 atom types\n0 4 xlo xhi\n0 4 ylo yhi\n0 4 zlo zhi\n\nMasses\n\n1 63.546\n\n"
+    "Atoms # atomic\n\n1 1 0 0 0\n",
+    "a.xsf": "CRYSTAL\nPRIMVEC\n4 0 0\n0 4 0\n0 0 4\nPRIMCOORD\n{} 1\n29 0 0 0\n",
+    "a.gen": "{} S\nCu\n1 1 0 0 0\n0 0 0\n4 0 0\n0 4 0\n0 0 4\n",
+    "a.cube": "c\nc\n{0} 0 0 0\n2 1 0 0\n2 0 1 0\n2 0 0 1\n29 29 0 0 0\n",
+    "a.cfg": "Number of particles = {}\nA = 1.0 Angstrom\nH0(1,1) = 4 A\nentry_count = 3\n63.5\nCu\n0 0 0\n",
+    "a.gro": "t\n{}\n    1CU     CU    1   0.000   0.000   0.000\n   0.4 0.4 0.4\n",
+}
+
+
+@pytest.mark.parametrize("name", ANNOUNCING)
+def test_more_atoms_than_a_file_can_hold(name: str, tmp_path: Path) -> None:
+    """Readers would make room for them, or look for their lines one by one."""
+    (tmp_path / name).write_text(ANNOUNCING[name].format(ANNOUNCED))
+    with pytest.raises(UnreadableStructureError, match=r"\d\d,999,999,\d+ atoms are announced, and \d+ lines|00,000,"):
+        read_structures(tmp_path / name)
+
+
+@pytest.mark.parametrize("content", ["[" * 1_000_000, '{"sites": ' * 100_000])
+def test_json_that_is_nested_without_end(content: str, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(content)
+    with pytest.raises(UnreadableStructureError, match="cannot read a structure"):
+        read_structures(tmp_path / "a.json")

@@ -49,7 +49,7 @@ def test_one_atom_too_few_steps_and_fast_ramps_are_told(copper: Atoms) -> None:
     assert "500 fs are short beside a thermostat of 100 fs" in told
     assert "take 1000 steps or more" in told
     (told,) = foreseen(copper, replace(GOOD, steps=1000, temperature=300, final_temperature=1300))
-    assert "the atoms lag behind by some 100 K; take 2000 steps or more" in told
+    assert "the atoms lag behind by some 200 K; take 2000 steps or more" in told
     assert foreseen(copper, replace(GOOD, steps=2000, temperature=300, final_temperature=1300)) == []
     (told,) = found(GOOD, np.full(100, 700.0), 500)
     assert "700 K, and 1000 K were asked for: the thermostat has not brought the atoms there yet" in told
@@ -60,9 +60,9 @@ def test_a_ramp_lags_by_what_is_told(copper: Atoms, tmp_path: Path) -> None:
         steps=400, timestep=5, temperature=300, final_temperature=1300, thermostat="berendsen", thermostat_time=400
     )
     (told,) = foreseen(copper, settings)
-    lag = 1000 / 2000 * 400
+    lag = 2 * 1000 / 2000 * 400
     assert f"lag behind by some {lag:.0f} K" in told
     run = molecular_dynamics(copper * (2, 2, 1), EMT(), settings, trajectory=tmp_path / "md.traj")
     targets = 300 + 1000 * run.time / 2000
     behind = float((targets - run.temperature)[len(targets) // 2 :].mean())
-    assert 0.5 * lag < behind < 2 * lag  # vibrations take as much again
+    assert 0.5 * lag < behind < 1.5 * lag

@@ -86,7 +86,7 @@ def hull(
             atoms.calc = calculator
             energy, std = float(atoms.get_potential_energy()), calculator.results.get("energy_std")
         correction = mp2020_correction(atoms) if corrections is Corrections.mp2020 else 0.0
-        return Phase("", atoms, energy + correction, correction, std)
+        return Phase("", atoms, energy + correction, std, correction)
 
     computed = compute_files(context, Phase, compute, _verdict)
     console, results = computed.console, computed.results

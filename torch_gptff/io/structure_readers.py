@@ -20,6 +20,7 @@ import numpy as np
 
 from torch_gptff.errors import PartialOccupancyError, UnreadableStructureError
 from torch_gptff.io import elements
+from torch_gptff.io.counts import check_counts
 from torch_gptff.io.isotopes import MASSES, with_masses, without_isotopes_poscar, without_isotopes_xyz
 
 if TYPE_CHECKING:
@@ -45,8 +46,7 @@ _CHECKED: dict[str, Callable[[str], dict[str, Any] | None]] = {
     "lammps-dump-text": elements.check_lammps_dump,
     "lammps-data": _lammps_options,
     "gromacs": elements.check_gromacs,
-    "xyz": lambda _: None,
-    "extxyz": lambda _: None,
+    **dict.fromkeys(("xyz", "extxyz", "xsf", "gen", "cfg", "cube"), lambda _: None),
 }
 """Formats of text that are looked at before ASE reads them, and the options that it is to read them with."""
 
@@ -93,6 +93,7 @@ def read_by_ase(file: Path) -> list[Atoms]:
     masses: list[dict[int, float]] = []
     if format in _CHECKED:
         text = decoded(file)
+        check_counts(text, format)
         options = _CHECKED[format](text) or {}
         if format in _WITHOUT_ISOTOPES:
             text, masses = _WITHOUT_ISOTOPES[format](text)
@@ -116,6 +117,7 @@ def read_lammps_data(file: Path) -> list[Atoms]:
     text = decoded(file)
     if not re.search(r"^\s*\d+\s+atoms\b", text, re.MULTILINE) or not re.search(r"^\s*Atoms\b", text, re.MULTILINE):
         return read_by_ase(file)
+    check_counts(text, "lammps-data")
     atoms = read(StringIO(text), format="lammps-data", **_lammps_options(text))
     return [atoms]
 

@@ -99,10 +99,10 @@ def apply(kernels: Kernels, x: Sequence[Tensor], fixed: Any, keep: bool = False)
     if under_transform() or not kernels.is_available(x, fixed):
         return kernels.plain(x, fixed)
     if is_plain(x):
-        return _Forward.apply(*_contiguous(x), kernels, fixed, keep)  # tensors first: see needed()
+        return _Forward.apply(*contiguous(x), kernels, fixed, keep)  # tensors first: see needed()
     if kernels.registered is None:
         return kernels.plain(x, fixed)
-    return kernels.registered.forward(*_contiguous(x), fixed, keep)[:1]
+    return kernels.registered.forward(*contiguous(x), fixed, keep)[:1]
 
 
 class _Forward(Function):
@@ -188,17 +188,17 @@ def differentiate_twice(
 def run_forward(
     kernels: Kernels, x: Sequence[Tensor], fixed: Any, keep: bool
 ) -> tuple[Sequence[Tensor], Tensor | None]:
-    """See :meth:`Kernels.forward`; here and below for tensors in any order of memory, and under autocast too."""
+    """See :meth:`Kernels.forward`; like the two below also under autocast."""
     with _full_precision(x):
-        return kernels.forward(_contiguous(x), fixed, keep)
+        return kernels.forward(x, fixed, keep)
 
 
 def run_backward(
     kernels: Kernels, dout: Sequence[Tensor], x: Sequence[Tensor], fixed: Any, kept: Any, with_parameters: bool
 ) -> Sequence[Tensor | None]:
-    """See :meth:`Kernels.backward`."""
+    """See :meth:`Kernels.backward`; ``dout`` in any order of memory."""
     with _full_precision(x):
-        return kernels.backward(_contiguous(dout), _contiguous(x), fixed, kept, with_parameters)
+        return kernels.backward(contiguous(dout), x, fixed, kept, with_parameters)
 
 
 def run_double_backward(
@@ -211,21 +211,24 @@ def run_double_backward(
     moves_parameters: bool,
     with_parameters: bool,
 ) -> tuple[Sequence[Tensor], Sequence[Tensor | None]]:
-    """See :meth:`Kernels.double_backward`."""
+    """See :meth:`Kernels.double_backward`; ``t``, ``dout`` and ``x`` in any order of memory."""
     n_moving = len(x) if moves_parameters else len(x) - kernels.n_parameters
-    moving = [*_contiguous(t[:n_moving]), *[None] * (len(x) - n_moving)]
+    moving = [*contiguous(t[:n_moving]), *[None] * (len(x) - n_moving)]
     with _full_precision(x):
-        return kernels.double_backward(moving, _contiguous(dout), _contiguous(x), fixed, kept, with_parameters)
+        return kernels.double_backward(moving, contiguous(dout), contiguous(x), fixed, kept, with_parameters)
+
+
+def contiguous(values: Sequence[Tensor]) -> list[Tensor]:
+    """Row by row in memory, as kernels take them."""
+    return [value.contiguous() for value in values]
+
+
+_AS_IT_IS = nullcontext()
 
 
 def _full_precision(x: Sequence[Tensor]) -> AbstractContextManager[None]:
     """Autocast is for the operations in the model, not for those inside an operator."""
-    device = x[0].device.type
-    return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()
-
-
-def _contiguous(values: Sequence[Tensor]) -> list[Tensor]:
-    return [value.contiguous() for value in values]
+    return torch.autocast(x[0].device.type, enabled=False) if torch._C._is_any_autocast_enabled() else _AS_IT_IS
 
 
 def _by_formula(

@@ -11,6 +11,7 @@ from torch.library import CustomOpDef, custom_op
 from torch_gptff.ops.operator import (
     Kernels,
     Registered,
+    contiguous,
     differentiate,
     differentiate_twice,
     run_backward,
@@ -56,7 +57,7 @@ def _register_forward(kernels: PairKernels, index: str) -> CustomOpDef:
     n = len(kernels.names)
 
     def forward(*inputs: Any) -> tuple[Tensor, Any]:
-        (out,), kept = run_forward(kernels, inputs[:n], inputs[n].contiguous(), _keep(inputs))
+        (out,), kept = run_forward(kernels, contiguous(inputs[:n]), inputs[n].contiguous(), _keep(inputs))
         return out, kept
 
     def fake(*inputs: Any) -> tuple[Tensor, Any]:
@@ -74,7 +75,7 @@ def _register_forward(kernels: PairKernels, index: str) -> CustomOpDef:
 
     def backward(ctx: Any, dout: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
         *x, index, kept = ctx.saved_tensors
-        d = [None] * n if dout is None else differentiate(ctx, kernels, [dout], x, index, kept)
+        d = [None] * n if dout is None else differentiate(ctx, kernels, [dout], contiguous(x), index.contiguous(), kept)
         return (*d, None, None)
 
     tensors = ", ".join(f"Tensor {name}" for name in [*kernels.names, index])
@@ -106,13 +107,14 @@ class _Derivatives:
     def of(self, kernels: PairKernels) -> tuple[Callable[..., list[Tensor]], Callable[..., list[Tensor]]]:
         """Both derivatives of one member, with all flags."""
         which = [kernels.name] * self.by_name
-        n, n_second = len(self.flags), len(self.flags_of_second)
+        n, n_of_second = len(self.flags), len(self.flags_of_second)
 
-        def backward(*arguments: Any) -> list[Tensor]:
-            return self.first(*which, *arguments[: 4 + n])
+        def backward(dout: Tensor, x: list[Tensor], index: Tensor, kept: Tensor, *flags: bool) -> list[Tensor]:
+            return self.first(*which, dout, x, index, kept, *flags[1 - n :])
 
-        def double_backward(*arguments: Any) -> list[Tensor]:
-            return self.second(*which, *arguments[:5], *arguments[7 - n_second :])
+        def double_backward(t: list[Tensor], dout: Tensor, x: list[Tensor], *others: Any) -> list[Tensor]:
+            index, kept, *flags = others
+            return self.second(*which, t, dout, x, index, kept, *flags[2 - n_of_second :])
 
         return backward, double_backward
 
@@ -123,7 +125,7 @@ class _Derivatives:
 
     def backward(self, *arguments: Any) -> list[Tensor]:
         kernels, (dout, x, index, kept, *flags) = self._split(arguments)
-        return _zeros_for_none(run_backward(kernels, [dout], x, index.contiguous(), kept, any(flags)), x)
+        return _zeros_for_none(run_backward(kernels, [dout], contiguous(x), index.contiguous(), kept, any(flags)), x)
 
     def fake_backward(self, *arguments: Any) -> list[Tensor]:
         _, (_, x, *_) = self._split(arguments)
@@ -137,16 +139,16 @@ class _Derivatives:
 
     def differentiate(self, ctx: Any, tangents: list[Tensor | None]) -> tuple[Any, ...]:
         dout, *x, index, kept = ctx.saved_tensors
-        (ddout,), d = differentiate_twice(ctx.kernels, tangents, [dout], x, index, kept, ctx.with_parameters)
+        (ddout,), d = differentiate_twice(
+            ctx.kernels, tangents, [dout], x, index.contiguous(), kept, ctx.with_parameters
+        )
         return (*[None] * self.by_name, ddout, list(d), None, None, *[None] * len(self.flags))
 
     def double_backward(self, *arguments: Any) -> list[Tensor]:
         kernels, (t, dout, x, index, kept, *given) = self._split(arguments)
-        flags = dict(zip(self.flags_of_second, given, strict=True))
-        moves_parameters, with_parameters = (flags.get(name, False) for name in ("moves_parameters", "with_parameters"))
-        ddout, d = run_double_backward(
-            kernels, t, [dout], x, index.contiguous(), kept, moves_parameters, with_parameters
-        )
+        moves_parameters, with_parameters = [False] * (2 - len(given)) + list(given)
+        index = index.contiguous()
+        ddout, d = run_double_backward(kernels, t, [dout], x, index, kept, moves_parameters, with_parameters)
         return [*ddout, *_zeros_for_none(d, x)]
 
     def fake_double_backward(self, *arguments: Any) -> list[Tensor]:

@@ -21,8 +21,8 @@ class Phase(Record):
         label: a name of its own
         atoms: the crystal
         energy: of the cell, eV, with corrections
-        correction: of the cell, eV: the part of ``energy`` that corrections have added
         energy_std: expected error of ``energy``, eV; ``None`` where it is not known
+        correction: of the cell, eV: the part of ``energy`` that corrections have added
     """
 
     units: ClassVar[dict[str, str]] = {"energy": "eV", "correction": "eV", "energy_std": "eV"}
@@ -30,8 +30,8 @@ class Phase(Record):
     label: str
     atoms: Atoms
     energy: float
-    correction: float = 0.0
     energy_std: float | None = None
+    correction: float = 0.0
 
 
 @dataclass(frozen=True)

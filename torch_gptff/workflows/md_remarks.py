@@ -12,7 +12,7 @@ THERMOSTAT_TIMES = 10
 """A run takes so many times of its thermostat to forget how it began."""
 
 RAMP_TIMES = 20
-"""A ramp takes so many times of its thermostat for the atoms to lag behind by a twentieth of it at most."""
+"""A ramp takes so many times of its thermostat for the atoms to lag behind by a tenth of it at most."""
 
 OFF = 0.15
 """The mean temperature is told where it is off by more than this part, and by more than chance explains."""
@@ -42,7 +42,10 @@ def foreseen(atoms: Atoms, settings: MolecularDynamicsSettings) -> list[str]:
             )
         return told
     if settings.final_temperature is not None and duration < RAMP_TIMES * settings.thermostat_time:
-        lag = abs(settings.final_temperature - settings.temperature) / duration * settings.thermostat_time
+        rate = abs(settings.final_temperature - settings.temperature) / duration  # K/fs
+        # A thermostat that heats the motion must heat the vibrations' potential energy with it, in twice the time; that
+        # of Langevin is given by its friction, to which energies relax twice as fast.
+        lag = rate * settings.thermostat_time * (1 if settings.thermostat == "langevin" else 2)
         told.append(
             f"a ramp from {settings.temperature:g} to {settings.final_temperature:g} K in {duration:g} fs is fast "
             f"for a thermostat of {settings.thermostat_time:g} fs: the atoms lag behind by some {lag:.0f} K; take "
@@ -69,7 +72,7 @@ def found(settings: MolecularDynamicsSettings, temperatures: NDArray[np.float64]
         return []
     second_half = temperatures[len(temperatures) // 2 :]
     mean, target = float(second_half.mean()), settings.temperature
-    chance = 3 * target * np.sqrt(2 / (3 * n_atoms))  # of one frame: those of a run may be all alike
+    chance = 2 * target * np.sqrt(2 / (3 * n_atoms))  # of one frame: those of a run may be all alike
     if abs(mean - target) <= max(OFF * target, chance):
         return []
     why = {

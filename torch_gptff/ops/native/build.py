@@ -56,7 +56,6 @@ def turning_library(dtype: torch.dtype, degree: int) -> ctypes.CDLL | None:
 def _library(sources: Path, defines: list[str]) -> ctypes.CDLL | None:
     compiler = shlex.split(os.environ.get("CXX") or "c++")
     if os.environ.get("TORCH_GPTFF_NATIVE") == "0" or shutil.which(compiler[0]) is None:
-        return None
         if os.environ.get("TORCH_GPTFF_NATIVE") != "0":
             tell_of_no_kernels()
         return None

@@ -1,6 +1,6 @@
 """Geometric attention and tensor products on a GPU, in kernels that write nothing of bonds times channels to memory.
 
-Sums over neighbours are atomic additions, so that two runs may differ in rounding. Shapes, dtypes and contiguity are the
+Sums over neighbours are atomic additions: two runs may differ in rounding. Shapes, dtypes and contiguity are the
 operators' to see to.
 """
 
@@ -45,33 +45,36 @@ def geometric_attention(name: str, x: Sequence[Tensor], fixed: Any, *groups: Any
     neighbour, centre = fixed.edge_index
     offsets = torch.searchsorted(centre, torch.arange(centres + 1, device=centre.device))
     turns = len(x) > 6
-    sizes = dict(
-        BONDS=max(1, BONDS_TIMES_WIDTH * fixed.heads // channels),
-        C=channels,
-        HEADS=fixed.heads,
-        L=fixed.degree,
-        SETS=2 + fixed.degree + 2 * turns,
-        STRIDE=table.size(1),
-        PER_ANGSTROM=fixed.per_angstrom,
-        ROWS=len(table),
-    )
+    sizes: dict[str, Any] = {
+        "BONDS": max(1, BONDS_TIMES_WIDTH * fixed.heads // channels),
+        "C": channels,
+        "HEADS": fixed.heads,
+        "L": fixed.degree,
+        "SETS": 2 + fixed.degree + 2 * turns,
+        "STRIDE": table.size(1),
+        "PER_ANGSTROM": fixed.per_angstrom,
+        "ROWS": len(table),
+    }
 
     def nested(values: Sequence[Any]) -> tuple[Any, ...]:
         return (*values[:5], tuple(values[5:-1]), values[-1])
 
     def forward(inputs: Sequence[Any], out: Sequence[Tensor]) -> None:
-        _launch(kernels.attention_forward, (centres, fixed.heads), nested(inputs), tuple(out), offsets, neighbour, **sizes)
+        _launch(
+            kernels.attention_forward, (centres, fixed.heads), nested(inputs), tuple(out), offsets, neighbour, **sizes
+        )
 
     def backward(inputs: Sequence[Any], dout: Sequence[Tensor], d: Sequence[Tensor | None]) -> None:
         *rows, d_table = d
         copies = None if d_table is None else d_table.new_zeros(COPIES, *d_table.shape)
         for value in rows[3:5]:  # every head adds its own
+            assert value is not None, "only that by the table can be left out"
             value.zero_()
         _launch(
             kernels.attention_backward, (centres, fixed.heads),
             nested(inputs), tuple(dout), nested([*rows, copies]), offsets, neighbour, **sizes, COPIES=COPIES,
         )  # fmt: skip
-        if d_table is not None:
+        if d_table is not None and copies is not None:
             torch.sum(copies, dim=0, out=d_table)
 
     _run(name, forward, backward, x, *groups)
@@ -82,7 +85,13 @@ def tensor_product(name: str, x: Sequence[Tensor], terms: Sequence[Any], *groups
     from torch_gptff.ops.triton import geometric_kernels as kernels
 
     atoms, (paths, channels) = len(x[0]), x[-1].shape
-    sizes = dict(C=channels, L=len(x) - 1, PATHS=paths, TERMS=_grouped(terms), num_warps=max(1, channels // 32))
+    sizes: dict[str, Any] = {
+        "C": channels,
+        "L": len(x) - 1,
+        "PATHS": paths,
+        "TERMS": _grouped(terms),
+        "num_warps": max(1, channels // 32),
+    }
 
     def nested(values: Sequence[Any]) -> tuple[Any, ...]:
         return tuple(values[:-1]), values[-1]

@@ -129,9 +129,14 @@ def layer(draw: Drawing) -> None:
     maps = draw.box(
         left, 76, wide, "each atom: y = LN(x)", "shows query, key and value a of y, and its Vˡ", kind="atoms"
     )
-    table = draw.box(left + 376, 76, 240, "radial functions R(r)", "a network at 51 knots,",
-                     "joined by a cubic spline,",
-                     "u(r) → 0 with two derivatives", kind="bonds")  # fmt: skip
+    table = draw.box(
+        left + 376, 76, 240,
+        "radial functions R(r)",
+        "a network at 51 knots,",
+        "joined by a cubic spline,",
+        "u(r) → 0 with two derivatives",
+        kind="bonds",
+    )  # fmt: skip
     attention = draw.box(
         left, 196, 616,
         "each bond: attention that carries geometry, elementwise in the channels",
@@ -171,9 +176,8 @@ def layer(draw: Drawing) -> None:
     out_v = draw.box(left + 316, 566, 300, "Vˡ ← 2σ(gˡ) ⊙ Vˡ + W′ Zˡ", kind="turns")
     draw.arrow(network.bottom, out_x.top, kind="atoms")
     draw.arrow(products.bottom, out_v.top, kind="turns", label="Vˡ, Zˡ", at=(out_v.top[0] + 8, 534))
-    draw.arrow((left + 230, network.bottom[1]), (left + 230, 530), (left + 380, 530),
-               (left + 380, out_v.y), kind="atoms",
-               label="gˡ", at=(left + 300, 522))  # fmt: skip
+    gate = [(left + 230, network.bottom[1]), (left + 230, 530), (left + 380, 530), (left + 380, out_v.y)]
+    draw.arrow(*gate, kind="atoms", label="gˡ", at=(left + 300, 522))
     draw.arrow(out_x.bottom, (out_x.bottom[0], 640), kind="atoms")
     draw.arrow(out_v.bottom, (out_v.bottom[0], 640), kind="turns")
     for x, kind, words in (

@@ -47,8 +47,8 @@ class GPTFF(EnergyModel):
 
     Attributes:
         max_bonds: a graph with more bonds than this is computed a range of atoms at a time, in less memory and more
-            time. With the layers of the paper, energy, forces and stress otherwise take 6 to 11 kB for a bond on the
-            CPU, with harmonic angles 20 to 25 kB
+            time. Energy, forces and stress otherwise take some 1 kB for a bond on the CPU, 6 to 11 kB with the layers
+            of the paper, 20 to 25 kB with harmonic angles
     """
 
     name = "gptff"

@@ -19,7 +19,6 @@ from torch import Tensor
 from torch_gptff.ops import operator
 from torch_gptff.ops.harmonics import closed_forms
 from torch_gptff.ops.native import geometric
-from torch_gptff.ops.transforms import is_plain, under_transform
 
 
 def bond_harmonics(vectors: Tensor, degree: int) -> tuple[Tensor, Tensor]:
@@ -27,14 +26,9 @@ def bond_harmonics(vectors: Tensor, degree: int) -> tuple[Tensor, Tensor]:
 
     Differentiable as often as wanted.
     """
-    is_fused = (
-        vectors.device.type == "cpu"
-        and not under_transform()
-        and is_plain([vectors])
-        and geometric.is_available(vectors.dtype, degree)
-    )
+    kernels = operator.choose([vectors], [degree], cpu=_KERNELS)
     lengths, harmonics = (
-        operator.apply(_KERNELS, [vectors.contiguous()], degree) if is_fused else _KERNELS.plain([vectors], degree)
+        operator.apply(kernels, [vectors.contiguous()], degree) if kernels else _KERNELS.plain([vectors], degree)
     )
     return lengths, harmonics
 
@@ -45,6 +39,9 @@ class _Sizes(ctypes.Structure):
 
 class _Kernels:
     n_parameters = 0
+
+    def can_take(self, dtype: torch.dtype, *sizes: int) -> bool:
+        return geometric.is_available(dtype, *sizes)
 
     def plain(self, x: Sequence[Tensor], degree: int) -> tuple[Tensor, ...]:
         lengths = x[0].norm(dim=-1)

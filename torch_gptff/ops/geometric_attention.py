@@ -30,10 +30,9 @@ import torch
 from torch import Tensor
 
 from torch_gptff.errors import GraphError
-from torch_gptff.ops import operator
-from torch_gptff.ops.checks import check_pairs, check_shapes
+from torch_gptff.ops import operator, triton
+from torch_gptff.ops.checks import assert_sorted_pairs, check_pairs, check_shapes
 from torch_gptff.ops.native import geometric
-from torch_gptff.ops.transforms import is_plain, under_transform
 
 MAX_HEADS = 8
 HEAD_WIDTH = 16
@@ -75,15 +74,12 @@ def columns(channels: int, degree: int, heads: int, turns: bool) -> tuple[int, i
 
 def can_fuse(lengths: Tensor, channels: int, degree: int, heads: int) -> bool:
     """Whether there are kernels for such features, on the device and in the dtype of the bonds' ``lengths``: on the
-    CPU, where there is a compiler."""
-    return (
-        lengths.device.type == "cpu"
-        and not under_transform()
-        and is_plain([lengths])
-        and heads <= MAX_HEADS
-        and channels % (heads * HEAD_WIDTH) == 0
-        and geometric.is_available(lengths.dtype, degree)
-    )
+    CPU, where there is a compiler, and on a GPU, where there is Triton."""
+    return _choose(lengths, channels, degree, heads) is not None
+
+
+def _choose(lengths: Tensor, channels: int, degree: int, heads: int) -> _Kernels | None:
+    return operator.choose([lengths], [channels, degree, heads], cpu=_KERNELS, cuda=_GPU_KERNELS)
 
 
 def geometric_attention(
@@ -107,15 +103,17 @@ def geometric_attention(
         heads: ``H``, dividing ``c``
 
     Raises:
-        GraphError: the shapes do not fit together, or ``edge_index`` points to atoms that do not exist.
+        GraphError: the shapes do not fit together, or ``edge_index`` points to atoms that do not exist or does not
+            ascend (on a GPU an assertion of the device, so that it is not waited for).
     """
     degree = round((harmonics.size(1) + 1) ** 0.5) - 1
     x = [query, neighbours.key, neighbours.value, lengths, harmonics, *neighbours.turning, radial.table]
     x = [value.to(lengths.dtype).contiguous() for value in x]
     fixed = _Fixed(edge_index.contiguous(), heads, degree, radial.per_angstrom)
-    if can_fuse(lengths, query.size(1), degree, heads):
+    kernels = _choose(lengths, query.size(1), degree, heads)
+    if kernels:
         _check(x, fixed)
-        out = operator.apply(_KERNELS, x, fixed)
+        out = operator.apply(kernels, x, fixed)
     else:
         out = _KERNELS.plain(x, fixed)
     return out[0], list(out[1:-1]), out[-1]
@@ -206,7 +204,14 @@ class _Sizes(ctypes.Structure):
 
 
 class _Kernels:
+    """On the CPU."""
+
     n_parameters = 1
+
+    def can_take(self, dtype: torch.dtype, *sizes: int) -> bool:
+        channels, degree, heads = sizes
+        fits = heads <= MAX_HEADS and channels % (heads * HEAD_WIDTH) == 0
+        return fits and geometric.is_available(dtype, degree)
 
     def plain(self, x: Sequence[Tensor], fixed: _Fixed) -> tuple[Tensor, ...]:
         query, key, value, lengths, harmonics, *turning, table = x
@@ -226,32 +231,40 @@ class _Kernels:
 
     def forward(self, x: Sequence[Tensor], fixed: _Fixed) -> list[Tensor]:
         out = _results(x, fixed)
-        _call("forward", x, fixed, [None], out)
+        self.run("forward", x, fixed, [None], out)
         return out
 
     def backward(
         self, dout: Sequence[Tensor], x: Sequence[Tensor], fixed: _Fixed, with_parameters: bool
     ) -> list[Tensor | None]:
         d = _gradients(x, with_parameters)
-        _call("backward", x, fixed, dout, d)
+        self.run("backward", x, fixed, dout, d)
         return d
 
     def double_backward(
         self, t: Sequence[Tensor], dout: Sequence[Tensor], x: Sequence[Tensor], fixed: _Fixed, with_parameters: bool
     ) -> tuple[list[Tensor], list[Tensor | None]]:
         ddout, d = _results(x, fixed), _gradients(x, with_parameters)
-        _call("double_backward", x, fixed, t, dout, ddout, d)
+        self.run("double_backward", x, fixed, t, dout, ddout, d)
         return ddout, d
 
+    def run(self, name: str, x: Sequence[Tensor], fixed: _Fixed, *others: Any) -> None:
+        query, key, *_, table = x
+        index = fixed.edge_index
+        sizes = _Sizes(
+            query.size(1), index.size(1), len(key), len(query), fixed.heads, len(table), len(x) > 6, fixed.per_angstrom,
+            index[1].data_ptr(), index[0].data_ptr(),
+        )  # fmt: skip
+        geometric.call(f"geometric_attention_{name}", fixed.degree, sizes, x, *others)
 
-def _call(name: str, x: Sequence[Tensor], fixed: _Fixed, *others: Any) -> None:
-    query, key, *_, table = x
-    index = fixed.edge_index
-    sizes = _Sizes(
-        query.size(1), index.size(1), len(key), len(query), fixed.heads, len(table), len(x) > 6, fixed.per_angstrom,
-        index[1].data_ptr(), index[0].data_ptr(),
-    )  # fmt: skip
-    geometric.call(f"geometric_attention_{name}", fixed.degree, sizes, x, *others)
+
+class _GPUKernels(_Kernels):
+    def can_take(self, dtype: torch.dtype, *sizes: int) -> bool:
+        channels, _, heads = sizes
+        return channels % heads == 0 and triton.geometric.is_available(dtype, channels // heads)
+
+    def run(self, name: str, x: Sequence[Tensor], fixed: _Fixed, *others: Any) -> None:
+        triton.geometric.geometric_attention(name, x, fixed, *others)
 
 
 def _results(x: Sequence[Tensor], fixed: _Fixed) -> list[Tensor]:
@@ -276,11 +289,15 @@ def _check(x: Sequence[Tensor], fixed: _Fixed) -> None:
     _, width = columns(c, degree, fixed.heads, bool(turning))
     shapes = [(m, c), (n, c), (n, c), (e,), (e, (degree + 1) ** 2 - 1), *turning, (len(x[-1]), width)]
     check_shapes(dict(zip(names, x, strict=True)), shapes)
-    check_pairs("edge_index", fixed.edge_index, (n, m))
     if len(x[-1]) < 4:
         raise GraphError(f"the table of radial functions has {len(x[-1])} rows; a cubic spline takes 4 or more")
+    if fixed.edge_index.device.type != "cpu":
+        assert_sorted_pairs("edge_index", fixed.edge_index, (n, m))
+        return
+    check_pairs("edge_index", fixed.edge_index, (n, m))
     if bool((fixed.edge_index[1].diff() < 0).any()):
         raise GraphError("edge_index must ascend by its centres, row 1")
 
 
 _KERNELS = _Kernels()
+_GPU_KERNELS = _GPUKernels()

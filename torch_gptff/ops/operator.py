@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 from torch.autograd import Function
 
 from torch_gptff.ops.needed import needed
+from torch_gptff.ops.transforms import is_plain, under_transform
 
 
 class Kernels(Protocol):
@@ -23,6 +24,9 @@ class Kernels(Protocol):
     """
 
     n_parameters: int
+
+    def can_take(self, dtype: torch.dtype, *sizes: int) -> bool:
+        """Whether there are kernels for inputs of this dtype and these sizes, which differ from function to function."""
 
     def plain(self, x: Sequence[Tensor], fixed: Any) -> tuple[Tensor, ...]:
         """The function in plain tensor operations, which autograd differentiates as often as wanted."""
@@ -41,12 +45,23 @@ class Kernels(Protocol):
         """The gradients of ``Σ t · backward(dout, x)`` by each of ``dout`` and of ``x``."""
 
 
+K = TypeVar("K", bound=Kernels)
+
+
+def choose(x: Sequence[Tensor], sizes: Sequence[int], cpu: K, cuda: K | None = None) -> K | None:
+    """The kernels of the device of some inputs; ``None`` where there are none, and the plain formula is to be taken."""
+    kernels = {"cpu": cpu, "cuda": cuda}.get(x[0].device.type)
+    if kernels is None or under_transform() or not is_plain(x) or not kernels.can_take(x[0].dtype, *sizes):
+        return None
+    return kernels
+
+
 def apply(kernels: Kernels, x: Sequence[Tensor], fixed: Any) -> tuple[Tensor, ...]:
     """The function of some kernels, as an operator.
 
     Args:
         kernels: see :class:`Kernels`
-        x: tensors that it is differentiated by, contiguous, of one dtype, on the CPU
+        x: tensors that it is differentiated by, contiguous, of one dtype, on the device of the kernels
         fixed: whatever else the kernels take
     """
     return _Forward.apply(*x, kernels, fixed)  # tensors first: see needed()

@@ -25,10 +25,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from torch_gptff.ops import operator
+from torch_gptff.ops import operator, triton
 from torch_gptff.ops.harmonics import closed_forms
 from torch_gptff.ops.native import geometric
-from torch_gptff.ops.transforms import is_plain, under_transform
 
 
 class Term(NamedTuple):
@@ -54,17 +53,11 @@ def tensor_product(features: Sequence[Tensor], weight: Tensor) -> tuple[Tensor, 
     Returns:
         the invariants ``n`` and then ``n'``, ``[N, 2 L, c]``, and ``Z`` of every degree, as ``features``
     """
-    degree, channels = len(features), weight.size(1)
+    x = [weight, *features]
+    kernels = operator.choose(x, [len(features), weight.size(1)], cpu=_KERNELS, cuda=_GPU_KERNELS)
     x = [*features, weight]
-    is_fused = (
-        weight.device.type == "cpu"
-        and not under_transform()
-        and is_plain(x)
-        and channels % 16 == 0
-        and geometric.is_available(weight.dtype, degree)
-    )
-    if is_fused:
-        out = operator.apply(_KERNELS, [value.to(weight.dtype).contiguous() for value in x], None)
+    if kernels:
+        out = operator.apply(kernels, [value.to(weight.dtype).contiguous() for value in x], None)
     else:
         out = _KERNELS.plain(x, None)
     return out[0], list(out[1:])
@@ -127,7 +120,13 @@ def term_list(degree: int) -> Any:
 
 
 class _Kernels:
+    """On the CPU."""
+
     n_parameters = 1
+
+    def can_take(self, dtype: torch.dtype, *sizes: int) -> bool:
+        degree, channels = sizes
+        return channels % 16 == 0 and geometric.is_available(dtype, degree)
 
     def plain(self, x: Sequence[Tensor], _: None) -> tuple[Tensor, ...]:
         *features, weight = x
@@ -148,28 +147,37 @@ class _Kernels:
 
     def forward(self, x: Sequence[Tensor], _: None) -> list[Tensor]:
         out = _results(x)
-        self._call("forward", x, [None], out)
+        self.run("forward", x, [None], out)
         return out
 
     def backward(
         self, dout: Sequence[Tensor], x: Sequence[Tensor], _: None, with_parameters: bool
     ) -> list[Tensor | None]:
         d = _gradients(x, with_parameters)
-        self._call("backward", x, dout, d)
+        self.run("backward", x, dout, d)
         return d
 
     def double_backward(
         self, t: Sequence[Tensor], dout: Sequence[Tensor], x: Sequence[Tensor], _: None, with_parameters: bool
     ) -> tuple[list[Tensor], list[Tensor | None]]:
         ddout, d = _results(x), _gradients(x, with_parameters)
-        self._call("double_backward", x, t, dout, ddout, d)
+        self.run("double_backward", x, t, dout, ddout, d)
         return ddout, d
 
-    def _call(self, name: str, x: Sequence[Tensor], *others: Any) -> None:
+    def run(self, name: str, x: Sequence[Tensor], *others: Any) -> None:
         degree, (n_paths, channels) = len(x) - 1, x[-1].shape
         entries = term_list(degree)
         sizes = _Sizes(channels, len(x[0]), n_paths, len(entries), ctypes.addressof(entries))
         geometric.call(f"tensor_product_{name}", degree, sizes, x, *others)
+
+
+class _GPUKernels(_Kernels):
+    def can_take(self, dtype: torch.dtype, *sizes: int) -> bool:
+        _, channels = sizes
+        return triton.geometric.is_available(dtype, channels)
+
+    def run(self, name: str, x: Sequence[Tensor], *others: Any) -> None:
+        triton.geometric.tensor_product(name, x, terms(len(x) - 1), *others)
 
 
 def _results(x: Sequence[Tensor]) -> list[Tensor]:
@@ -182,3 +190,4 @@ def _gradients(x: Sequence[Tensor], with_parameters: bool) -> list[Tensor | None
 
 
 _KERNELS = _Kernels()
+_GPU_KERNELS = _GPUKernels()

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from torch_gptff.graph.geometry import COSINE_SCALE
 from torch_gptff.ops.eager import Inputs
+from torch_gptff.ops.triton import geometric
 
 WIDTHS = (16, 32, 64, 128)
 """Channels for which there are kernels: a block of angles and both halves of the weight have to fit a processor."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -16,7 +14,7 @@ from torch_gptff.datasets.sources import Sources
 from torch_gptff.datasets.stored import StoredFrames, Transform, chosen_sources
 from torch_gptff.errors import CorruptDatasetError, DatasetError
 from torch_gptff.graph import CrystalData
-from torch_gptff.io.files import written_atomically
+from torch_gptff.io.files import system_errors, written_atomically
 
 
 class CrystalDataset(StoredFrames, InMemoryDataset):
@@ -84,19 +82,14 @@ def _at_least_one(frames: Iterable[CrystalData]) -> list[CrystalData]:
 
 def _save(file: Path, data: CrystalData, slices: dict[str, Tensor] | None) -> None:
     """Write what :meth:`InMemoryDataset.collate` gives: tensors as such, strings as JSON in the header."""
-    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     fields = data.to_dict()
     tensors = {f"data.{key}": value.contiguous() for key, value in fields.items() if isinstance(value, Tensor)}
     texts = {key: value for key, value in fields.items() if not isinstance(value, Tensor)}
     tensors |= {f"slices.{key}": torch.as_tensor(value) for key, value in (slices or {}).items()}
-    try:
-        with written_atomically(file) as temporary:
-            save_file(tensors, temporary, {"texts": json.dumps(texts, ensure_ascii=False)})
-    except SafetensorError as error:
-        code = errno.ENOSPC if os.strerror(errno.ENOSPC) in str(error) else errno.EIO
-        raise OSError(code, str(error), str(file)) from error
+    with written_atomically(file) as temporary, system_errors(file):
+        save_file(tensors, temporary, {"texts": json.dumps(texts, ensure_ascii=False)})
 
 
 def _load(file: Path) -> tuple[CrystalData, dict[str, Tensor] | None]:

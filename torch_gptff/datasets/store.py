@@ -20,6 +20,7 @@ from torch_gptff.datasets.index import Index
 from torch_gptff.datasets.record import decode, encode
 from torch_gptff.errors import CorruptDatasetError, DatasetError
 from torch_gptff.graph import CrystalData
+from torch_gptff.io.files import FULL
 
 if TYPE_CHECKING:
     import lmdb
@@ -32,9 +33,6 @@ FRAMES_PER_SHARD = 1_000_000
 _BLOCKS_PER_COMMIT = 32
 _FIRST_MAP_SIZE = 1 << 20
 """Bytes. The map grows as it fills, and a file is never larger than what was written to it."""
-
-_FULL = 1 << 20
-"""Bytes. A disk with less room than this is full."""
 
 
 def write_shards(
@@ -73,7 +71,7 @@ def _write_shard(file: Path, frames: Iterator[CrystalData]) -> int:
             environment.close()
     except lmdb.Error as error:
         # LMDB calls it an input/output error when a part could still be written.
-        if isinstance(error, lmdb.DiskError) or shutil.disk_usage(file.parent).free < _FULL:
+        if isinstance(error, lmdb.DiskError) or shutil.disk_usage(file.parent).free < FULL:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file)) from error
         raise OSError(errno.EIO, f"LMDB cannot write ({error})", str(file)) from error
     return number

@@ -48,7 +48,7 @@ from torch_gptff.errors import (
     CheckpointVersionError,
     ConfigError,
 )
-from torch_gptff.io.files import written_atomically
+from torch_gptff.io.files import system_errors, written_atomically
 from torch_gptff.io.fingerprint import check_fingerprint, fingerprint
 from torch_gptff.models import build_model
 from torch_gptff.potential import Potential
@@ -87,6 +87,7 @@ def save(potential: Potential, path: str | Path, provenance: dict[str, Any] | No
 
     Raises:
         CheckpointError: the weights give energies that are not finite.
+        OSError: the disk is full, or cannot be written.
         TypeError, ValueError: the provenance is no JSON.
     """
     model = potential.model
@@ -109,7 +110,7 @@ def save(potential: Potential, path: str | Path, provenance: dict[str, Any] | No
     }
     weights = {name: weight.detach().cpu().contiguous() for name, weight in model.state_dict().items()}
     text = json.dumps({**header, "digest": digest(header, weights)}, allow_nan=False)
-    with written_atomically(path) as temporary:
+    with written_atomically(path) as temporary, system_errors(path):
         save_file(weights, temporary, metadata={_KEY: text})
 
 

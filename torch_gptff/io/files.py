@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from torch_gptff.errors import ExistingResultsError
+
+FULL = 1 << 20
+"""Bytes. A disk with less room than this is full."""
 
 
 @contextmanager
@@ -31,6 +36,19 @@ def written_atomically(path: str | Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def system_errors(path: str | Path) -> Iterator[None]:
+    """Raise what safetensors and PyTorch make of a full disk, or of one that cannot be written, as ``OSError``."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (SafetensorError, RuntimeError) as error:
+        is_full = os.strerror(errno.ENOSPC) in str(error) or shutil.disk_usage(Path(path).parent).free < FULL
+        code = errno.ENOSPC if is_full else errno.EIO
+        raise OSError(code, f"{os.strerror(code)} ({error})", str(path)) from error
 
 
 @contextmanager

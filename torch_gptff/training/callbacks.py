@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import errno
 import math
 import signal
 import threading
@@ -20,7 +19,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from torch_gptff.errors import TrainingError
 from torch_gptff.io import save
-from torch_gptff.io.files import written_atomically
+from torch_gptff.io.files import system_errors, written_atomically
 from torch_gptff.potential import Potential
 from torch_gptff.training.files import BEST, COLUMNS, METRICS, STATE
 from torch_gptff.training.module import EnergyModelModule
@@ -37,12 +36,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """States that are written whole or not at all."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        with written_atomically(path) as temporary, temporary.open("wb") as file:
-            try:
-                torch.save(checkpoint, file)
-            except RuntimeError as error:  # PyTorch's word for what the system refuses
-                file.flush()
-                raise OSError(errno.EIO, f"PyTorch cannot write ({error})", str(path)) from error
+        with written_atomically(path) as temporary, system_errors(path):
+            torch.save(checkpoint, temporary)
 
 
 class Interrupted(BaseException):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fuzzing import Fuzz
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.strategies import SearchStrategy
 
@@ -24,8 +25,6 @@ FIRST_SEED = int(os.environ.get("FUZZ_SEED", "0"))
 EXAMPLES = 100
 LIMIT = 5.0
 """Seconds of a processor that one input may take; other work on the machine does not count."""
-
-Fuzz = Callable[[SearchStrategy[Any], Callable[[Any], None]], None]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

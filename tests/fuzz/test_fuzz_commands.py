@@ -11,19 +11,17 @@ import torch
 import typer
 from ase.build import bulk
 from ase.io import write
-from conftest import Fuzz
+from fuzzing import Fuzz
 from hypothesis import strategies as st
-from typer import _click as click
 from typer.testing import CliRunner
 
 from torch_gptff import GPTFF, GPTFFConfig, Potential, save
 from torch_gptff.cli import app
 from torch_gptff.io.structures import read_structures
 
-ROOT = typer.main.get_command(app)
-assert isinstance(ROOT, click.Group)
-COMMANDS = {name: command for name, command in ROOT.commands.items() if not isinstance(command, click.Group)}
-COMMANDS |= {f"dataset {name}": command for name, command in ROOT.commands["dataset"].commands.items()}  # type: ignore[attr-defined]
+ROOT: Any = typer.main.get_command(app)  # of click, or of typer's own copy of it: told apart by what they have
+COMMANDS = {name: command for name, command in ROOT.commands.items() if not hasattr(command, "commands")}
+COMMANDS |= {f"dataset {name}": command for name, command in ROOT.commands["dataset"].commands.items()}
 
 LONG = ("compare", "distill", "finetune", "train")
 """Commands that train for long by default: they are given no data that is right."""
@@ -90,8 +88,8 @@ anything = st.sampled_from(NUMBERS + WORDS + FILES) | st.text(
 )
 
 
-def options_of(command: click.Command) -> list[click.Option]:
-    return [p for p in command.params if isinstance(p, click.Option) and p.name not in ("device", "devices")]
+def options_of(command: Any) -> list[Any]:
+    return [p for p in command.params if p.param_type_name == "option" and p.name not in ("device", "devices")]
 
 
 @st.composite
@@ -110,8 +108,8 @@ def calls(draw: st.DrawFn) -> list[str]:
     return [*name.split(), *arguments]
 
 
-def value(option: click.Option) -> Any:
-    if isinstance(option.type, click.Choice):
+def value(option: Any) -> Any:
+    if hasattr(option.type, "choices"):
         choices = st.sampled_from([str(getattr(choice, "value", choice)) for choice in option.type.choices])
         return choices | choices | anything
     if option.type.name in ("integer", "float", "integer range", "float range"):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Fuzz
+from fuzzing import Fuzz
 from hypothesis import strategies as st
 from mutations import NASTY, mutated
 

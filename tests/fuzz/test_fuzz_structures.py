@@ -10,7 +10,7 @@ from ase import Atoms
 from ase.build import bulk, molecule
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
-from conftest import Fuzz
+from fuzzing import Fuzz
 from mutations import mutated
 
 from torch_gptff import GPTFF, CrystalData, GPTFFConfig

@@ -127,3 +127,12 @@ def test_a_library_that_cannot_write(
         raise RuntimeError(said)
     assert raised.value.errno == code
     assert raised.value.filename == str(tmp_path / "file")
+
+
+def test_a_full_disk_is_told_with_the_name_of_the_file(tmp_path: Path) -> None:
+    with (
+        pytest.raises(OSError, match=r"No space left on device: '.*result\.txt'"),
+        written_atomically(tmp_path / "result.txt"),
+    ):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert not list(tmp_path.iterdir())

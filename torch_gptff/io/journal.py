@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch_gptff.errors import JournalError
+from torch_gptff.io.files import names_file
 from torch_gptff.io.identity import difference, structure_digest
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Journal:
 
     def _append(self, line: dict[str, Any]) -> None:
         assert self.path is not None
-        with self.path.open("a", encoding="utf-8") as file:
+        with names_file(self.path), self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line, allow_nan=False, ensure_ascii=False) + "\n")
 
     @staticmethod

@@ -23,6 +23,7 @@ from ase.stress import voigt_6_to_full_3x3_stress
 from numpy.typing import NDArray
 
 from torch_gptff.errors import TrajectoryError
+from torch_gptff.io.files import names_file
 from torch_gptff.workflows.ulm_frames import WithIndex, find_frames, keep_frames
 
 STATE = "restart"
@@ -84,9 +85,10 @@ class TrajectoryWriter:
         if state is not None:
             frame.info[STATE] = dict(state)
         results = {} if atoms.calc is None else atoms.calc.results
-        self._writer.write(frame, **{name: results[name] for name in ("energy", "stress") if name in results})
-        if state is not None:
-            os.fsync(self._writer.backend.fd.fileno())
+        with names_file(self.path):
+            self._writer.write(frame, **{name: results[name] for name in ("energy", "stress") if name in results})
+            if state is not None:
+                os.fsync(self._writer.backend.fd.fileno())
 
     def close(self) -> None:
         self._writer.close()

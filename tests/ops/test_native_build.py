@@ -216,8 +216,10 @@ def test_a_library_that_was_not_compiled_here_is_not_loaded(
     content = kept.read_bytes()
     match how:
         case "in its place":
+            kept.unlink()  # this process has it mapped
             kept.write_bytes(evil.read_bytes())
         case "cut short":
+            kept.unlink()  # this process has it mapped
             kept.write_bytes(content[: len(content) // 2])
         case "of version 0.1.0":
             kept.unlink()

@@ -70,7 +70,6 @@ def test_values_out_of_range_are_refused(make, settings, message):
         ({"degree": 4}, "degree must be 0 to 3; got 4"),
         ({"degree": -1}, "degree must be 0 to 3; got -1"),
         ({"angle_update": "none"}, 'transformer="local" needs angles: angle_update must be "explicit" or "harmonic"'),
-        ({"transformer": "geometric"}, 'transformer="geometric" knows angles by itself: angle_update must be "none"'),
     ],
 )
 def test_values_that_the_papers_layers_cannot_have_are_refused(settings, message):
@@ -81,7 +80,6 @@ def test_values_that_the_papers_layers_cannot_have_are_refused(settings, message
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"transformer": "none"}, 'transformer="none" needs angles: angle_update must be "explicit" or "harmonic"'),
         ({"angle_update": "explicit"}, "angle_update must be \"none\"; got 'explicit'"),
         ({"degree": 0}, 'degree must be 1 to 3 with transformer="geometric"; got 0'),
         ({"degree": 4}, 'degree must be 1 to 3 with transformer="geometric"; got 4'),
@@ -121,6 +119,14 @@ def test_the_papers_layers_are_those_of_version_0_1():
     }
 
 
+@pytest.mark.parametrize("transformer", ["none", "local", "global"])
+def test_naming_another_transformer_alone_gives_the_papers_layers(transformer):
+    """As in version 0.1, whose files name no angles."""
+    expected = dataclasses.replace(GPTFFConfig.paper(), transformer=transformer)
+    assert GPTFFConfig(transformer=transformer) == GPTFFConfig.from_dict({"transformer": transformer}) == expected
+    assert GPTFFConfig(transformer=transformer, heads=4) == dataclasses.replace(expected, heads=4)
+
+
 def test_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         GPTFFConfig().channels = 3
@@ -139,6 +145,8 @@ def test_the_published_models_lack_what_the_recommended_one_has():
 def test_types_are_checked_of_every_model(config):
     assert config.from_dict({"cutoff": "6e0"}).cutoff == 6.0
     assert type(config(cutoff=6).cutoff) is float
-    for value in ("far", None, float("inf"), [5.0], True):
+    for value in ("far", float("inf"), [5.0], True):
         with pytest.raises(ConfigError, match="cutoff must be a finite number"):
             config(cutoff=value)
+    with pytest.raises(ConfigError, match="cutoff must be a finite number; got None"):
+        config.from_dict({"cutoff": None})

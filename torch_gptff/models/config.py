@@ -19,6 +19,9 @@ _POSITIVE = (
     "channels", "num_layers", "num_radial", "cutoff", "max_z", "heads", "feedforward_channels", "num_readouts",
 )  # fmt: skip
 
+_GEOMETRIC = {"cutoff": 6.0, "angle_update": "none", "degree": 2, "heads": 4, "feedforward_channels": 128}
+_PAPER = {"cutoff": 5.0, "angle_update": "explicit", "degree": 3, "heads": 2, "feedforward_channels": 256}
+
 
 @dataclass(frozen=True)
 class GPTFFConfig:
@@ -30,6 +33,9 @@ class GPTFFConfig:
     :meth:`v2`) miss: a readout that is a sum over atoms, an envelope at both cutoffs, and attention within the cutoff.
     Attention over the whole structure makes every atom's energy depend on every other atom, so that two crystals far
     apart feel each other, and the model can be neither cut into domains nor evaluated in memory that grows linearly.
+
+    Five fields have a default that follows the transformer: 6 Å, no angles, degree 2, 4 heads and 128 channels with
+    geometric attention; 5 Å, explicit angles, degree 3, 2 heads and 256 channels with any other, as in :meth:`paper`.
 
     Attributes:
         channels: width ``d`` of atom and bond features
@@ -57,15 +63,15 @@ class GPTFFConfig:
     channels: int = 64
     num_layers: int = 3
     num_radial: int = 16
-    cutoff: float = 6.0
+    cutoff: float = None  # type: ignore[assignment]
     angle_cutoff: float = 3.5
-    angle_update: str = "none"
-    degree: int = 2
+    angle_update: str = None  # type: ignore[assignment]
+    degree: int = None  # type: ignore[assignment]
     max_z: int = 94
     envelope_exponent: int | None = 6
     transformer: str = "geometric"
-    heads: int = 4
-    feedforward_channels: int = 128
+    heads: int = None  # type: ignore[assignment]
+    feedforward_channels: int = None  # type: ignore[assignment]
     dropout: float = 0.0
     readout: str = "atomwise"
     embedding_max_norm: float | None = None
@@ -73,6 +79,9 @@ class GPTFFConfig:
     num_readouts: int = 1
 
     def __post_init__(self) -> None:
+        for name, value in (_GEOMETRIC if self.transformer == "geometric" else _PAPER).items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
         check_types(self)
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
@@ -134,15 +143,7 @@ class GPTFFConfig:
         Args:
             changes: of other fields
         """
-        layers: dict[str, Any] = {
-            "cutoff": 5.0,
-            "angle_update": "explicit",
-            "degree": 3,
-            "transformer": "local",
-            "heads": 2,
-            "feedforward_channels": 256,
-        }
-        return cls(**(layers | changes))
+        return cls(**({"transformer": "local"} | changes))
 
     @classmethod
     def large(cls, **changes: Any) -> GPTFFConfig:

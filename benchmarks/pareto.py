@@ -48,8 +48,6 @@ VARIANTS = {
     "5 Å": GPTFFConfig(max_z=96, repulsion=True, cutoff=5.0),
     "128 channels": GPTFFConfig(max_z=96, repulsion=True, channels=128, feedforward_channels=256),
     "128 channels, degree 3": GPTFFConfig(max_z=96, repulsion=True, channels=128, degree=3, feedforward_channels=256),
-    "small with bonds and angles": GPTFFConfig(max_z=96, repulsion=True, angle_update="explicit"),
-    "2 layers with bonds and angles": GPTFFConfig(max_z=96, repulsion=True, angle_update="explicit", num_layers=2),
     "no attention in the paper's layers": GPTFFConfig.paper(max_z=96, repulsion=True, transformer="none"),
 }
 LOSS = LossSettings(energy=4.0, forces=2.0, stress=0.2, function="huber", delta=0.02)

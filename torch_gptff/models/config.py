@@ -43,8 +43,7 @@ class GPTFFConfig:
         num_radial: radial functions of each basis
         cutoff: of bonds, Å
         angle_cutoff: of the bonds that form angles, Å; at most ``cutoff``. Of no account without angles
-        angle_update: ``"none"``, with geometric attention only; ``"explicit"``, a message of every angle, and with
-            geometric attention states of the bonds within ``angle_cutoff``;
+        angle_update: ``"none"``, with geometric attention only; ``"explicit"``, a message of every angle;
             ``"harmonic"``, their sum through spherical harmonics, at the cost of the bonds, so that ``angle_cutoff``
             can be ``cutoff``
         degree: highest degree of the harmonics, at most 3
@@ -111,8 +110,11 @@ class GPTFFConfig:
             raise ConfigError(f"dropout must be in [0, 1); got {self.dropout!r}")
 
     def _check_geometric(self) -> None:
-        if self.angle_update == "harmonic":
-            raise ConfigError('transformer="geometric" has no harmonic angles; angle_update is "harmonic"')
+        if self.angle_update != "none":
+            raise ConfigError(
+                'transformer="geometric" knows angles by itself: angle_update must be "none"; '
+                f"got {self.angle_update!r}"
+            )
         if not 1 <= self.degree <= 3:
             raise ConfigError(f'degree must be 1 to 3 with transformer="geometric"; got {self.degree!r}')
         if self.envelope_exponent is None:

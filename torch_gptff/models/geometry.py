@@ -41,15 +41,6 @@ class Geometry:
     direction: Tensor
     angle_index: Tensor | None
 
-    def within_angle_cutoff(self) -> Geometry:
-        """The same without the bonds that are longer than the angle cutoff."""
-        return replace(
-            self,
-            edge_index=self.short_edge_index,
-            radial=self.short_radial,
-            short=torch.arange(len(self.short), device=self.short.device),
-        )
-
     def centres(self, x: Tensor) -> Tensor:
         """The rows of the centres, of rows of all atoms ``[N, d]``: the same tensor where all atoms are centres."""
         return x if self.atoms == slice(0, len(x)) else x[self.atoms]

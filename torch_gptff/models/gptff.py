@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -77,23 +76,21 @@ class GPTFF(EnergyModel):
         if self.is_geometric:
             self._add_geometric_layers(config)
         else:
-            self.bond_features = RadialFeatures(config.num_radial, config.cutoff, config.envelope_exponent)
-            self._add_dense_layers(config)
-            self.layers = self.dense
-            del self.dense
+            self._add_paper_layers(config)
         self.readout: AtomwiseReadout | PooledReadout = (
             AtomwiseReadout(width, config.num_readouts) if self.is_atomwise else PooledReadout(width)
         )
         self.repulsion = ZBLRepulsion(config.cutoff, config.max_z) if config.repulsion else None
 
-    def _add_dense_layers(self, config: GPTFFConfig) -> None:
+    def _add_paper_layers(self, config: GPTFFConfig) -> None:
         width = config.channels
+        self.bond_features = RadialFeatures(config.num_radial, config.cutoff, config.envelope_exponent)
         self.angle_features = RadialFeatures(config.num_radial, config.angle_cutoff, config.envelope_exponent)
-        num_features = self.angle_features.num_features
+        num_features = self.bond_features.num_features
         self.lin_basis = nn.Linear(num_features, width, bias=False)
         self.lin_bond = BlockLinear((width, width, width), width)
         self.lin_radial = nn.Linear(num_features, width, bias=False)
-        self.dense = nn.ModuleList(PaperLayer(config, num_features) for _ in range(config.num_layers))
+        self.layers = nn.ModuleList(PaperLayer(config, num_features) for _ in range(config.num_layers))
 
     def _add_geometric_layers(self, config: GPTFFConfig) -> None:
         assert config.envelope_exponent is not None, "the configuration sees to it"
@@ -112,8 +109,6 @@ class GPTFF(EnergyModel):
             for number in range(config.num_layers)
         )
         self.norm = nn.LayerNorm(config.channels)
-        if config.angle_update == "explicit":
-            self._add_dense_layers(replace(config, transformer="none"))
 
     def reset_parameters(self) -> None:
         for module in self.children():
@@ -180,13 +175,7 @@ class GPTFF(EnergyModel):
                 return zero[0], turning[0], total[0]
             return torch.cat(zero), [torch.cat(each) for each in zip(*turning, strict=True)], torch.cat(total)
 
-        if self.angle_cutoff is not None:
-            batch, n_structures = structure_index(graph)
-            short = [part.within_angle_cutoff() for part in self._ranges(graph, vectors)]
-            e = [self._embed_bonds(x, part) for part in short]
-        for number, layer in enumerate(self.layers):
-            if self.angle_cutoff is not None:
-                x, e = self.dense[number](x, e, short, batch, n_structures)
+        for layer in self.layers:
             x, features = layer(x, features, attend)
         return self.norm(x)
 
@@ -218,7 +207,7 @@ class GPTFF(EnergyModel):
         return Geometry(
             atoms=atoms,
             edge_index=edge_index,
-            radial=(self.angle_features if self.is_geometric else self.bond_features)(lengths),
+            radial=self.bond_features(lengths),
             short=short,
             short_edge_index=edge_index.index_select(1, short),
             short_radial=self.angle_features(short_lengths),

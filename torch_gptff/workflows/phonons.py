@@ -83,7 +83,7 @@ def phonon_spectrum(
     phonon.produce_force_constants(calculate_full_force_constants=False, show_drift=False)
     violation = float(np.abs(_computed(phonon.force_constants).sum(axis=1)).max())
     phonon.symmetrize_force_constants(show_drift=False)
-    if len(forces[0]) == 1 or np.abs(phonon.force_constants).max() < NO_STIFFNESS:
+    if len(forces[0]) == 1 or np.abs(_computed(phonon.force_constants)).max() < NO_STIFFNESS:
         raise PhononError(
             f"no force answers the displacement of an atom in the supercell {'x'.join(map(str, repeats))} of "
             f"{len(forces[0])} atoms: if its atoms feel each other, a larger supercell shows it"

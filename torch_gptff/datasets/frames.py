@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
@@ -43,6 +45,7 @@ def make_frame(
     convention: UnitConvention = UnitConvention(),  # noqa: B008, it is frozen
     material: str | None = None,
     split: str = "",
+    kept: Mapping[str, Tensor | str] | None = None,
 ) -> CrystalData:
     """A frame from what a file says: the one door through which labels enter, and are converted.
 
@@ -63,6 +66,7 @@ def make_frame(
         convention: the units and signs of the file
         material: by default the reduced formula
         split: the part of a split that the file puts it in
+        kept: other fields of the record
 
     Raises:
         StructureError: no energy can be computed for the structure.
@@ -88,6 +92,7 @@ def make_frame(
         material=reduced_formula(z) if material is None else material,
         frame_id=frame_id,
         split=split,
+        **(kept or {}),
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from io import StringIO
 from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from torch_gptff.datasets.readers.ase_atoms import frames_of_atoms
+from torch_gptff.datasets.readers.extras import kept_keys
 from torch_gptff.datasets.readers.files import is_set, open_text, stem
 from torch_gptff.datasets.readers.labels import LabelFinder, LabelKeys
 from torch_gptff.errors import LabelError, UnknownFormatError, UnreadableDataError
@@ -31,6 +32,7 @@ def read(
     stress_positive: str | None = None,
     naming: str | None = None,
     unconverged: bool | str = False,
+    keep: str | Sequence[str] | None = None,
     source_key: str | None = None,
 ) -> Iterator[CrystalData]:
     """The frames of a file.
@@ -48,6 +50,7 @@ def read(
             tension, or compression where the key is that of a virial
         naming: the prefix of the keys, as ``"REF_"``, or ``"plain"``; frames without such labels stay without any
         unconverged: take frames with ``converged=F``, too
+        keep: other keys, of atoms or of the frame, that become fields of the record, as ``"band_gap,magmom"``
         source_key: where the frame says which source it is of; by default ``source``
 
     Raises:
@@ -56,7 +59,7 @@ def read(
         LabelError, StructureError: see :func:`~torch_gptff.datasets.make_frame`.
     """
 
-    keys = LabelKeys(energy_key, forces_key, stress_key, naming, is_set(unconverged, "unconverged"))
+    keys = LabelKeys(energy_key, forces_key, stress_key, naming, is_set(unconverged, "unconverged"), kept_keys(keep))
     labels = LabelFinder(
         path,
         keys,

@@ -96,7 +96,7 @@ def _read_all(file: Path) -> list[Atoms]:
         except UnreadableStructureError as error:
             said.append(f"{name}: {error}")
         except StructureError as error:
-            raise type(error)(f"{file}: {error}") from error
+            raise type(error)(str(error) if str(file) in str(error) else f"{file}: {error}") from error
         except Exception as error:  # readers fail with whatever their parsers stumble over
             said.append(f"{name}: {type(error).__name__}: {' '.join(str(error).split())}")
         else:

@@ -58,6 +58,10 @@ class UnreadableStructureError(StructureError):
     """A file that no reader makes a structure of."""
 
 
+class TruncatedStructureError(UnreadableStructureError):
+    """A file that announces more atoms than it has lines for."""
+
+
 class GraphSizeError(StructureError):
     """A structure whose bonds and angles do not fit into memory."""
 

@@ -10,10 +10,10 @@ import pytest
 import torch  # noqa: F401  # before the command line, which imports it late
 
 from torch_gptff.cli import comparisons
+from torch_gptff.comparison import ComparedModel, Comparison
 from torch_gptff.errors import ConfigError
-from torch_gptff.training.comparison import ComparedModel, Comparison
+from torch_gptff.evaluation.scores import Scores
 from torch_gptff.training.config import TrainingConfig
-from torch_gptff.training.scores import Scores
 
 
 @pytest.fixture

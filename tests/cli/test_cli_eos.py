@@ -19,8 +19,8 @@ from torch_gptff.cli.eos import FOLLOW, Form
 from torch_gptff.cli.eos_benchmark import CrystalSet
 from torch_gptff.io.structures import write_structures
 from torch_gptff.workflows import EquationOfState, EquationOfStateComparison, equation_of_state
-from torch_gptff.workflows.eos_fit import FORMS
-from torch_gptff.workflows.eos_reference import SETS
+from torch_gptff.workflows.eos.fit import FORMS
+from torch_gptff.workflows.eos.reference import SETS
 
 
 def test_choices_are_those_of_the_workflow() -> None:

@@ -13,7 +13,7 @@ from ase.io import write
 from html_page import assert_self_contained
 
 from torch_gptff import load
-from torch_gptff.training.evaluation import Evaluation
+from torch_gptff.evaluation import Evaluation
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from torch_gptff.workflows import (
     TrajectoryFile,
     molecular_dynamics,
 )
-from torch_gptff.workflows.md_settings import AXES, CELLS, ENSEMBLES, THERMOSTATS
+from torch_gptff.workflows.md.settings import AXES, CELLS, ENSEMBLES, THERMOSTATS
 
 SHORT = ("--steps", 40, "--interval", 5, "--restart-interval", 10, "--dtype", "float64")
 

@@ -20,7 +20,7 @@ from torch_gptff.workflows import (
     local_structure,
     structure_fractions,
 )
-from torch_gptff.workflows.peaks import track_peaks
+from torch_gptff.workflows.diffraction.peaks import track_peaks
 
 pytest.importorskip("pyscal3")
 

@@ -12,11 +12,11 @@ from rich.console import Console
 
 from torch_gptff.cli.output import Column, make_progress, print_line, print_table
 from torch_gptff.cli.training import changed, sources
+from torch_gptff.comparison import Comparison, compare
+from torch_gptff.comparison.report import columns, rows
 from torch_gptff.errors import ConfigError
 from torch_gptff.models import build_model
 from torch_gptff.report.tables import cells
-from torch_gptff.training.comparison import Comparison, compare
-from torch_gptff.training.comparison_report import columns, rows
 from torch_gptff.training.config import ModelSettings, TrainingConfig
 
 TEST_FRACTION = 0.1

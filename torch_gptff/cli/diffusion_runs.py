@@ -23,7 +23,7 @@ from torch_gptff.workflows import (
     ion_motion,
     iterate_frames,
 )
-from torch_gptff.workflows.motion import Origin
+from torch_gptff.workflows.diffusion.motion import Origin
 from torch_gptff.workflows.reports.diffusion import ROOM, diffusion_report, with_error
 
 COLUMNS = (

@@ -19,8 +19,8 @@ from torch_gptff.cli.results import Results
 from torch_gptff.io.identity import structure_digest
 from torch_gptff.io.structures import read_labelled
 from torch_gptff.potential import Potential
+from torch_gptff.record import Record
 from torch_gptff.report import Report
-from torch_gptff.workflows.record import Record
 
 R = TypeVar("R", bound=Record)
 

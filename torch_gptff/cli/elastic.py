@@ -70,7 +70,7 @@ def elastic(
     from torch_gptff.cli.each import run_each
     from torch_gptff.cli.relaxed import relaxed
     from torch_gptff.workflows import ElasticTensor, elastic_tensor
-    from torch_gptff.workflows.reports.elasticity import elasticity_report
+    from torch_gptff.workflows.reports.elastic import elasticity_report
 
     def compute(atoms: Atoms, calculator: GPTFFCalculator, tell: Tell) -> ElasticTensor:
         return elastic_tensor(

@@ -49,7 +49,7 @@ SMAX_GPA = 0.1
 
 
 class Form(str, Enum):
-    """The names of :data:`torch_gptff.workflows.eos_fit.FORMS`."""
+    """The names of :data:`torch_gptff.workflows.eos.fit.FORMS`."""
 
     birch_murnaghan = "birch-murnaghan"
     vinet = "vinet"

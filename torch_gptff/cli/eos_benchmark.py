@@ -25,7 +25,7 @@ from torch_gptff.defaults import DEFAULT_MODEL
 
 
 class CrystalSet(str, Enum):
-    """The names of :data:`torch_gptff.workflows.eos_reference.SETS`."""
+    """The names of :data:`torch_gptff.workflows.eos.reference.SETS`."""
 
     unaries = "unaries"
     oxides = "oxides"

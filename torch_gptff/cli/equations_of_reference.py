@@ -23,7 +23,7 @@ from torch_gptff.workflows import (
     compare_equation_of_state,
     reference_crystals,
 )
-from torch_gptff.workflows.reports.eos_comparison import eos_comparison_report
+from torch_gptff.workflows.reports.eos_benchmark import eos_comparison_report
 
 COLUMNS = (
     Column("structure", number=False),

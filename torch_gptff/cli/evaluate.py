@@ -95,7 +95,7 @@ def evaluate(
             write_report,
         )
         from torch_gptff.cli.model import load_potential
-        from torch_gptff.training.evaluation_files import write_arrays, write_summary
+        from torch_gptff.evaluation.files import write_arrays, write_summary
 
         potential = load_potential(model, device, dtype, reference)
 

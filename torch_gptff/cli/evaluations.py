@@ -18,10 +18,10 @@ from torch_gptff.cli.output import NOTHING, Column, fixed, make_progress, print_
 from torch_gptff.datasets import Split, read_sources
 from torch_gptff.datasets.statistics import MOST_SOURCES
 from torch_gptff.errors import SplitError
+from torch_gptff.evaluation import Evaluation, GroupErrors, evaluate
+from torch_gptff.evaluation.files import summary
+from torch_gptff.evaluation.report import QUANTITIES, Quantity, add_evaluation, add_headline, compared
 from torch_gptff.graph.formula import reduced_formula
-from torch_gptff.training.evaluation import Evaluation, GroupErrors, evaluate
-from torch_gptff.training.evaluation_files import summary
-from torch_gptff.training.evaluation_report import QUANTITIES, Quantity, add_evaluation, add_headline, compared
 
 if TYPE_CHECKING:
     from torch_gptff.potential import Potential
@@ -52,7 +52,7 @@ def evaluated(
     Raises:
         SplitError: no such part.
         BadParameter: no frame has one of the formulas.
-        DatasetError, StructureError: see :func:`~torch_gptff.training.evaluation.evaluate`.
+        DatasetError, StructureError: see :func:`~torch_gptff.evaluation.evaluate.evaluate`.
     """
     shift: Any = "elements" if align else None
     if split is None:
@@ -160,8 +160,8 @@ def print_evaluation(console: Console, evaluation: Evaluation, by_element: bool)
 
 def write_report(path: Path, evaluation: Evaluation, potential: Potential | None, document: dict[str, Any]) -> None:
     """Write the page; with the model card where a potential is given."""
+    from torch_gptff.evaluation.model_card import add_model_card
     from torch_gptff.report import Report
-    from torch_gptff.training.model_card import add_model_card
 
     part = "" if document["part"] is None else f" (part {document['part']})"
     name, data = Path(document["model"]).name, ", ".join(_short(each) for each in document["data"])

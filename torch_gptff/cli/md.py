@@ -14,7 +14,7 @@ from torch_gptff.defaults import DEFAULT_MODEL
 
 
 class Ensemble(str, Enum):
-    """The names of :data:`torch_gptff.workflows.md_settings.ENSEMBLES`."""
+    """The names of :data:`torch_gptff.workflows.md.settings.ENSEMBLES`."""
 
     nve = "nve"
     nvt = "nvt"
@@ -22,7 +22,7 @@ class Ensemble(str, Enum):
 
 
 class Thermostat(str, Enum):
-    """The names of :data:`torch_gptff.workflows.md_settings.THERMOSTATS`."""
+    """The names of :data:`torch_gptff.workflows.md.settings.THERMOSTATS`."""
 
     bussi = "bussi"
     langevin = "langevin"
@@ -31,7 +31,7 @@ class Thermostat(str, Enum):
 
 
 class CellChange(str, Enum):
-    """The names of :data:`torch_gptff.workflows.md_settings.CELLS`."""
+    """The names of :data:`torch_gptff.workflows.md.settings.CELLS`."""
 
     isotropic = "isotropic"
     anisotropic = "anisotropic"
@@ -39,7 +39,7 @@ class CellChange(str, Enum):
 
 
 class Axis(str, Enum):
-    """The names of :data:`torch_gptff.workflows.md_settings.AXES`."""
+    """The names of :data:`torch_gptff.workflows.md.settings.AXES`."""
 
     a = "a"
     b = "b"

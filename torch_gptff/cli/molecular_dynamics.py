@@ -24,7 +24,7 @@ from torch_gptff.workflows import (
     MolecularDynamicsSettings,
     molecular_dynamics,
 )
-from torch_gptff.workflows.md_remarks import foreseen
+from torch_gptff.workflows.md.remarks import foreseen
 from torch_gptff.workflows.reports.md import md_report
 
 COLUMNS = (

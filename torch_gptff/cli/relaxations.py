@@ -32,7 +32,7 @@ from torch_gptff.io.structures import read_labelled, split_index, write_structur
 from torch_gptff.potential import Potential
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
 from torch_gptff.workflows import Relaxation, RelaxationStep, relax
-from torch_gptff.workflows.reports.relaxation import relaxation_report
+from torch_gptff.workflows.reports.relax import relaxation_report
 
 COLUMNS = (
     Column("file", number=False),

@@ -13,7 +13,7 @@ from torch_gptff import __version__
 from torch_gptff.errors import RecordError
 from torch_gptff.io.files import written_atomically
 from torch_gptff.io.identity import difference
-from torch_gptff.workflows.record import Record
+from torch_gptff.record import Record
 
 R = TypeVar("R", bound=Record)
 

@@ -20,16 +20,16 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from torch_gptff.datasets import Split
 from torch_gptff.errors import ConfigError, TrainingError, UnsupportedElementError
+from torch_gptff.evaluation import Evaluation, evaluate
+from torch_gptff.evaluation.calibration import calibrate
 from torch_gptff.graph.checks import element_ranges
 from torch_gptff.io import load, save
 from torch_gptff.io.files import claimed, written_atomically
 from torch_gptff.nn import ElementEnergies
 from torch_gptff.potential import Potential
-from torch_gptff.training.calibration import calibrate
 from torch_gptff.training.callbacks import AtomicCheckpointIO, Interrupted, SaveBest, SaveState, WriteMetrics
 from torch_gptff.training.config import TrainingConfig
 from torch_gptff.training.data import TrainingData, held_out_loader, references_for, train_loader
-from torch_gptff.training.evaluation import Evaluation, evaluate
 from torch_gptff.training.files import BEST, CONFIG, EVALUATION, SPLIT, STATE
 from torch_gptff.training.graphs import GraphFrames
 from torch_gptff.training.loader import BudgetLoader

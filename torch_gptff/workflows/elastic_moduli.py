@@ -11,7 +11,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from torch_gptff.errors import ElasticityError
-from torch_gptff.workflows.record import Record
+from torch_gptff.record import Record
 
 PAIRS = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 """The Cartesian indices of each Voigt component."""

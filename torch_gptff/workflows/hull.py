@@ -10,7 +10,7 @@ import numpy as np
 from ase import Atoms
 
 from torch_gptff.errors import HullError
-from torch_gptff.workflows.record import Record
+from torch_gptff.record import Record
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from torch_gptff.errors import PhononError
-from torch_gptff.workflows.record import Record
+from torch_gptff.record import Record
 
 if TYPE_CHECKING:
     from phonopy import Phonopy

@@ -9,7 +9,7 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from torch_gptff.workflows.record import Record
+from torch_gptff.record import Record
 
 Self = TypeVar("Self", bound="Relaxation")
 

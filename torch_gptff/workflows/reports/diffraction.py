@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from torch_gptff.report import Column, Report
 from torch_gptff.report.plots import SERIES, heat_map, lines, new_figure
-from torch_gptff.workflows.diffraction import DiffractionSeries
+from torch_gptff.workflows.diffraction.series import DiffractionSeries
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

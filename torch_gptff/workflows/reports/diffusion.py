@@ -10,11 +10,11 @@ import numpy as np
 from torch_gptff.report import Column, Report
 from torch_gptff.report.plots import SERIES, heat_map, new_figure
 from torch_gptff.units import KELVIN_IN_EV
-from torch_gptff.workflows.arrhenius import ArrheniusFit
-from torch_gptff.workflows.diffusion import Diffusion
-from torch_gptff.workflows.diffusion_series import DiffusionSeries
-from torch_gptff.workflows.estimate import Estimate
-from torch_gptff.workflows.ion_density import IonDensity
+from torch_gptff.workflows.diffusion.arrhenius import ArrheniusFit
+from torch_gptff.workflows.diffusion.coefficient import Diffusion
+from torch_gptff.workflows.diffusion.density import IonDensity
+from torch_gptff.workflows.diffusion.estimate import Estimate
+from torch_gptff.workflows.diffusion.series import DiffusionSeries
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

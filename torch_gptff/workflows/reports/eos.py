@@ -10,8 +10,8 @@ import numpy as np
 from torch_gptff.graph.formula import formula_of
 from torch_gptff.report import Column, Report
 from torch_gptff.report.style import SERIES, new_figure
-from torch_gptff.workflows.eos import EquationOfState
-from torch_gptff.workflows.eos_fit import EquationOfStateFit
+from torch_gptff.workflows.eos.curve import EquationOfState
+from torch_gptff.workflows.eos.fit import EquationOfStateFit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

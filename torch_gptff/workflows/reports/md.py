@@ -8,8 +8,8 @@ import numpy as np
 
 from torch_gptff.report import Report
 from torch_gptff.report.plots import lines
-from torch_gptff.workflows.md_run import MolecularDynamicsRun
-from torch_gptff.workflows.md_settings import MolecularDynamicsSettings
+from torch_gptff.workflows.md.result import MolecularDynamicsRun
+from torch_gptff.workflows.md.settings import MolecularDynamicsSettings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
@@ -13,9 +14,33 @@ from ase import Atoms
 
 from torch_gptff import __version__
 from torch_gptff.errors import GPTFFError, RecordError
+from torch_gptff.graph.formula import formula_of
 from torch_gptff.io.files import written_atomically
+from torch_gptff.report.tables import Column
 
 Self = TypeVar("Self", bound="Record")
+
+FORMULA = Column("formula", value=lambda record: formula_of(record.atoms))
+"""Column of the formula of a record's ``atoms``."""
+
+
+def uncertainty(energy_std: Callable[[Any], float | None]) -> Column:
+    """The column of the expected errors of energies, which only committees of models have.
+
+    Args:
+        energy_std: of a record, eV per atom
+    """
+
+    def value(record: Any) -> float | None:
+        std = energy_std(record)
+        return None if std is None else 1000 * std
+
+    return Column("±", "meV/atom", 1, value, optional=True)
+
+
+def verdict(is_good: bool) -> str:
+    """``"yes"``, or ``"NO"`` where a reader should look twice."""
+    return "yes" if is_good else "NO"
 
 
 class Record:
@@ -28,10 +53,12 @@ class Record:
     Attributes:
         derived: names of properties that are written beside the fields, as nothing where they do not exist
         units: of fields and derived values, by name
+        columns: of a table of such records, on a terminal and in reports
     """
 
     derived: ClassVar[tuple[str, ...]] = ()
     units: ClassVar[dict[str, str]] = {}
+    columns: ClassVar[tuple[Column, ...]] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Every value, in types that JSON knows.

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -24,8 +25,8 @@ from torch_gptff.workflows.eos.reference import SETS
 
 
 def test_choices_are_those_of_the_workflow() -> None:
-    assert [form.value for form in Form] == list(FORMS)
-    assert [each.value for each in CrystalSet] == list(SETS)
+    assert list(get_args(Form)) == list(FORMS)
+    assert list(get_args(CrystalSet)) == list(SETS)
 
 
 @pytest.fixture

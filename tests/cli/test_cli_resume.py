@@ -116,12 +116,12 @@ def test_formulas_are_compared_by_their_content(call, model: Path, tmp_path: Pat
 
 @pytest.mark.parametrize("change", ["--reference other", "--dtype float64", "--fmax 0.2", "weights"])
 def test_a_batch_of_relaxations(call, model: Path, tmp_path: Path, change: str) -> None:
-    from torch_gptff.cli import relaxations_together
+    from torch_gptff.io.journal import Journal
 
     (file,) = make_inputs("relax", tmp_path)
     options = ("relax", file, "--batch", "--model", model, "--out", tmp_path / "out", "--max-steps", 3)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(relaxations_together.Journal, "remove", lambda journal: None)  # a run that was killed at the end
+        patch.setattr(Journal, "remove", lambda journal: None)  # a run that was killed at the end
         call(*options)
     more = change.split()
     if change == "weights":

@@ -133,3 +133,10 @@ def _results(prediction: Prediction) -> dict[str, Any]:
     if prediction.stress is not None:
         results["stress"] = full_3x3_to_voigt_6_stress(prediction.stress[0].numpy())
     return results
+
+
+def potential_of(calculator: Any) -> Potential | None:
+    """The potential that gives the forces of a calculator of this package; ``None`` of any other."""
+    if isinstance(calculator, GPTFFCalculator):
+        return calculator.potential
+    return calculator if isinstance(calculator, Potential) else None

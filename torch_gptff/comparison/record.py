@@ -1,21 +1,44 @@
-"""What a comparison of models found."""
+"""Records of a comparison of models."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from torch_gptff import __version__
-from torch_gptff.errors import TrainingError
+from torch_gptff.evaluation.report import QUANTITIES, Quantity
 from torch_gptff.evaluation.scores import Scores
 from torch_gptff.io.files import written_atomically
+from torch_gptff.record import Record
+from torch_gptff.report import Column
+
+MEGABYTE = 1e6
+
+
+def columns_of(kind: str) -> tuple[Column, ...]:
+    """Columns of a table of compared models.
+
+    Args:
+        kind: ``"mae"`` or ``"rmse"``
+    """
+
+    def error(quantity: Quantity) -> Column:
+        name = f"{quantity.name} {kind.upper()}"
+        return Column(name, quantity.error_unit, value=lambda model: quantity.error(getattr(model, kind)))
+
+    return (
+        Column("parameters", value=lambda model: model.parameters),
+        *map(error, QUANTITIES),
+        Column("epoch", "s", 2, lambda model: model.seconds_per_epoch),
+        Column("inference", "ms", 1, lambda model: 1e3 * model.seconds_per_inference),
+        Column("memory", "MB", value=lambda model: round(model.memory / MEGABYTE)),
+    )
 
 
 @dataclass(frozen=True)
-class ComparedModel:
+class ComparedModel(Record):
     """One model of a comparison.
 
     Attributes:
@@ -34,6 +57,9 @@ class ComparedModel:
         rmse: root mean square errors on them
     """
 
+    columns: ClassVar[tuple[Column, ...]] = columns_of("mae")
+    units: ClassVar[dict[str, str]] = {"seconds_per_epoch": "s", "seconds_per_inference": "s", "memory": "byte"}
+
     label: str
     model: str
     parameters: int
@@ -46,14 +72,13 @@ class ComparedModel:
     rmse: Scores
 
     @classmethod
-    def from_dict(cls, entries: Mapping[str, Any]) -> ComparedModel:
-        """From the values of every field; others are passed over."""
-        values = {field.name: entries[field.name] for field in fields(cls)}
-        return cls(**{**values, "mae": Scores(**values["mae"]), "rmse": Scores(**values["rmse"])})
+    def from_dict(cls, document: dict[str, Any]) -> ComparedModel:
+        """The model that :meth:`to_dict` gave; entries that are no fields are ignored."""
+        return super().from_dict({"record": cls.__name__, **document})
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Record):
     """Models trained on the same frames with the same settings.
 
     Attributes:
@@ -65,29 +90,6 @@ class Comparison:
     part: str
     counts: dict[str, int]
     models: tuple[ComparedModel, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON: energies in eV per atom, forces in eV/Å, stresses in eV/Å³, memory in bytes."""
-        return asdict(self)
-
-    def save(self, path: str | Path) -> None:
-        """Write a JSON file, whole or not at all."""
-        write_json(path, {"torch_gptff": __version__, **self.to_dict()})
-
-    @classmethod
-    def load(cls, path: str | Path) -> Comparison:
-        """Read what :meth:`save` wrote.
-
-        Raises:
-            FileNotFoundError: no such file.
-            TrainingError: it holds something else.
-        """
-        try:
-            document = json.loads(Path(path).read_text(encoding="utf-8"))
-            models = tuple(map(ComparedModel.from_dict, document["models"]))
-            return cls(document["part"], document["counts"], models)
-        except (ValueError, KeyError, TypeError) as error:
-            raise TrainingError(f"{path} holds no comparison of models ({error!r})") from error
 
 
 def write_json(path: str | Path, document: Mapping[str, Any]) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from torch_gptff.comparison.record import ComparedModel, Comparison
+from torch_gptff.comparison.record import ComparedModel, Comparison, columns_of
 from torch_gptff.evaluation.report import QUANTITIES, Quantity
 from torch_gptff.io.files import written_atomically
-from torch_gptff.report import Column, Report, plots
+from torch_gptff.report import Report, Table, plots
 from torch_gptff.training.config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -16,35 +16,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NAME = "comparison"
-MEGABYTE = 1e6
-
-
-def columns(kind: str = "mae") -> list[Column]:
-    """Of the table: name, errors, and costs."""
-    errors = [Column(f"{quantity.name} {kind.upper()}", quantity.error_unit) for quantity in QUANTITIES]
-    return [
-        Column("model"),
-        Column("parameters"),
-        *errors,
-        Column("epoch", "s", decimals=2),
-        Column("inference", "ms", decimals=1),
-        Column("memory", "MB"),
-    ]
-
-
-def rows(comparison: Comparison, kind: str = "mae") -> list[list[Any]]:
-    """Of the table, a model each."""
-    return [
-        [
-            model.label,
-            model.parameters,
-            *(quantity.error(getattr(model, kind)) for quantity in QUANTITIES),
-            model.seconds_per_epoch,
-            1e3 * model.seconds_per_inference,
-            round(model.memory / MEGABYTE),
-        ]
-        for model in comparison.models
-    ]
 
 
 def error_and_cost(comparison: Comparison) -> Figure:
@@ -82,7 +53,8 @@ def report(comparison: Comparison, config: TrainingConfig) -> Report:
         f"of {counts['atoms']:,} atoms together. Measured on: {', '.join(devices)}.",
     )
     for kind, words in (("mae", "Mean absolute"), ("rmse", "Root mean square")):
-        page.table(columns(kind), rows(comparison, kind), f"{words} errors, and what they cost.")
+        table = Table.of([(model.label, model) for model in comparison.models], columns_of(kind), "model")
+        page.table(table.columns, table.rows, f"{words} errors, and what they cost.")
     page.figure(error_and_cost(comparison), "Error beside time of inference: the nearer to the lower left, the better.")
     for quantity in QUANTITIES:
         figure = _bars(comparison.models, quantity)

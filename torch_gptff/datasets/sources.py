@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,18 @@ class Source:
             "name": self.name,
             "options": {key: _plain(value) for key, value in sorted(self.options.items())},
         }
+
+
+@dataclass(frozen=True)
+class WatchedSource(Source):
+    """A source that calls ``tick`` for every frame that is read from it."""
+
+    tick: Callable[[], None] = field(default=lambda: None, compare=False)
+
+    def read(self) -> Iterator[CrystalData]:
+        for frame in super().read():
+            self.tick()
+            yield frame
 
 
 Sources = str | Path | Source | Iterable[str | Path | Source]

@@ -18,13 +18,14 @@ from torch_gptff.datasets.element_energies import N_ELEMENTS
 from torch_gptff.datasets.statistics import ALL, MOST_SOURCES
 from torch_gptff.evaluation.scores import Compared, Floats, FrameSums, Scores
 from torch_gptff.graph import CrystalData
+from torch_gptff.record import Record
 
 COMPARED = ("energy_per_atom", "forces", "stress")
 """What is compared: eV, eV/Å and eV/Å³."""
 
 
 @dataclass(frozen=True)
-class GroupErrors:
+class GroupErrors(Record):
     """The errors of some of the frames, or of some of the atoms.
 
     Attributes:
@@ -47,8 +48,8 @@ class GroupErrors:
 
 
 @dataclass(frozen=True)
-class FrameErrors:
-    """What is wrong with one frame.
+class FrameErrors(Record):
+    """Errors of one frame.
 
     Attributes:
         frame_id: its name
@@ -183,7 +184,7 @@ class Evaluation:
 
     @cached_property
     def frame_errors(self) -> list[FrameErrors]:
-        """What is wrong with every frame, in their order."""
+        """Errors of every frame, in their order."""
         energy = self.energy_per_atom.predicted - self.energy_per_atom.known
         force = np.linalg.norm(self.forces.predicted - self.forces.known, axis=1)
         stress = np.abs(self.stress.predicted - self.stress.known).max(axis=(1, 2))

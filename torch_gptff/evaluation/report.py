@@ -11,7 +11,7 @@ import numpy as np
 from torch_gptff.datasets.statistics import MOST_SOURCES
 from torch_gptff.evaluation.record import Evaluation, FrameErrors, GroupErrors
 from torch_gptff.evaluation.scores import Scores
-from torch_gptff.report import Column, Report, plots, written
+from torch_gptff.report import Column, Report, Table, plots, written
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class Quantity:
         factor: from eV, eV/Å or eV/Å³ to it
         error_unit: of errors
         error_factor: likewise
+        decimals: digits behind the point of errors
     """
 
     label: str
@@ -43,6 +44,7 @@ class Quantity:
     factor: float
     error_unit: str
     error_factor: float
+    decimals: int
 
     def error(self, scores: Scores) -> float | None:
         """A score of this label in the unit of errors."""
@@ -51,9 +53,9 @@ class Quantity:
 
 
 QUANTITIES = (
-    Quantity("energy_per_atom", "energy", "eV/atom", 1.0, "meV/atom", 1e3),
-    Quantity("forces", "forces", "eV/Å", 1.0, "meV/Å", 1e3),
-    Quantity("stress", "stress", "GPa", GPA_PER_EV_PER_ANGSTROM3, "GPa", GPA_PER_EV_PER_ANGSTROM3),
+    Quantity("energy_per_atom", "energy", "eV/atom", 1.0, "meV/atom", 1e3, 2),
+    Quantity("forces", "forces", "eV/Å", 1.0, "meV/Å", 1e3, 2),
+    Quantity("stress", "stress", "GPa", GPA_PER_EV_PER_ANGSTROM3, "GPa", GPA_PER_EV_PER_ANGSTROM3, 4),
 )
 
 ALIGNED = "aligned energy"
@@ -96,23 +98,54 @@ def compared(evaluation: Evaluation, known: Sequence[Quantity]) -> list[tuple[st
     return shown
 
 
-def _add_errors(report: Report, evaluation: Evaluation, known: list[Quantity]) -> None:
-    shown = compared(evaluation, known)
-    report.heading("Errors")
+def error_table(evaluation: Evaluation, quantities: Sequence[Quantity] = QUANTITIES) -> Table:
+    """Mean errors of each quantity, with their standard errors."""
     rows = []
-    for title, each, quantity in shown:
-        scores = ((each.mae, each.standard_errors["mae"]), (each.rmse, each.standard_errors["rmse"]))
-        errors = [
-            written(quantity.error(one), digits=n) for pair in scores for one, n in zip(pair, (4, 2), strict=True)
-        ]
+    for title, each, quantity in compared(evaluation, quantities):
+        spread = each.standard_errors
+        scores = (each.mae, spread["mae"], each.rmse, spread["rmse"])
+        errors = [written(quantity.error(one), quantity.decimals) for one in scores]
         number, r2 = each.counts[quantity.label], getattr(each.r2, quantity.label)
         rows.append([title, number, *errors, quantity.error_unit, r2])
-    counts = evaluation.counts
     numbers = [Column(name, number=True) for name in ("MAE", "± s.e.", "RMSE", "± s.e.")]
-    columns = [Column(""), Column("known values"), *numbers, Column("unit"), Column("R²", decimals=4)]
+    return Table([Column("error of"), Column("known"), *numbers, Column("unit"), Column("R²", decimals=4)], rows)
+
+
+def group_table(
+    kind: str, groups: Mapping[str, GroupErrors], quantities: Sequence[Quantity] = QUANTITIES, detail: bool = False
+) -> Table:
+    """Mean errors of each group of frames or atoms.
+
+    Args:
+        kind: of the groups, ``"element"``
+        groups: errors by the names of the groups
+        quantities: that are shown
+        detail: whether root mean square errors are shown too
+    """
+
+    def column(quantity: Quantity, score: str) -> Column:
+        return Column(
+            f"{quantity.name} {score}",
+            quantity.error_unit,
+            quantity.decimals,
+            lambda group: quantity.error(getattr(group, score.lower())),
+            detail=score == "RMSE",
+        )
+
+    columns = [
+        Column("frames", value=lambda group: group.n_frames),
+        Column("atoms", value=lambda group: group.n_atoms),
+        *(column(quantity, score) for quantity in quantities for score in ("MAE", "RMSE")),
+    ]
+    return Table.of(list(groups.items()), columns, kind, detail)
+
+
+def _add_errors(report: Report, evaluation: Evaluation, known: list[Quantity]) -> None:
+    report.heading("Errors")
+    table, counts = error_table(evaluation, known), evaluation.counts
     report.table(
-        columns,
-        rows,
+        table.columns,
+        table.rows,
         f"{counts['frames']:,} frames of {counts['atoms']:,} atoms. Energy per atom, components of forces, nine "
         "components of the stress. s.e.: standard error, by drawing frames anew.",
     )
@@ -141,7 +174,10 @@ def _add_elements(report: Report, evaluation: Evaluation, known: list[Quantity])
         figure = plots.bars(by_symbol, f"MAE of {quantity.name}", quantity.error_unit)
     if figure is not None:
         report.figure(figure, f"Mean absolute error of {quantity.name} by element.")
-    _add_groups(report, "element", {chemical_symbols[number]: group for number, group in groups.items()}, known)
+    table = group_table(
+        "element", {chemical_symbols[number]: group for number, group in groups.items()}, known, detail=True
+    )
+    report.table(table.columns, table.rows)
 
 
 def _add_sources(report: Report, evaluation: Evaluation, known: list[Quantity]) -> None:
@@ -153,18 +189,8 @@ def _add_sources(report: Report, evaluation: Evaluation, known: list[Quantity]) 
         errors = {source: quantity.error(group.mae) for source, group in groups.items()}
         figure = plots.bars(errors, f"MAE of {quantity.name}", quantity.error_unit)
         report.figure(figure, f"Mean absolute error of {quantity.name} by source.")
-    _add_groups(report, "source", groups, known)
-
-
-def _add_groups(report: Report, kind: str, groups: Mapping[str, GroupErrors], known: list[Quantity]) -> None:
-    columns = [Column(kind), Column("frames"), Column("atoms")]
-    for quantity in known:
-        columns += [Column(f"{quantity.name} {score}", quantity.error_unit) for score in ("MAE", "RMSE")]
-    rows = []
-    for name, group in groups.items():
-        errors = [quantity.error(scores) for quantity in known for scores in (group.mae, group.rmse)]
-        rows.append([name, group.n_frames, group.n_atoms, *errors])
-    report.table(columns, rows)
+    table = group_table("source", groups, known, detail=True)
+    report.table(table.columns, table.rows)
 
 
 def _add_worst(report: Report, evaluation: Evaluation, known: list[Quantity]) -> None:

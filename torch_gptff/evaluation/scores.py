@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from torch_gptff.record import Record
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Score = Callable[[Floats], Floats]
@@ -19,7 +21,7 @@ RESAMPLES = 200
 
 
 @dataclass(frozen=True)
-class Scores:
+class Scores(Record):
     """One number for each label; ``None`` where nothing is known of it.
 
     Attributes:
@@ -32,9 +34,14 @@ class Scores:
     forces: float | None = None
     stress: float | None = None
 
-    def to_dict(self) -> dict[str, float | None]:
-        """By name of the label."""
+    def to_dict(self) -> dict[str, Any]:
+        """The numbers by label, and nothing else."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, document: dict[str, Any]) -> Scores:
+        """The scores that :meth:`to_dict` gave."""
+        return super().from_dict({"record": cls.__name__, **document})
 
 
 @dataclass(frozen=True, eq=False)

@@ -39,6 +39,7 @@ from torch_gptff.workflows.eos import (
     fit_equation_of_state,
     reference_crystals,
 )
+from torch_gptff.workflows.evaluate_many import EvaluatedStructure, evaluate_many
 from torch_gptff.workflows.frames import iterate_frames
 from torch_gptff.workflows.hull import ConvexHull, HullEntry, Phase, convex_hull
 from torch_gptff.workflows.md import (
@@ -55,6 +56,7 @@ from torch_gptff.workflows.phonons import phonon_spectrum
 from torch_gptff.workflows.relax import OPTIMIZERS, relax
 from torch_gptff.workflows.relax_many import relax_many
 from torch_gptff.workflows.relaxation import Relaxation, RelaxationStep
+from torch_gptff.workflows.vacancy import Vacancy, VacancyFormation, vacancy_formation
 
 __all__ = [
     "LOCAL_STRUCTURES",
@@ -72,6 +74,7 @@ __all__ = [
     "EquationOfStateComparison",
     "EquationOfStateFit",
     "Estimate",
+    "EvaluatedStructure",
     "HullEntry",
     "IonDensity",
     "MolecularDynamicsFrame",
@@ -86,6 +89,8 @@ __all__ = [
     "RelaxationStep",
     "TrajectoryFile",
     "TrajectoryWriter",
+    "Vacancy",
+    "VacancyFormation",
     "compare_equation_of_state",
     "convex_hull",
     "diffraction_pattern",
@@ -94,6 +99,7 @@ __all__ = [
     "diffusion_series",
     "elastic_tensor",
     "equation_of_state",
+    "evaluate_many",
     "fit_arrhenius",
     "fit_equation_of_state",
     "ion_density",
@@ -108,4 +114,5 @@ __all__ = [
     "relax",
     "relax_many",
     "structure_fractions",
+    "vacancy_formation",
 ]

@@ -10,7 +10,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from torch_gptff.errors import ElasticityError, EmptyStructureError, RelaxationError
+from torch_gptff.errors import ElasticityError, RelaxationError
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3, VOIGT_ORDER
 from torch_gptff.workflows.elastic_moduli import PAIRS, ElasticTensor
 from torch_gptff.workflows.inputs import as_inputs
@@ -56,8 +56,9 @@ def elastic_tensor(
             stress, or a strained structure did not relax.
     """
     atoms, calculator = as_inputs(atoms, calculator, ElasticityError)
-    _check(atoms, max_strain)
-    require_crystal(atoms, calculator, "an elastic tensor", ElasticityError)
+    require_crystal(atoms, "an elastic tensor", ElasticityError, calculator)
+    if not 0 < max_strain <= 0.1:
+        raise ElasticityError(f"a largest strain of {max_strain} is not small: take some 0.005")
     strains = {(k, step): max_strain * step * np.eye(6)[k] for k in range(6) for step in STEPS}
     group = _SymmetryGroup.of(atoms, symprec) if symprec is not None else None
     rotations = np.eye(3)[None] if group is None else group.rotations
@@ -219,12 +220,3 @@ def _words(voigt: NDArray[np.float64]) -> str:
 
 def _bare(atoms: Atoms) -> Atoms:
     return Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
-
-
-def _check(atoms: Atoms, max_strain: float) -> None:
-    if len(atoms) == 0:
-        raise EmptyStructureError("the structure has no atoms")
-    if not atoms.pbc.all() or atoms.cell.rank < 3:
-        raise ElasticityError("an elastic tensor is that of a crystal, periodic in three directions")
-    if not 0 < max_strain <= 0.1:
-        raise ElasticityError(f"a largest strain of {max_strain} is not small: take some 0.005")

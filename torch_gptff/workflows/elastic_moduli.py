@@ -11,7 +11,8 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from torch_gptff.errors import ElasticityError
-from torch_gptff.record import Record
+from torch_gptff.record import FORMULA, Record, verdict
+from torch_gptff.report import Column
 
 PAIRS = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 """The Cartesian indices of each Voigt component."""
@@ -53,6 +54,17 @@ class ElasticTensor(Record):
             *(name for name in derived if "modulus" in name),
         ),
         "GPa",
+    )
+    columns: ClassVar[tuple[Column, ...]] = (
+        FORMULA,
+        Column("bulk", "GPa", 1, lambda tensor: tensor.bulk_modulus),
+        Column("shear", "GPa", 1, lambda tensor: tensor.shear_modulus),
+        Column("Young", "GPa", 1, lambda tensor: tensor.young_modulus),
+        Column("Poisson", "", 3, lambda tensor: tensor.poisson_ratio),
+        Column("anisotropy", "", 2, lambda tensor: tensor.universal_anisotropy),
+        Column("least eigenvalue", "GPa", 1, lambda tensor: float(tensor.stability_eigenvalues[0]), detail=True),
+        Column("stress", "GPa", 3, lambda tensor: float(np.abs(tensor.residual_stress).max())),
+        Column("stable", value=lambda tensor: verdict(tensor.is_stable)),
     )
 
     atoms: Atoms

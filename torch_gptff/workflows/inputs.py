@@ -44,13 +44,6 @@ def as_inputs(structure: Any, calculator: Any, error: type[GPTFFError]) -> tuple
     return atoms, as_calculator(atoms.calc if calculator is None else calculator, error)
 
 
-def potential_of(calculator: Any) -> Potential | None:
-    """The potential that gives the forces of a calculator of this package; ``None`` of any other."""
-    if isinstance(calculator, GPTFFCalculator):
-        return calculator.potential
-    return calculator if isinstance(calculator, Potential) else None
-
-
 def as_calculator(calculator: Any, error: type[GPTFFError] = GPTFFError) -> Any:
     """An ASE calculator of anything that gives energies and forces.
 

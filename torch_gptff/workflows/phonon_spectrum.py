@@ -10,7 +10,8 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from torch_gptff.errors import PhononError
-from torch_gptff.record import Record
+from torch_gptff.record import FORMULA, Record, verdict
+from torch_gptff.report import Column
 
 if TYPE_CHECKING:
     from phonopy import Phonopy
@@ -81,6 +82,16 @@ class PhononSpectrum(Record):
         "zero_point_energy": "eV/atom",
         "lowest_frequency": "THz",
     }
+    columns: ClassVar[tuple[Column, ...]] = (
+        FORMULA,
+        Column("lowest", "THz", 2, lambda spectrum: spectrum.lowest_frequency),
+        Column("highest", "THz", 2, lambda spectrum: float(spectrum.band_frequencies.max())),
+        Column("imaginary", "%", 2, lambda spectrum: 100 * spectrum.imaginary_fraction, detail=True),
+        Column("C 300 K", "J/mol/K", 2, lambda spectrum: spectrum.heat_capacity_300K_formula_unit),
+        Column("per atom", "J/mol/K", 2, lambda spectrum: spectrum.heat_capacity_300K),
+        Column("zero point", "meV/atom", 1, lambda spectrum: 1000 * spectrum.zero_point_energy),
+        Column("stable", value=lambda spectrum: verdict(spectrum.is_stable)),
+    )
 
     atoms: Atoms
     primitive: Atoms

@@ -16,7 +16,7 @@ from ase.calculators.calculator import Calculator, PropertyNotImplementedError
 from ase.stress import full_3x3_to_voigt_6_stress
 from numpy.typing import NDArray
 
-from torch_gptff.calculators import GPTFFCalculator
+from torch_gptff.calculators import GPTFFCalculator, potential_of
 from torch_gptff.errors import DistillationError, GPTFFError
 from torch_gptff.io import fingerprint
 from torch_gptff.prediction import Prediction
@@ -56,8 +56,9 @@ class Teacher:
     def identity(self) -> dict[str, Any]:
         """What tells it from another, as JSON: its name, its arguments and, for one of our models, its fingerprint."""
         known: dict[str, Any] = {"name": self.name, "arguments": dict(self.arguments)}
-        if isinstance(self.calculator, GPTFFCalculator):
-            known["fingerprint"] = fingerprint(self.calculator.potential)
+        potential = potential_of(self.calculator)
+        if potential is not None:
+            known["fingerprint"] = fingerprint(potential)
         return known
 
     def label(self, atoms: Atoms) -> Labels | str:
@@ -94,8 +95,9 @@ class Teacher:
 
 def _predict_of(calculator: Calculator) -> Callable[[Sequence[Atoms]], list[Prediction]] | None:
     """What predicts many structures at a time; ``None`` where a calculator takes them one by one."""
-    if isinstance(calculator, GPTFFCalculator):
-        return calculator.potential.predict
+    potential = potential_of(calculator)
+    if potential is not None:
+        return potential.predict
     return calculator.predict if isinstance(calculator, NequixCalculator) else None
 
 

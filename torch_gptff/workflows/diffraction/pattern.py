@@ -12,6 +12,7 @@ from torch_gptff.errors import DiffractionError
 from torch_gptff.graph.convert import from_ase, to_pymatgen
 from torch_gptff.record import Record
 from torch_gptff.workflows.inputs import as_atoms
+from torch_gptff.workflows.network import require_crystal
 
 if TYPE_CHECKING:
     from pymatgen.analysis.diffraction.xrd import XRDCalculator
@@ -67,8 +68,7 @@ def diffraction_pattern(
     low, high = two_theta
     if not 0 <= low < high <= 180:
         raise DiffractionError(f"2θ from {low:g} to {high:g}° makes no sense: it lies between 0 and 180°")
-    if len(atoms) == 0 or not atoms.pbc.all() or atoms.cell.rank < 3:
-        raise DiffractionError("a powder pattern is that of a crystal, periodic in three directions")
+    require_crystal(atoms, "a powder pattern", DiffractionError)
     calculator = _calculator(wavelength)
     pattern = calculator.get_pattern(to_pymatgen(from_ase(atoms)), scaled=False, two_theta_range=(low, high))
     indices = [families[0]["hkl"] for families in pattern.hkls]

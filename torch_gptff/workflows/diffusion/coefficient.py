@@ -11,6 +11,7 @@ from scipy import stats
 
 from torch_gptff.errors import DiffusionError
 from torch_gptff.record import Record
+from torch_gptff.report import Column
 from torch_gptff.units import CM2_PER_S_PER_ANGSTROM2_PER_PS, ELEMENTARY_CHARGE, JOULE_PER_EV, KELVIN_IN_EV
 from torch_gptff.workflows.diffusion.estimate import Estimate, mean_of_blocks, ratio_of_blocks
 from torch_gptff.workflows.diffusion.motion import Motion
@@ -95,6 +96,20 @@ class Diffusion(Record):
         "conductivity": "mS/cm",
     }
 
+    columns: ClassVar[tuple[Column, ...]] = (
+        Column("T", "K", 0, lambda run: run.temperature),
+        Column("D", "cm²/s", value=lambda run: run.diffusivity_text, number=True),
+        Column("±", "%", 0, lambda run: _percent(run.diffusivity) if run.is_diffusive else None),
+        Column("σ", "mS/cm", value=lambda run: _three_digits(run, run.conductivity), number=True),
+        Column("±", "%", 0, lambda run: _percent(run.conductivity) if run.is_diffusive else None),
+        Column(
+            "σ indep.", "mS/cm", value=lambda run: _three_digits(run, run.nernst_einstein_conductivity), number=True
+        ),
+        Column("Haven", "", 2, lambda run: run.haven_ratio.value if run.is_diffusive and run.haven_ratio else None),
+        Column("jumps", "", 0, lambda run: run.hops),
+        Column("dim.", value=lambda run: run.dimensionality if run.is_diffusive else None),
+    )
+
     species: str
     n_ions: int
     temperature: float
@@ -126,11 +141,25 @@ class Diffusion(Record):
     remarks: tuple[str, ...]
 
     @property
+    def diffusivity_text(self) -> str:
+        """``diffusivity``, or its upper bound where no coefficient is known, cm²/s."""
+        return f"{self.diffusivity.value:.2e}" if self.is_diffusive else f"< {self.upper_bound:.1e}"
+
+    @property
     def dimensionality(self) -> int:
         """Of the network of paths: eigenvalues that are above zero beyond their error, and at least a tenth of the
         largest."""
         largest = self.principal_values[-1].value
         return sum(each.low > 0 and each.value >= largest / 10 for each in self.principal_values)
+
+
+def _percent(estimate: Estimate | None) -> float | None:
+    """Standard error of an estimate, %."""
+    return None if estimate is None else 100 * estimate.standard_error / abs(estimate.value)
+
+
+def _three_digits(run: Diffusion, estimate: Estimate | None) -> str | None:
+    return None if estimate is None or not run.is_diffusive else f"{estimate.value:.3g}"
 
 
 def diffusion(

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from torch_gptff.errors import EquationOfStateError, StructureError
 from torch_gptff.record import Record
-from torch_gptff.workflows.energies import energies_of
 from torch_gptff.workflows.eos.curve import scale_volume
 from torch_gptff.workflows.eos.fit import EquationOfStateFit, fit_equation_of_state
 from torch_gptff.workflows.eos.reference import ReferenceCrystal
+from torch_gptff.workflows.evaluate_many import evaluate_many
 
 REFERENCE_RATIOS = tuple(np.linspace(0.94, 1.06, 7).tolist())
 """The volumes of the ACWF verification, in units of that of least energy."""
@@ -225,7 +225,9 @@ def _own_fit(atoms: Atoms, curve: NDArray[np.float64], calculator: Any) -> Equat
 
 
 def _energies(atoms: Atoms, ratios: tuple[float, ...], calculator: Any) -> NDArray[np.float64]:
-    energies = energies_of([scale_volume(atoms, ratio) for ratio in ratios], calculator)
+    scaled = [scale_volume(atoms, ratio) for ratio in ratios]
+    evaluated = evaluate_many(scaled, calculator, forces=False, stress=False, warn=False)
+    energies = np.array([each.energy for each in evaluated])
     if not np.isfinite(energies).all():
         raise StructureError(f"the energy at {ratios[int(np.argmin(np.isfinite(energies)))]:.3f} V0 is not finite")
     return energies

@@ -10,11 +10,13 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from torch_gptff.errors import EmptyStructureError, EquationOfStateError, MissingCellError
-from torch_gptff.record import Record
-from torch_gptff.workflows.energies import energies_and_stds
+from torch_gptff.calculators import potential_of
+from torch_gptff.errors import EquationOfStateError, MissingCellError
+from torch_gptff.record import FORMULA, Record, uncertainty
+from torch_gptff.report import Column
 from torch_gptff.workflows.eos.fit import FORMS, EquationOfStateFit, fit_equation_of_state
-from torch_gptff.workflows.inputs import as_inputs, potential_of
+from torch_gptff.workflows.evaluate_many import evaluate_many
+from torch_gptff.workflows.inputs import as_inputs
 from torch_gptff.workflows.network import require_crystal
 from torch_gptff.workflows.relax import relax
 
@@ -38,6 +40,15 @@ class EquationOfState(Record):
     """
 
     units: ClassVar[dict[str, str]] = {"volumes": "Å³", "energies": "eV", "energy_stds": "eV"}
+    columns: ClassVar[tuple[Column, ...]] = (
+        FORMULA,
+        Column("V₀", "Å³/atom", 3, lambda curve: curve.fit.volume / len(curve.atoms)),
+        Column("E₀", "eV/atom", 4, lambda curve: curve.fit.energy / len(curve.atoms)),
+        uncertainty(lambda curve: None if curve.energy_std is None else curve.energy_std / len(curve.atoms)),
+        Column("B₀", "GPa", 1, lambda curve: curve.fit.bulk_modulus),
+        Column("B₀′", "", 2, lambda curve: curve.fit.bulk_modulus_derivative),
+        Column("residual", "meV/atom", 3, lambda curve: 1000 * curve.fit.residual / len(curve.atoms)),
+    )
 
     atoms: Atoms
     volumes: NDArray[np.float64]
@@ -104,8 +115,9 @@ def equation_of_state(
         StructureError, RelaxationError: the calculator refuses a structure, or it falls apart.
     """
     atoms, calculator = as_inputs(atoms, calculator, EquationOfStateError)
-    _check(atoms, ratios, form)
-    require_crystal(atoms, calculator, "an equation of state", EquationOfStateError)
+    require_crystal(atoms, "an equation of state", MissingCellError)
+    _check(ratios, form)
+    require_crystal(atoms, "an equation of state", EquationOfStateError, calculator)
     given, moved = atoms.copy(), 1.0
     curve = _Curve(given, calculator, relax_positions, fmax, max_steps, on_volume)
     for _ in range(follow + 1):
@@ -151,7 +163,10 @@ class _Curve:
                 self._tell(number + 1, len(scaled))
             stds = np.array(known) if known else None
         else:
-            energies, stds = energies_and_stds(scaled, self.calculator)
+            evaluated = evaluate_many(scaled, self.calculator, forces=False, stress=False, warn=False)
+            energies = np.array([each.energy for each in evaluated])
+            errors = [each.energy_std for each in evaluated if each.energy_std is not None]
+            stds = np.array(errors) if errors else None
             self._tell(len(scaled), len(scaled))
         if not np.isfinite(energies).all():
             raise EquationOfStateError(f"the energy at {volumes[~np.isfinite(energies)][0]:.2f} Å³ is not finite")
@@ -202,11 +217,7 @@ def scale_volume(atoms: Atoms, ratio: float) -> Atoms:
     return scaled
 
 
-def _check(atoms: Atoms, ratios: Sequence[float], form: str) -> None:
-    if len(atoms) == 0:
-        raise EmptyStructureError("the structure has no atoms")
-    if not atoms.pbc.all() or atoms.cell.rank < 3:
-        raise MissingCellError("an equation of state needs a crystal, periodic along three cell vectors")
+def _check(ratios: Sequence[float], form: str) -> None:
     if form not in FORMS:
         raise EquationOfStateError(f"no equation of state {form!r}; there are {', '.join(FORMS)}")
     if len(set(ratios)) < 5 or min(ratios) <= 0:

@@ -13,7 +13,7 @@ from ase import Atoms
 from ase.md import thermalize_momenta
 from ase.md.velocitydistribution import Stationary
 
-from torch_gptff.calculators import GPTFFCalculator
+from torch_gptff.calculators import potential_of
 from torch_gptff.errors import MolecularDynamicsError, StructureError, TrajectoryError
 from torch_gptff.io.files import claimed
 from torch_gptff.io.identity import difference, identity
@@ -148,7 +148,8 @@ def _description(atoms: Atoms, settings: MolecularDynamicsSettings) -> dict[str,
 
 def _source(calculator: Any) -> dict[str, Any]:
     """By what the forces of a calculator are told from those of another."""
-    own = identity(calculator.potential) if isinstance(calculator, GPTFFCalculator) else {}
+    potential = potential_of(calculator)
+    own = {} if potential is None else identity(potential)
     return {"calculator": type(calculator).__name__, **own}
 
 

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from torch_gptff.errors import ElasticityError
-from torch_gptff.graph.formula import formula_of
 from torch_gptff.report import Column, Report
 from torch_gptff.report.plots import lines
 from torch_gptff.workflows.elastic_moduli import ElasticTensor
@@ -19,17 +17,6 @@ if TYPE_CHECKING:
 IN_DETAIL = 20
 """So many structures have a part of their own; of more, the table tells."""
 
-_COLUMNS = (
-    "structure",
-    "formula",
-    Column("bulk modulus", "GPa", 1),
-    Column("shear modulus", "GPa", 1),
-    Column("Young", "GPa", 1),
-    Column("Poisson", "", 3),
-    Column("anisotropy", "", 2),
-    Column("least eigenvalue", "GPa", 1),
-    "stable",
-)
 _NAMES = ("xx", "yy", "zz", "yz", "xz", "xy")
 
 
@@ -44,7 +31,7 @@ def elasticity_report(tensors: Sequence[tuple[str, ElasticTensor]], about: str =
     if not tensors:
         return report.note("There is no result.")
     report.heading("Moduli")
-    report.table(_COLUMNS, [_row(label, tensor) for label, tensor in tensors], "Hill's averages of the polycrystal.")
+    report.records(tensors, ElasticTensor.columns, "Hill's averages of the polycrystal.")
     unstable = [label for label, tensor in tensors if not tensor.is_stable]
     if unstable:
         report.note(
@@ -54,18 +41,6 @@ def elasticity_report(tensors: Sequence[tuple[str, ElasticTensor]], about: str =
     for label, tensor in tensors[:IN_DETAIL]:
         _detail(report, label, tensor)
     return report
-
-
-def _row(label: str, tensor: ElasticTensor) -> list[object]:
-    row: list[object] = [label, formula_of(tensor.atoms)]
-    try:
-        row += [
-            *(tensor.bulk_modulus, tensor.shear_modulus, tensor.young_modulus),
-            *(tensor.poisson_ratio, tensor.universal_anisotropy),
-        ]
-    except ElasticityError:  # no compliance
-        row += [None] * 5
-    return [*row, float(tensor.stability_eigenvalues[0]), tensor.is_stable]
 
 
 def _detail(report: Report, label: str, tensor: ElasticTensor) -> None:

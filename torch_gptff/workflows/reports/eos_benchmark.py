@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from torch_gptff.report import Column, Report
+from torch_gptff.report import Column, Report, Table
 from torch_gptff.report.plots import histogram, parity, periodic_table
 from torch_gptff.report.style import SERIES, new_figure
 from torch_gptff.workflows.eos.benchmark import (
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 N_WORST = 12
 
 _PROTOTYPE_COLUMNS = (
-    "structure",
+    Column("structure"),
     Column("crystals"),
     Column("failed"),
     Column("median error of V₀", "%", 2),
@@ -74,8 +74,8 @@ def eos_comparison_report(benchmark: EquationOfStateBenchmark, about: str = "") 
     if benchmark.found:
         _figures(report, benchmark)
     report.heading("By structure")
-    rows = [_prototype_row(prototype, numbers) for prototype, numbers in benchmark.by_prototype.items()]
-    report.table(_PROTOTYPE_COLUMNS, rows)
+    table = prototype_table(benchmark)
+    report.table(table.columns, table.rows)
     _curves(report, benchmark)
     report.heading("All crystals")
     report.table(_CRYSTAL_COLUMNS, [_crystal_row(each) for each in benchmark.comparisons])
@@ -150,15 +150,27 @@ def _curve_figure(chosen: list[EquationOfStateComparison]) -> Figure:
     return figure
 
 
-def _prototype_row(prototype: str, numbers: dict[str, Any]) -> list[Any]:
-    return [
-        prototype,
-        numbers["n_computed"],
-        numbers["n_failed"],
-        _percent(numbers["median_volume_error"]),
-        numbers["volume_r2"],
-        _percent(numbers["median_bulk_modulus_error"]),
-    ]
+def prototype_table(benchmark: EquationOfStateBenchmark) -> Table:
+    """Errors for each structure by itself, and for all crystals together."""
+    everything = {
+        name: getattr(benchmark, name)
+        for name in ("n_computed", "n_failed", "median_volume_error", "volume_r2", "median_bulk_modulus_error")
+    }
+    groups = {**benchmark.by_prototype, "all": everything}
+    return Table(
+        _PROTOTYPE_COLUMNS,
+        [
+            [
+                name,
+                numbers["n_computed"],
+                numbers["n_failed"],
+                _percent(numbers["median_volume_error"]),
+                numbers["volume_r2"],
+                _percent(numbers["median_bulk_modulus_error"]),
+            ]
+            for name, numbers in groups.items()
+        ],
+    )
 
 
 def _crystal_row(each: EquationOfStateComparison) -> list[Any]:

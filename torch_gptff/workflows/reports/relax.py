@@ -7,10 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 from ase import Atoms
 
-from torch_gptff.graph.formula import formula_of
 from torch_gptff.report import Column, Report
 from torch_gptff.report.plots import histogram
-from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
 from torch_gptff.workflows.relaxation import Relaxation
 
 IN_DETAIL = 20
@@ -18,21 +16,6 @@ IN_DETAIL = 20
 
 ENOUGH = 10
 """Crystals, from which on their volumes make a histogram."""
-
-_COLUMNS = (
-    "structure",
-    "formula",
-    Column("atoms", "", 0),
-    Column("energy", "eV/atom", 4),
-    Column("±", "meV/atom", 1),
-    Column("energy gained", "meV/atom", 1),
-    Column("max force", "eV/Å", 4),
-    Column("max stress", "GPa", 3),
-    Column("ΔV", "%", 2),
-    Column("furthest atom", "Å", 3),
-    Column("steps", "", 0),
-    "converged",
-)
 
 _CELL: tuple[Column | str, ...] = (
     "",
@@ -53,8 +36,8 @@ def relaxation_report(relaxations: Mapping[str, Relaxation], about: str = "") ->
     report = Report("Relaxation", about)
     if not relaxations:
         return report.note("There is no result.")
-    rows = [_row(label, relaxation) for label, relaxation in relaxations.items()]
-    report.table(_COLUMNS, rows, "The furthest atom is the one that moved most beside the change of the cell.")
+    caption = "The furthest atom is the one that moved most beside the change of the cell."
+    report.records(list(relaxations.items()), Relaxation.columns, caption)
     unfinished = [label for label, relaxation in relaxations.items() if not relaxation.converged]
     if unfinished:
         report.note(f"Not converged: {', '.join(unfinished)}. Allow more steps, or look at the way they took.")
@@ -67,34 +50,6 @@ def relaxation_report(relaxations: Mapping[str, Relaxation], about: str = "") ->
     for label, relaxation in list(relaxations.items())[:IN_DETAIL]:
         _detail(report, label, relaxation)
     return report
-
-
-def _row(label: str, relaxation: Relaxation) -> list[object]:
-    n_atoms, stress, grown = len(relaxation.final), relaxation.max_stress, relaxation.volume_change
-    return [
-        label,
-        formula_of(relaxation.final),
-        n_atoms,
-        relaxation.energy / n_atoms,
-        None if relaxation.energy_std is None else 1000 * relaxation.energy_std / n_atoms,
-        1000 * (relaxation.initial.get_potential_energy() - relaxation.energy) / n_atoms,
-        relaxation.fmax,
-        None if stress is None else stress * GPA_PER_EV_PER_ANGSTROM3,
-        None if grown is None else 100 * grown,
-        _furthest(relaxation),
-        relaxation.n_steps,
-        relaxation.converged,
-    ]
-
-
-def _furthest(relaxation: Relaxation) -> float:
-    """The largest displacement of an atom beyond what the cell carries it, and beyond a shift of all, Å."""
-    initial, final = relaxation.initial, relaxation.final
-    carried = initial.positions
-    if initial.cell.rank == 3:
-        carried = np.linalg.solve(initial.cell.T, initial.positions.T).T @ final.cell.array
-    moves = final.positions - carried
-    return float(np.linalg.norm(moves - moves.mean(axis=0), axis=1).max())
 
 
 def _detail(report: Report, label: str, relaxation: Relaxation) -> None:

@@ -161,7 +161,7 @@ def test_published_checkpoint_gives_its_golden_energies(call, shared_data: Path,
 def test_energies_in_the_reference_of_a_source(call, tmp_path: Path, salt: Atoms) -> None:
     potential = Potential(GPTFF(GPTFFConfig(channels=4, num_layers=1)))
     potential.references = {"pbe": {11: -1.0, 17: -2.0}, "acwf": {11: -1.5, 17: -4.0}, "oxides": {11: -1.0}}
-    save(potential.speak("pbe"), tmp_path / "model.safetensors")
+    save(potential.use_reference("pbe"), tmp_path / "model.safetensors")
     write_structures(tmp_path / "salt.extxyz", [salt])
 
     def energy(*options: str) -> float:

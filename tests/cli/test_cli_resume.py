@@ -36,7 +36,7 @@ def make_model(path: Path, seed: int) -> Path:
     torch.manual_seed(seed)
     potential = Potential(GPTFF(GPTFFConfig(channels=8, num_layers=1, num_radial=4)))
     potential.references = {"one": {11: -1.0, 17: -2.0}, "other": {11: -5.0, 17: -9.0}}
-    save(potential.speak("one"), path)
+    save(potential.use_reference("one"), path)
     return path
 
 
@@ -88,7 +88,7 @@ def test_results_that_depend_on_something_else_are_refused(call, command: str, m
     assert "has changed since" in refused()
     make_inputs(command, tmp_path)
 
-    again = call(command, *options, "--resume", "--reference", "one")  # what the model speaks by itself
+    again = call(command, *options, "--resume", "--reference", "one")  # the one that the model uses by itself
     assert again.exit_code == first.exit_code, again.output
     assert json.loads(out.read_text())["results"] == json.loads(kept)["results"]
 

@@ -19,11 +19,12 @@ from torch_gptff.comparison import ComparedModel, Comparison, compare
 from torch_gptff.comparison.contender import Contender
 from torch_gptff.comparison.memory import peak_memory
 from torch_gptff.comparison.process import main
-from torch_gptff.comparison.report import columns, error_and_cost, rows
+from torch_gptff.comparison.report import error_and_cost
 from torch_gptff.datasets import Split
-from torch_gptff.errors import ConfigError, TrainingError
+from torch_gptff.errors import ConfigError, RecordError, TrainingError
 from torch_gptff.graph import CrystalData
 from torch_gptff.io import load
+from torch_gptff.report import Table
 from torch_gptff.training import contender
 from torch_gptff.training.config import BatchSettings, DataSettings, ModelSettings, TrainingConfig
 from torch_gptff.training.data import TrainingData
@@ -213,8 +214,10 @@ def test_table_and_plot_without_forces(compared: tuple[Path, Comparison]) -> Non
     blind = replace(
         comparison, models=tuple(replace(model, mae=replace(model.mae, forces=None)) for model in comparison.models)
     )
-    assert [len(row) for row in rows(blind)] == [len(columns())] * 2
-    assert rows(blind)[0][3] is None
+    table = Table.of([(model.label, model) for model in blind.models], ComparedModel.columns, "model")
+    assert [len(row) for row in table.rows] == [len(table.columns)] * 2
+    assert [column.name for column in table.columns][2:4] == ["energy MAE", "forces MAE"]
+    assert table.rows[0][3] is None
     assert "energy" in error_and_cost(blind).axes[0].get_ylabel()
     assert "forces" in error_and_cost(comparison).axes[0].get_ylabel()
 
@@ -223,7 +226,7 @@ def test_a_file_of_something_else_is_no_comparison(tmp_path: Path) -> None:
     path = tmp_path / "comparison.json"
     for text in ("{", "[]", json.dumps({"models": [{"label": "schnet"}]})):
         path.write_text(text)
-        with pytest.raises(TrainingError, match="holds no comparison"):
+        with pytest.raises(RecordError, match=r"comparison\.json"):
             Comparison.load(path)
 
 

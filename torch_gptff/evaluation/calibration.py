@@ -77,7 +77,8 @@ def calibrate(potential: Potential, frames: Iterable[CrystalData]) -> Calibratio
 
     Args:
         potential: whose model is a committee; ``calibration`` is replaced
-        frames: labelled, in the reference that the potential speaks, and not among those it was trained on
+        frames: labelled, with energies relative to the reference that the potential uses, and not among those it was
+            trained on
 
     Raises:
         TrainingError: the model is no committee, no frame has a known energy or none has known forces, or the members

@@ -154,7 +154,7 @@ class SaveBest(Callback):
         potential.seen_pairs, potential.provenance = trained.seen_pairs, trained.provenance
         potential.references = {name: dict(table) for name, table in references.tables.items()}
         if len(potential.references) > 1:
-            potential.speak(references.first)
+            potential.use_reference(references.first)
         reached = {"epoch": trainer.current_epoch, "step": trainer.global_step}
         save(potential, self._path, {**self._provenance, "reached": reached})
 

@@ -68,10 +68,10 @@ def fitted(frames: Iterable[CrystalData], first: str) -> References:
 def counted_before(potential: Potential, source: str) -> dict[int, float]:
     """What a trained potential counts energies of a source from, eV by atomic number.
 
-    That is its reference of this name, or else the one that it speaks; of elements which that one lacks, any other.
+    That is its reference of this name, or else the one that it uses; of elements which that one lacks, any other.
     """
-    spoken = potential.element_energies.energies.tolist()
-    own = {number: energy for number, energy in enumerate(spoken) if number in potential.model.elements}
+    in_use = potential.element_energies.energies.tolist()
+    own = {number: energy for number, energy in enumerate(in_use) if number in potential.model.elements}
     own = {number: energy for number, energy in own.items() if isfinite(energy)}
     tables = {"": own, **potential.references}
     return References(tables, source if source in tables else "").common

@@ -1,4 +1,4 @@
-"""From an energy model to energy, forces and stress: the one place where derivatives are taken."""
+"""Energy, forces and stress of an energy model: the one place where derivatives are taken."""
 
 from __future__ import annotations
 

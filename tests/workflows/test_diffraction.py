@@ -201,7 +201,7 @@ def test_records_come_back(tmp_path: Path) -> None:
 
 
 def test_bad_input() -> None:
-    with pytest.raises(DiffractionError, match="that of a crystal"):
+    with pytest.raises(DiffractionError, match="needs a crystal"):
         diffraction_pattern(molecule("H2O"))
     with pytest.raises(DiffractionError, match="no wavelength is called 'XY'; there are CuKa"):
         diffraction_pattern(bulk("Cu"), wavelength="XY")

@@ -84,21 +84,26 @@ class Run:
     @property
     def files(self) -> list[str]:
         """Files that the command was given."""
-        return self.given["files"]
+        return self.given.get("files", [])
 
     @property
     def short(self) -> Callable[[str], str]:
-        """What to call an input on the screen, see :func:`~torch_gptff.cli.output.short_labels`."""
+        """Name of an input on the screen, see :func:`~torch_gptff.cli.output.short_labels`."""
         return short_labels(self.console, self.files)
 
-    def structures(self) -> Iterator[Input]:
-        """Structures of all files, one after the other; a file that cannot be read fails alone."""
+    def structures_by_file(self) -> Iterator[list[Input]]:
+        """Structures of each file; a file that cannot be read fails alone."""
         for number, file in enumerate(self.files, start=1):
             structures: dict[str, Atoms] = {}
             with self.failures.alone(file):
                 structures = read_labelled(file)
-            for label, atoms in structures.items():
-                yield Input(label, atoms, structure_digest(atoms), f"{number}/{len(self.files)}")
+            place = f"{number}/{len(self.files)}"
+            yield [Input(label, atoms, structure_digest(atoms), place) for label, atoms in structures.items()]
+
+    def structures(self) -> Iterator[Input]:
+        """Structures of all files, one after the other."""
+        for inputs in self.structures_by_file():
+            yield from inputs
 
     @property
     def dependence(self) -> dict[str, Any]:
@@ -106,7 +111,7 @@ class Run:
         return dependence(self._context, self.potential)
 
     def results(self, kind: type[R], resume: bool) -> Results[R]:
-        """Where records are kept, in the file of ``--json`` too.
+        """Storage of the records, in the file of ``--json`` too.
 
         Args:
             kind: of the records

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from torch_gptff.workflows import EquationOfState
 
 FOLLOW = 5
-"""How many times the range of volumes may move where the minimum lies outside of it."""
+"""Number of times that the range of volumes may move to a minimum outside of it."""
 
 SMAX_GPA = 0.1
-"""The stress that a relaxation leaves: the minimum need only be in range."""
+"""Largest stress after a relaxation, GPa: the minimum need only be in range."""
 
 
 Form = Literal["birch-murnaghan", "vinet", "murnaghan", "poirier-tarantola"]

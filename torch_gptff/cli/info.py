@@ -34,7 +34,7 @@ def info(
 
 
 def describe(potential: Potential) -> dict[str, dict[str, object]]:
-    """What there is to say of a potential, by section and name."""
+    """Facts about a potential, by section and name."""
     from torch_gptff.graph.checks import element_ranges
     from torch_gptff.io import fingerprint
     from torch_gptff.io.fingerprint import of_compounds

@@ -1,4 +1,4 @@
-"""What is written to standard output: tables and progress on a terminal, plain lines anywhere else."""
+"""Standard output: tables and progress on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _fitted(table: Table, rows: Sequence[Sequence[str]], right: Sequence[bool]) 
 
 
 def short_labels(console: Console, files: Sequence[str]) -> Callable[[str], str]:
-    """How to call what comes from these files: on a terminal without their folders, where that names each of them."""
+    """Names of files on the screen: on a terminal without their folders, unless two files would have the same name."""
     if not console.is_terminal or len({Path(file).name for file in files}) < len(files):
         return str
     return lambda label: Path(label).name

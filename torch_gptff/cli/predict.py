@@ -58,8 +58,6 @@ def predict(
     """Predict energy, forces and stress."""
     if extxyz is not None and extxyz.suffix not in (".extxyz", ".xyz"):
         raise typer.BadParameter(f"{extxyz} must end in .extxyz or .xyz", param_hint="--extxyz")
-    from itertools import groupby
-
     from torch_gptff.cli.each import Run
     from torch_gptff.cli.output import make_progress
     from torch_gptff.io.structures import write_structures
@@ -68,10 +66,9 @@ def predict(
     results: list[tuple[str, EvaluatedStructure]] = []
     with make_progress(run.console) as progress:
         task = progress.add_task("")
-        for place, inputs in groupby(run.structures(), key=lambda each: each.place):  # file by file
-            structures = [(each.label, each.content) for each in inputs]
-            progress.update(task, description=f"{place} {run.short(structures[0][0])}")
-            results += _predicted(run, structures)
+        for file, inputs in zip(files, run.structures_by_file(), strict=True):
+            progress.update(task, description=run.short(file))
+            results += _predicted(run, [(each.label, each.content) for each in inputs])
     if extxyz is not None and results:
         write_structures(extxyz, [_with_results(result) for _, result in results])
     if json is not None:

@@ -226,7 +226,7 @@ def _words(step: RelaxationStep, n_atoms: int) -> str:
 
 
 def _verdict(relaxation: Relaxation, written: Sequence[Path]) -> str:
-    """How a relaxation ended, and where its files are."""
+    """The end of a relaxation and the names of its files, in one line."""
     converged = "converged" if relaxation.converged else "NOT CONVERGED"
     plural = "" if relaxation.n_steps == 1 else "s"
     files = ", ".join([str(written[0]), *(path.suffix for path in written[1:])])

@@ -33,7 +33,7 @@ NoReport = Annotated[bool, typer.Option("--no-report", help="Skip the evaluation
 
 
 Divide = Literal["material", "random", "given"]
-"""How frames are held out."""
+"""Ways to hold out frames."""
 
 
 def train(

@@ -1,4 +1,4 @@
-"""Several models trained on the same frames with the same settings: what each gives, and what it costs."""
+"""Several models trained on the same frames with the same settings: their errors and costs."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def compare(
 
 
 def _shared(configs: Mapping[str, TrainingConfig]) -> TrainingConfig:
-    """What the configurations have in common, which must be all but the model."""
+    """The settings that all configurations share: all but the model."""
     if not configs:
         raise ConfigError("there are no models to compare")
     for label in configs:

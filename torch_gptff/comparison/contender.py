@@ -103,7 +103,7 @@ class Contender:
         return next((line.strip() for line in reversed(lines) if line.strip()), "nothing")
 
     def _stage(self, work: str) -> str:
-        """What a process is at, as far as the folder tells."""
+        """Stage of a process, read from its folder."""
         if work == "measure":
             return "measuring time and memory"
         try:

@@ -1,4 +1,4 @@
-"""How much memory a piece of work needs."""
+"""Memory that a computation needs."""
 
 from __future__ import annotations
 

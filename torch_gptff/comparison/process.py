@@ -32,7 +32,7 @@ from torch_gptff.training.loss import errors, loss
 from torch_gptff.training.report import Metrics
 
 STEPS = 2
-"""Of training, in which memory is measured: in the second, the optimizer has its averages too."""
+"""Training steps in which memory is measured: in the second, the optimizer has its averages too."""
 
 
 def train(folder: str, config: Mapping[str, Any], accelerator: str, resume: bool) -> dict[str, Any]:

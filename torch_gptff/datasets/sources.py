@@ -1,4 +1,4 @@
-"""Where the frames of a dataset come from: files, folders, their formats and what they are called."""
+"""Sources of the frames of a dataset: files and folders, their formats and names."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Source:
             )
 
     def identity(self) -> dict[str, Any]:
-        """What tells whether stored frames were made from this: name and size of a file, name of a folder, options."""
+        """Identity of the source, stored with frames: name and size of a file, name of a folder, options."""
         path = Path(self.path).expanduser()
         return {
             "path": path.name,

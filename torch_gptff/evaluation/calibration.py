@@ -1,4 +1,4 @@
-"""How far a committee's spread is from its errors, measured on data held out of training."""
+"""Calibration of a committee: the ratio of its errors to its spread, measured on data held out of training."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Reliability:
 
 @dataclass(frozen=True)
 class CalibrationReport:
-    """What :func:`calibrate` found.
+    """Result of :func:`calibrate`.
 
     Attributes:
         energy: of energies

@@ -1,4 +1,4 @@
-"""Predictions beside what is known: a potential run over labelled frames."""
+"""Evaluation of a potential on labelled frames."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 FRAMES_AT_ONCE = 512
-"""Whose predictions are gathered before they are put beside their labels."""
+"""Number of frames that are predicted before their errors are computed."""
 
 
 def evaluate(

@@ -1,4 +1,4 @@
-"""What a checkpoint says of itself, as part of a report."""
+"""Model card: what a checkpoint states about itself, as part of a report."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def add_model_card(report: Report, potential: Potential) -> None:
 
 
 def limits(potential: Potential) -> list[str]:
-    """What the model cannot do, by its own declarations and by what its provenance says under ``limits``."""
+    """Limits of the model: from its declarations, and from ``limits`` in its provenance."""
     model = potential.model
     said = [
         f"Structures of elements other than {element_ranges(model.elements)} are refused.",

@@ -21,7 +21,7 @@ from torch_gptff.graph import CrystalData
 from torch_gptff.record import Record
 
 COMPARED = ("energy_per_atom", "forces", "stress")
-"""What is compared: eV, eV/Å and eV/Å³."""
+"""Quantities that are compared, in eV, eV/Å and eV/Å³."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class GroupErrors(Record):
 
     @classmethod
     def of(cls, n_frames: int, n_atoms: int, sums: Mapping[str, FrameSums]) -> GroupErrors:
-        """From what the group's frames add up to, by label."""
+        """Errors from the sums over the frames of the group, by label."""
         mae = Scores(**{name: each.mae() for name, each in sums.items()})
         return cls(n_frames, n_atoms, mae, Scores(**{name: each.rmse() for name, each in sums.items()}))
 
@@ -126,7 +126,7 @@ class Evaluation:
 
     @cached_property
     def aligned(self) -> Evaluation | None:
-        """The same with :attr:`element_shifts` added to the predicted energies; ``None`` where there are none.
+        """The evaluation with :attr:`element_shifts` added to the predicted energies; ``None`` where there are none.
 
         What is left is the error that matters between data and a model that count energies from other references. The
         shifts were fitted to these very energies.
@@ -141,7 +141,7 @@ class Evaluation:
         return replace(self, energy_per_atom=energy, element_shifts=None)
 
     def with_element_shifts(self) -> Evaluation:
-        """The same with :attr:`element_shifts` fitted to what is wrong with the energies of each source; of all
+        """The evaluation with :attr:`element_shifts` fitted to the errors of the energies of each source; of all
         together where there are more than :data:`~torch_gptff.datasets.statistics.MOST_SOURCES`, which are then names
         of something else.
 
@@ -228,7 +228,7 @@ class Evaluation:
 
     @property
     def _references(self) -> Sequence[str]:
-        """What the frames share a reference of energy with, ``[F]``."""
+        """Name of the reference of energy of each frame, ``[F]``."""
         return self.source if len(set(self.source)) <= MOST_SOURCES else (ALL,) * len(self.source)
 
     def _split(self, values: NDArray[Any]) -> list[NDArray[Any]]:

@@ -1,4 +1,4 @@
-"""What an evaluation found, as part of a report."""
+"""Tables and figures of an evaluation, for reports and terminals."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FEW_ELEMENTS = 12
-"""Up to so many are shown as bars; more as a periodic table."""
+"""Largest number of elements that are shown as bars; more are shown as a periodic table."""
 
 WORST = 6
 """Frames that are listed for each kind of error."""
@@ -26,7 +26,7 @@ WORST = 6
 
 @dataclass(frozen=True)
 class Quantity:
-    """How one label is shown.
+    """Units in which a label is shown.
 
     Attributes:
         label: its name in :class:`Scores`
@@ -91,7 +91,7 @@ def _known(evaluation: Evaluation) -> list[Quantity]:
 
 
 def compared(evaluation: Evaluation, known: Sequence[Quantity]) -> list[tuple[str, Evaluation, Quantity]]:
-    """What is shown side by side: each label, and the energies once more where they were aligned."""
+    """Title, evaluation and quantity of each row: one for each label, and another one for aligned energies."""
     shown = [(quantity.name, evaluation, quantity) for quantity in known]
     if evaluation.aligned is not None:
         shown.insert(1, (ALIGNED, evaluation.aligned, QUANTITIES[0]))

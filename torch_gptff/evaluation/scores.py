@@ -17,7 +17,7 @@ Integers = NDArray[np.int64]
 Score = Callable[[Floats], Floats]
 
 RESAMPLES = 200
-"""Draws of frames that a standard error is the spread of."""
+"""Number of bootstrap samples for a standard error."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Compared:
 
     @property
     def is_known(self) -> NDArray[np.bool_]:
-        """Which rows are known, ``[K]``."""
+        """Whether each row is known, ``[K]``."""
         return np.asarray(~np.isnan(self._flat(self.known)).any(axis=1))
 
     @property
@@ -70,7 +70,7 @@ class Compared:
         return self.predicted[rows] - self.known[rows]
 
     def sums(self, n_frames: int) -> FrameSums:
-        """What each frame adds to the scores."""
+        """Sums over the values of each frame, from which scores are computed."""
         rows = self.is_known
         known = self._flat(self.known)[rows]
         error = self._flat(self.predicted)[rows] - known
@@ -96,7 +96,7 @@ class FrameSums:
     table: Floats
 
     def of(self, frames: NDArray[Any] | slice) -> FrameSums:
-        """Those of some frames."""
+        """The sums of some of the frames."""
         return FrameSums(self.table[frames])
 
     @property
@@ -117,7 +117,7 @@ class FrameSums:
         return self._score(_r2)
 
     def standard_errors(self, seed: int = 0) -> dict[str, float | None]:
-        """Of ``mae``, ``rmse`` and ``r2``: the spread over draws of as many frames with replacement (bootstrap).
+        """Standard errors of ``mae``, ``rmse`` and ``r2``: their spread over bootstrap samples of the frames.
 
         Frames are drawn rather than values, for the values of one frame are not independent. ``None`` where fewer than
         two frames are known.

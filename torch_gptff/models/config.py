@@ -24,7 +24,7 @@ _PAPER = {"cutoff": 5.0, "angle_update": "explicit", "degree": 3, "heads": 2, "f
 
 @dataclass(frozen=True)
 class GPTFFConfig(ModelConfig):
-    """What makes one GPTFF differ from another. The defaults are the recommended model.
+    """Configuration of a GPTFF. The defaults are the recommended model.
 
     Its attention carries geometry: besides invariants, atoms have features that turn with the crystal, and what a bond
     brings is elementwise, see :class:`~torch_gptff.nn.GeometricTransformer`. The layers of the paper instead compute

@@ -14,7 +14,7 @@ NOTHING = "–"
 """Stands for a value that does not exist."""
 
 DIGITS = 4
-"""Significant ones, of a number by itself and of the median of a column."""
+"""Significant digits of a single number, and of the median of a column."""
 
 MOST_DECIMALS = 6
 SMALLEST, LARGEST = 1e-4, 1e7
@@ -103,7 +103,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Cell:
-    """What is written in a place of a table, and whether it stands among numbers."""
+    """Text of a cell of a table, and whether it is aligned as a number."""
 
     text: str
     is_number: bool
@@ -153,7 +153,7 @@ def cells(columns: Sequence[Column], rows: Sequence[Sequence[Any]], separators: 
 
 
 def common_decimals(values: Sequence[Any]) -> int | None:
-    """So many that the median of the numbers has :data:`DIGITS` significant digits; ``None`` where there are none."""
+    """Decimals with which the median of the numbers has :data:`DIGITS` significant digits; ``None`` without numbers."""
     sizes = sorted(
         abs(float(value))
         for value in values

@@ -31,7 +31,7 @@ PACKAGES = ("torch", "torch_geometric", "lightning", "numpy", "ase", "pymatgen")
 
 @dataclass(frozen=True)
 class Metrics:
-    """What a run wrote down of its epochs.
+    """Metrics of the epochs of a run, as it wrote them.
 
     Attributes:
         columns: of the file, each ``[E]``, NaN where there is no number

@@ -171,7 +171,7 @@ def quiet_lightning() -> Iterator[None]:
 
 
 def provenance(config: TrainingConfig, data: TrainingData) -> dict[str, Any]:
-    """Where the weights of a run come from, for their checkpoint."""
+    """Provenance of the weights of a run, for their checkpoint."""
     sources = data.train.frames.sources
     return {
         "trained_on": [
@@ -309,7 +309,7 @@ def _calibrate(folder: Path, data: TrainingData) -> None:
 
 
 def _evaluated(folder: Path, data: TrainingData) -> tuple[Evaluation | None, str | None]:
-    """What the best model is worth on frames held out, written down."""
+    """Evaluate the best model on frames held out, and write the result."""
     from torch_gptff.training.report import write_training_report
 
     potential, references = _in_common_reference(load(folder / BEST), data.sources[0])

@@ -1,4 +1,4 @@
-"""What is done with a potential, through any ASE calculator."""
+"""Workflows: computations with any ASE calculator, each with a record of its result."""
 
 from torch_gptff import moved  # noqa: F401  (old names of modules)
 from torch_gptff.workflows.corrections import mp2020_correction

@@ -104,7 +104,7 @@ class _State:
     optimizer: str
 
     def stress(self, voigt: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Of the strained crystal, eV/Å³, ``[3, 3]``."""
+        """Stress of the strained crystal, eV/Å³, ``[3, 3]``."""
         strained = self.atoms.copy()
         strained.set_constraint()
         strained.set_cell(strained.cell.array @ (np.eye(3) + _strain(voigt)), scale_atoms=True)

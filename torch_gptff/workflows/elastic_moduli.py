@@ -90,7 +90,7 @@ class ElasticTensor(Record):
 
     @property
     def stability_eigenvalues(self) -> NDArray[np.floating]:
-        """Of the stiffness as a linear map of strains to stresses (Kelvin notation), ascending, GPa, ``[6]``."""
+        """Eigenvalues of the stiffness as a map of strains to stresses (Kelvin notation), ascending, GPa, ``[6]``."""
         return np.linalg.eigvalsh(self.stiffness * np.outer(_KELVIN, _KELVIN))
 
     @property
@@ -101,7 +101,7 @@ class ElasticTensor(Record):
 
     @property
     def _rounding(self) -> float:
-        """Below it, GPa, an eigenvalue is zero."""
+        """Threshold below which an eigenvalue counts as zero, GPa."""
         return 1e-9 * float(np.abs(self.stability_eigenvalues).max())
 
     @property
@@ -138,13 +138,13 @@ class ElasticTensor(Record):
 
     @property
     def young_modulus(self) -> float:
-        """Of the isotropic polycrystal of Hill's moduli, GPa."""
+        """Young's modulus of the isotropic polycrystal of Hill's moduli, GPa."""
         bulk, shear = self.bulk_modulus, self.shear_modulus
         return 9 * bulk * shear / (3 * bulk + shear)
 
     @property
     def poisson_ratio(self) -> float:
-        """Of the isotropic polycrystal of Hill's moduli."""
+        """Poisson's ratio of the isotropic polycrystal of Hill's moduli."""
         bulk, shear = self.bulk_modulus, self.shear_modulus
         return (3 * bulk - 2 * shear) / (6 * bulk + 2 * shear)
 

@@ -111,7 +111,7 @@ class ConvexHull(Record):
 
     @property
     def stable(self) -> tuple[HullEntry, ...]:
-        """Those on the hull."""
+        """Phases on the hull."""
         return tuple(entry for entry in self.entries if entry.is_stable)
 
 

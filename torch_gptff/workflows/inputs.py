@@ -1,4 +1,4 @@
-"""What every workflow takes: a structure of any kind, and anything that gives energies and forces."""
+"""Inputs of every workflow: a structure of any kind, and anything that gives energies and forces."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ THICKNESS = 3.0
 """Å that a sheet of atoms takes beyond the distance between its outermost ones: about the diameter of an atom."""
 
 WORDS = ("single atoms or molecules", "a wire or chain", "a sheet or slab", "a crystal")
-"""What has a network of bonds of so many dimensions."""
+"""Names of structures by the dimension of their network of bonds."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class BondNetwork:
     filling: float
 
     def stress(self, stress: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Between the directions of the network, and per volume that atoms fill, of the unit given, ``[3, 3]``."""
+        """Stress along the directions of the network, per volume that atoms fill, in the unit given, ``[3, 3]``."""
         return self.projector @ stress @ self.projector / self.filling
 
 
@@ -102,14 +102,14 @@ def require_crystal(atoms: Atoms, what: str, error: type[GPTFFError], calculator
     if len(atoms) == 0:
         raise EmptyStructureError("the structure has no atoms")
     if not atoms.pbc.all() or atoms.cell.rank < 3:
-        raise error(f"{what} is that of a crystal, periodic in three directions")
+        raise error(f"{what} needs a crystal, periodic in three directions")
     if calculator is None:
         return
     reach = reach_of(calculator)
     dimension = bond_network(atoms, reach).dimension
     if dimension < 3:
         raise error(
-            f"{what} is that of a crystal, and this is {WORDS[dimension]} in vacuum: no bond of up to {reach:g} Å "
+            f"{what} needs a crystal, and this is {WORDS[dimension]} in vacuum: no bond of up to {reach:g} Å "
             "crosses the cell along some direction, so that what is measured per volume would depend on the vacuum"
         )
 

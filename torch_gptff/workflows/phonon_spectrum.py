@@ -1,4 +1,4 @@
-"""What is known of the phonons of a crystal."""
+"""Record of the phonons of a crystal."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ class PhononSpectrum(Record):
         return float(np.interp(temperature, self.temperatures, values))
 
     def to_phonopy(self) -> Phonopy:
-        """The same as a ``Phonopy`` object, for whatever else phonopy computes."""
+        """The force constants as a ``Phonopy`` object, for other properties."""
         phonon = phonopy_of(self.atoms, self.supercell, self.symprec)
         phonon.force_constants = np.ascontiguousarray(self.force_constants)
         return phonon

@@ -155,7 +155,7 @@ def _mesh(phonon: Phonopy, density: float, kelvins: NDArray[np.float64], n_atoms
 
 
 def _computed(result: Any) -> Any:
-    """What phonopy has computed, which it types as perhaps nothing."""
+    """A result of phonopy, which its types allow to be ``None``."""
     assert result is not None
     return result
 

@@ -1,4 +1,4 @@
-"""What came of a relaxation."""
+"""Record of a relaxation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Self = TypeVar("Self", bound="Relaxation")
 
 @dataclass(frozen=True)
 class RelaxationStep:
-    """Where a relaxation stands.
+    """State of a relaxation after a step.
 
     Attributes:
         number: of steps taken
@@ -53,7 +53,7 @@ class Relaxation(Record):
         dimension: of the network of bonds at the start, see :class:`~torch_gptff.workflows.network.BondNetwork`: along
             its directions alone the cell relaxes; ``None`` without periods or volume
         energy_std: expected error of ``energy``, eV; ``None`` for a calculator that is no committee
-        remarks: what to know of it
+        remarks: warnings about the result
     """
 
     units: ClassVar[dict[str, str]] = {"energy": "eV", "fmax": "eV/Å", "max_stress": "eV/Å³", "energy_std": "eV"}
@@ -68,7 +68,7 @@ class Relaxation(Record):
         Column("ΔV", "%", 2, lambda each: None if each.volume_change is None else 100 * each.volume_change),
         Column("furthest atom", "Å", 3, lambda each: each.furthest_move, detail=True),
         Column("steps", value=lambda each: each.n_steps),
-        Column("converged", value=lambda each: verdict(each.converged)),
+        Column("conv.", value=lambda each: verdict(each.converged)),
     )
 
     initial: Atoms
@@ -84,7 +84,7 @@ class Relaxation(Record):
 
     @property
     def volume_change(self) -> float | None:
-        """By which part the volume of the cell grew; ``None`` without periods or volume."""
+        """Relative change of the volume of the cell; ``None`` without periods or volume."""
         before, after = self.initial.cell.volume, self.final.cell.volume
         return after / before - 1 if self.final.pbc.any() and before > 0 else None
 
@@ -109,7 +109,7 @@ class Relaxation(Record):
         return float(np.linalg.norm(moves - moves.mean(axis=0), axis=1).max())
 
     def to_dict(self) -> dict[str, Any]:
-        """As :meth:`Record.to_dict`, with the results of both structures."""
+        """The record as :meth:`Record.to_dict` gives it, with the results of both structures."""
         document = super().to_dict()
         for name in ("initial", "final"):
             results = getattr(self, name).calc.results

@@ -42,7 +42,7 @@ class Vacancy(Record):
         Column("μ", "eV", 4, lambda vacancy: vacancy.chemical_potential),
         Column("unrelaxed", "eV", 3, lambda vacancy: vacancy.unrelaxed_energy),
         Column("relaxed", "eV", 3, lambda vacancy: vacancy.relaxed_energy),
-        Column("converged", value=lambda vacancy: verdict(vacancy.converged)),
+        Column("conv.", value=lambda vacancy: verdict(vacancy.converged)),
     )
 
     site: int

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch_gptff.datasets.table import FrameTable
 
 By = Literal["material", "formula", "chemical-system", "random", "element", "given"]
-"""What a split goes by."""
+"""Criteria of a split."""
 
 NAMES = {2: ("train", "test"), 3: ("train", "validation", "test")}
 

@@ -12,7 +12,7 @@ from torch_gptff.errors import DiffractionError
 from torch_gptff.workflows.inputs import as_atoms
 
 LOCAL_STRUCTURES = ("other", "fcc", "hcp", "bcc", "ico")
-"""What an atom's surroundings may be, by the numbers that :func:`local_structure` gives; ``ico`` is icosahedral."""
+"""Names of local structures, by the numbers that :func:`local_structure` gives; ``ico`` is icosahedral."""
 
 
 def local_structure(atoms: Any) -> NDArray[np.int64]:
@@ -46,6 +46,6 @@ def local_structure(atoms: Any) -> NDArray[np.int64]:
 
 
 def structure_fractions(atoms: Any) -> NDArray[np.float64]:
-    """Which share of the atoms has each of :data:`LOCAL_STRUCTURES`, ``[5]``. Raises as :func:`local_structure`."""
+    """Share of the atoms in each of :data:`LOCAL_STRUCTURES`, ``[5]``. Raises as :func:`local_structure`."""
     counts = np.bincount(local_structure(atoms), minlength=len(LOCAL_STRUCTURES))
     return counts / len(atoms)

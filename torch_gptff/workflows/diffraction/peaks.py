@@ -13,7 +13,7 @@ from scipy.signal import find_peaks
 from torch_gptff.record import Record
 
 PROMINENCE = 0.03
-"""Of the highest value of all profiles: what stands out by less from its surroundings is no peak."""
+"""Smallest prominence of a peak, as a fraction of the highest value of all profiles."""
 
 LARGEST_SHIFT = 0.8
 """Degrees, from one frame to the next: what is farther away is another peak."""

@@ -49,7 +49,7 @@ class DiffractionSeries(Record):
     fractions: NDArray[np.float64] | None
 
     def strain(self, axis: int) -> NDArray[np.float64]:
-        """Of a cell vector relative to the first frame, ``[F]``."""
+        """Strain of a cell vector relative to the first frame, ``[F]``."""
         return np.asarray(self.lengths[:, axis] / self.lengths[0, axis] - 1)
 
 

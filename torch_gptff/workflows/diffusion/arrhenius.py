@@ -17,7 +17,7 @@ from torch_gptff.workflows.diffusion.estimate import Estimate, normal
 Quantity = Literal["diffusivity", "conductivity"]
 
 MIN_POINTS = 3
-"""In a regime, for two to be found by themselves."""
+"""Smallest number of temperatures in a regime, where two are found automatically."""
 
 EVIDENCE = 6.0
 """By so much must two regimes better the Bayesian information criterion of one (strong evidence: `Kass and Raftery, J.
@@ -87,7 +87,7 @@ class ArrheniusFit(Record):
 
     @property
     def _border(self) -> float:
-        """Between the regimes, K."""
+        """Temperature between the regimes, K."""
         if self.crossing is not None:
             return self.crossing.value
         return float(self.lines[0].temperatures.max() + self.lines[1].temperatures.min()) / 2
@@ -201,7 +201,7 @@ def _best_division(
 
 
 def _crossing(lines: Sequence[ArrheniusLine], x: NDArray[np.float64]) -> Estimate | None:
-    """Where two lines meet: 1/(kT) = (a₂ − a₁)/(E₂ − E₁), its error by linear propagation."""
+    """Temperature where two lines meet: 1/(kT) = (a₂ − a₁)/(E₂ − E₁), its error by linear propagation."""
     if len(lines) == 1:
         return None
     low, high = lines

@@ -18,14 +18,14 @@ from torch_gptff.workflows.diffusion.motion import Motion
 from torch_gptff.workflows.diffusion.msd import LEAST_BLOCK, MIN_BLOCKS, BlockDisplacements, block_displacements, slopes
 
 MIN_HOPS = 12.0
-"""Fewer jumps than this leave a diffusion coefficient unknown by more than itself: its relative error is about
+"""Smallest number of jumps for an estimate. The relative error of a diffusion coefficient is about
 3.43/√(jumps) (`He et al., npj Comput. Mater. 4, 18 (2018) <https://doi.org/10.1038/s41524-018-0074-y>`_)."""
 
 HOP_DISTANCE = 2.5
-"""Å: a jump, where they are counted."""
+"""Length of a jump, Å."""
 
 NONE_SEEN = 3.0
-"""Events of which none has been seen are fewer than this on average, at 95 % confidence (Poisson)."""
+"""Upper limit (95 %, Poisson) on the expected number of events when none was observed."""
 
 VIBRATION = 1.0
 """ps: at shorter lags, ions of a crystal swing about their sites rather than leave them."""
@@ -147,8 +147,8 @@ class Diffusion(Record):
 
     @property
     def dimensionality(self) -> int:
-        """Of the network of paths: eigenvalues that are above zero beyond their error, and at least a tenth of the
-        largest."""
+        """Dimension of the network of paths: the number of eigenvalues above zero beyond their error, and
+        at least a tenth of the largest."""
         largest = self.principal_values[-1].value
         return sum(each.low > 0 and each.value >= largest / 10 for each in self.principal_values)
 
@@ -259,7 +259,7 @@ def diffusion(
 
 
 def _longer(duration: float, hops: float) -> str:
-    """How long a run would have to be for :data:`MIN_HOPS` jumps, at the rate seen."""
+    """Length of a run with :data:`MIN_HOPS` jumps, at the observed rate."""
     if hops < 1:
         return f"run at least {MIN_HOPS * duration:.3g} ps in place of {duration:.3g} ps, or hotter"
     needed = max(MIN_HOPS / hops, 2.0) * duration
@@ -296,7 +296,7 @@ def _least_persistence(n_ions: int) -> float:
 
 
 def _exponent(blocks: BlockDisplacements) -> Estimate | None:
-    """Of the power law over the fit; ``None`` where an ion never moves."""
+    """Exponent of the power law over the fit range; ``None`` where an ion never moves."""
     msd = np.trace(blocks.squares, axis1=2, axis2=3)[:, blocks.in_fit]
     if (msd <= 0).any():
         return None
@@ -306,7 +306,7 @@ def _exponent(blocks: BlockDisplacements) -> Estimate | None:
 def _conductivities(
     motion: Motion, blocks: BlockDisplacements, traces: NDArray[np.float64], kelvin: float
 ) -> tuple[Estimate | None, Estimate | None, Estimate | None]:
-    """By Nernst and Einstein and of all charges together, mS/cm, and the ratio of the two."""
+    """Conductivities of independent ions and of all charges together, mS/cm, and their ratio."""
     if blocks.collective is None:
         return None, None, None
     if not motion.is_crystal:

@@ -1,4 +1,4 @@
-"""Where ions are: their density in the cell, averaged along a trajectory."""
+"""Density of ions in the cell, averaged along a trajectory."""
 
 from __future__ import annotations
 

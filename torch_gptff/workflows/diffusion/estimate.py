@@ -11,12 +11,12 @@ from scipy import stats
 from torch_gptff.record import Record
 
 CONFIDENCE = 0.95
-"""Of the intervals."""
+"""Confidence level of the intervals."""
 
 
 @dataclass(frozen=True)
 class Estimate(Record):
-    """A quantity and what is known of it.
+    """A quantity with its uncertainty.
 
     Attributes:
         value: the estimate
@@ -31,7 +31,7 @@ class Estimate(Record):
     high: float
 
     def __mul__(self, factor: float) -> Estimate:
-        """The same in other units."""
+        """The estimate in other units."""
         low, high = sorted((self.low * factor, self.high * factor))
         return Estimate(self.value * factor, self.standard_error * abs(factor), low, high)
 

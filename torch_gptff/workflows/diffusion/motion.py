@@ -1,4 +1,4 @@
-"""How ions move: their unwrapped positions along a trajectory, without the drift of the whole."""
+"""Motion of ions: their unwrapped positions along a trajectory, without the drift of all atoms."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from torch_gptff.workflows.inputs import as_atoms
 Origin = Literal["center of mass", "framework", "laboratory"]
 
 LARGEST_STEP = 0.4
-"""Of a cell length between frames: more, and it cannot be told which way an atom went."""
+"""Largest displacement between frames, in cell lengths: beyond it, the direction of an atom is ambiguous."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Motion:
 
     @property
     def volume(self) -> float:
-        """Of the mean cell, Å³."""
+        """Volume of the mean cell, Å³."""
         return float(abs(np.linalg.det(self.cell)))
 
     @property
@@ -100,7 +100,7 @@ def ion_motion(
 
 
 class _Reader:
-    """What is kept while frames go by: fractions of the cell, summed over steps."""
+    """State while frames are read: fractional displacements, summed over steps."""
 
     def __init__(self, species: str, charges: dict[str, float], origin: Origin) -> None:
         self.species, self.charges, self.origin = species, charges, origin

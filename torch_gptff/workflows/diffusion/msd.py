@@ -15,13 +15,13 @@ MIN_FIT = 3
 """Lags through which a line is laid."""
 
 N_LAGS = 60
-"""At most, spread evenly on a logarithmic axis."""
+"""Largest number of lags, spread evenly on a logarithmic axis."""
 
 LEAST_BLOCK = 10.0
 """ps: of a shorter block, a tenth is a lag at which ions of a crystal still vibrate."""
 
 DEFAULT_FIT = (0.1, 0.5)
-"""In units of the length of a block."""
+"""Range of the fit, in units of the length of a block."""
 
 
 @dataclass(frozen=True)
@@ -97,13 +97,13 @@ def block_displacements(motion: Motion, n_blocks: int, fit_range: tuple[float, f
 
 
 def _enough(n_blocks: int, block: float) -> str:
-    """How long a trajectory must be for blocks of so many ps, in words."""
+    """Length of a trajectory for blocks of a given length, in words."""
     fewer = f" ({MIN_BLOCKS * block:.3g} ps with {MIN_BLOCKS} blocks)" if n_blocks > MIN_BLOCKS else ""
     return f"run at least {n_blocks * block:.3g} ps for {n_blocks} blocks{fewer}"
 
 
 def slopes(blocks: BlockDisplacements, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of lines through values over the lags of the fit, weighted by 1/lag, per ps.
+    """Slopes per ps of linear fits over the fit range, weighted by 1/lag.
 
     Args:
         blocks: for the lags

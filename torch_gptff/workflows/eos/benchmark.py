@@ -103,12 +103,12 @@ class EquationOfStateBenchmark(Record):
 
     @cached_property
     def computed(self) -> tuple[EquationOfStateComparison, ...]:
-        """Those whose elements the model knows."""
+        """Crystals whose elements the model knows."""
         return tuple(each for each in self.comparisons if each.computed)
 
     @cached_property
     def found(self) -> tuple[EquationOfStateComparison, ...]:
-        """Those with a minimum: see :attr:`EquationOfStateComparison.found`."""
+        """Crystals with a minimum: see :attr:`EquationOfStateComparison.found`."""
         return tuple(each for each in self.computed if each.found)
 
     @property
@@ -122,7 +122,7 @@ class EquationOfStateBenchmark(Record):
 
     @property
     def doubtful(self) -> tuple[EquationOfStateComparison, ...]:
-        """Those found whose fit has constants that no solid has: see :attr:`EquationOfStateFit.doubt`."""
+        """Crystals whose fit has constants that no solid has: see :attr:`EquationOfStateFit.doubt`."""
         return tuple(each for each in self.found if each.fit is not None and each.fit.doubt is not None)
 
     @property
@@ -155,7 +155,7 @@ class EquationOfStateBenchmark(Record):
 
     @property
     def volumes_per_atom(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Of the reference and of the model, of those found, Å³."""
+        """Volumes per atom of the reference and of the model, for crystals with a minimum, Å³."""
         sizes = [len(each.atoms) for each in self.found]
         known = np.array([each.reference_volume for each in self.found])
         predicted = np.array([each.fit.volume for each in self.found if each.fit is not None])
@@ -163,7 +163,7 @@ class EquationOfStateBenchmark(Record):
 
     @property
     def by_prototype(self) -> dict[str, dict[str, Any]]:
-        """The same numbers for each structure by itself."""
+        """Errors for each structure type by itself."""
         table = {}
         for prototype in dict.fromkeys(each.prototype for each in self.comparisons):
             chosen = tuple(each for each in self.comparisons if each.prototype == prototype)
@@ -206,7 +206,7 @@ def compare_equation_of_state(crystal: ReferenceCrystal, calculator: Any) -> Equ
 
 
 def _own_fit(atoms: Atoms, curve: NDArray[np.float64], calculator: Any) -> EquationOfStateFit | None:
-    """About the minimum of the curve that is nearest to the reference; ``None`` where it has none."""
+    """Fit around the minimum of the curve that is nearest to the reference; ``None`` without a minimum."""
     inner = np.arange(1, len(curve) - 1)
     minima = inner[(curve[inner] < curve[inner - 1]) & (curve[inner] < curve[inner + 1])]
     if not len(minima):

@@ -62,7 +62,7 @@ class EquationOfState(Record):
 
     @property
     def fit(self) -> EquationOfStateFit:
-        """That of the form asked for.
+        """The fit of the form asked for.
 
         Raises:
             EquationOfStateError: there is none.
@@ -201,7 +201,7 @@ def _told_range(used: NDArray[np.float64], ratios: Sequence[float]) -> list[str]
 
 
 def _told_doubts(fits: Sequence[EquationOfStateFit]) -> list[str]:
-    """Of the form asked for; of the others where that one is possible."""
+    """Doubts about the fits: about the form asked for, or about the others."""
     doubtful = [fit for fit in fits if fit.doubt is not None]
     if not doubtful:
         return []

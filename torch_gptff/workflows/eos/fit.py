@@ -62,7 +62,7 @@ class EquationOfStateFit(Record):
         return None
 
     def energies(self, volumes: ArrayLike) -> NDArray[np.float64]:
-        """At volumes of the cell in Å³, eV, of the same shape."""
+        """Energies at volumes of the cell in Å³, eV, of the same shape."""
         modulus = self.bulk_modulus / GPA_PER_EV_PER_ANGSTROM3
         return FORMS[self.form](
             np.asarray(volumes, dtype=np.float64), self.energy, modulus, self.bulk_modulus_derivative, self.volume

@@ -29,7 +29,7 @@ STATE: dict[str, tuple[str, ...]] = {
     "MTKNPT": (*THERMOSTAT_STATE, *BAROSTAT_STATE, "_p_g"),
     "MaskedMTKNPT": (*THERMOSTAT_STATE, *BAROSTAT_STATE, "_p_c", "_h0_basis"),
 }
-"""What an integrator remembers besides positions, momenta, cell and its random numbers."""
+"""State of an integrator besides positions, momenta, cell and random numbers."""
 
 CELL_MOMENTA = {"IsotropicMTKNPT": "_p_eps", "MTKNPT": "_p_g", "MaskedMTKNPT": "_p_c"}
 
@@ -76,7 +76,7 @@ class Driver:
         return float(self.atoms.get_total_energy()) if isinstance(dynamics, VelocityVerlet) else None
 
     def state(self) -> dict[str, Any]:
-        """What JSON keeps of the integrator, exactly."""
+        """State of the integrator as JSON, exactly."""
         variables = {name: _plain(_get(self.dynamics, name)) for name in STATE[type(self.dynamics).__name__]}
         return {"variables": variables, "random": self.rng.bit_generator.state, "lengths": self._lengths.tolist()}
 

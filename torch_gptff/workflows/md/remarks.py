@@ -1,4 +1,4 @@
-"""What to know of a run of molecular dynamics before its averages are believed."""
+"""Warnings about runs of molecular dynamics."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OFF = 0.15
 
 
 def foreseen(atoms: Atoms, settings: MolecularDynamicsSettings) -> list[str]:
-    """What can be told before the first step.
+    """Warnings that are known before the first step.
 
     Args:
         atoms: the structure
@@ -61,7 +61,7 @@ def foreseen(atoms: Atoms, settings: MolecularDynamicsSettings) -> list[str]:
 
 
 def found(settings: MolecularDynamicsSettings, temperatures: NDArray[np.float64], n_atoms: int) -> list[str]:
-    """What the temperatures of the second half of a run tell.
+    """Warnings from the temperatures of the second half of a run.
 
     Args:
         settings: of the run

@@ -1,4 +1,4 @@
-"""What came of a run of molecular dynamics."""
+"""Record of a run of molecular dynamics."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch_gptff.workflows.md.settings import AXES, MolecularDynamicsSettings
 from torch_gptff.workflows.md.trajectory import TrajectoryFile
 
 MOST_POINTS = 2000
-"""So many frames are told one by one in a record; of a longer run, evenly spaced ones."""
+"""Largest number of frames in the series of a record; of a longer run, they are evenly spaced."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class MolecularDynamicsRun(Record):
 
     @property
     def strain(self) -> NDArray[np.float64]:
-        """Of the strained cell vector, ``[K]``."""
+        """Strain of the strained cell vector, ``[K]``."""
         return self.settings.strain * self.time / (self.settings.steps * self.settings.timestep)
 
 

@@ -39,7 +39,7 @@ SAME_ENERGY = 1e-4
 
 @dataclass(frozen=True)
 class MolecularDynamicsFrame:
-    """How a run stands at a frame.
+    """State of a run at a frame.
 
     Attributes:
         step: of integration
@@ -73,8 +73,8 @@ def molecular_dynamics(
     """Integrate Newton's equations, and write what happens to a trajectory.
 
     First velocities are those of ``atoms``, or where it has none drawn at ``settings.temperature``, with the centre of
-    mass at rest. A crystal at rest gives half of that to its vibrations: an NVE run settles at about half the
-    temperature.
+    mass at rest. From an ideal crystal, half of the kinetic energy becomes potential energy: an NVE run settles at
+    about half the temperature.
 
     A run that was killed goes on from the last frame with a restart state (``resume=True``), and its trajectory is that
     of a run which was not, to the last digit, if the calculator gives the same for the same; a GPU may not. Forces are
@@ -147,7 +147,7 @@ def _description(atoms: Atoms, settings: MolecularDynamicsSettings) -> dict[str,
 
 
 def _source(calculator: Any) -> dict[str, Any]:
-    """By what the forces of a calculator are told from those of another."""
+    """Identity of the forces of a calculator."""
     potential = potential_of(calculator)
     own = {} if potential is None else identity(potential)
     return {"calculator": type(calculator).__name__, **own}

@@ -1,4 +1,4 @@
-"""What a run of molecular dynamics is asked to do, and whether that makes sense."""
+"""Settings of molecular dynamics, and their checks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FS_PER_ROOT_MASS = 2.0
 
 @dataclass(frozen=True)
 class MolecularDynamicsSettings(Record):
-    """How to integrate. Times are in fs, temperatures in K, pressures in GPa.
+    """Settings of a run of molecular dynamics. Times are in fs, temperatures in K, pressures in GPa.
 
     Attributes:
         ensemble: one of :data:`ENSEMBLES`
@@ -142,7 +142,7 @@ class MolecularDynamicsSettings(Record):
         return self.temperature + (self.final_temperature - self.temperature) * step / self.steps
 
     def strain_at(self, step: int) -> float:
-        """Of the strained cell vector."""
+        """Index of the strained cell vector."""
         return self.strain * step / self.steps
 
 

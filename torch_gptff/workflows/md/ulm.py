@@ -27,7 +27,7 @@ INT64 = np.dtype("<i8")
 
 @dataclass(frozen=True)
 class FrameIndex:
-    """Where the whole frames of a file are.
+    """Places of the complete frames of a file.
 
     Attributes:
         offsets: of the description of each frame, bytes from the start of the file
@@ -45,7 +45,7 @@ class FrameIndex:
 
     @property
     def damage(self) -> str | None:
-        """What is missing, in words; ``None`` where nothing is."""
+        """What is missing in the file, in words; ``None`` for a complete file."""
         lost = self.counted - len(self.offsets)
         if lost > 0:
             return f"cut off after {self.size} bytes: the last {lost} of {self.counted} frames are lost"
@@ -161,7 +161,7 @@ def _room(n_frames: int) -> int:
 
 
 def _end_of_frame(file: BinaryIO, offset: int, size: int) -> int | None:
-    """Where the frame ends whose description is at ``offset``; ``None`` where it is not whole."""
+    """End of the frame whose description is at ``offset``; ``None`` for an incomplete frame."""
     if not 0 < offset <= size - 8:
         return None
     file.seek(offset)

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Against = Literal["frame", "time", "strain-a", "strain-b", "strain-c"]
-"""What a trajectory is shown against: the number of the frame, the time, or the strain of a cell vector."""
+"""Vertical axis of the map: the number of the frame, the time, or the strain of a cell vector."""
 
 LEAST_FRAMES = 0.1
-"""Of all: a peak that was followed through fewer is not shown."""
+"""Smallest share of the frames through which a peak is followed, to be shown."""
 
 MOST_ROWS = 400
-"""Of a heat map; of more frames, the means of neighbours are shown."""
+"""Largest number of rows of a heat map; of more frames, means of neighbours are shown."""
 
 
 def peak_table(series: DiffractionSeries) -> Table:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 IN_DETAIL = 20
-"""So many structures have a part of their own; of more, the table tells."""
+"""Number of structures with a section of their own; the table has all."""
 
 MEV = 1000.0
 

@@ -12,7 +12,7 @@ from torch_gptff.report.plots import histogram
 from torch_gptff.workflows.relaxation import Relaxation
 
 IN_DETAIL = 20
-"""So many structures have a part of their own; of more, the table tells."""
+"""Number of structures with a section of their own; the table has all."""
 
 ENOUGH = 10
 """Crystals, from which on their volumes make a histogram."""

@@ -138,6 +138,9 @@ class Run:
             verdict: a record in one line, which is printed once the record is kept; ``None`` to print nothing
             inputs: by default the structures of the files
             kept: called with each record that is kept from an earlier run
+
+        Raises:
+            RecordError: the result of an input is there, and the input has changed since.
         """
         short, before = self.short, set(results)
         with make_progress(self.console) as progress:
@@ -149,10 +152,11 @@ class Run:
                     progress.update(task, description=f"{place} {words}")
 
                 tell = Tell(each.label, show)
+                is_known = each.label in before and results.holds(each.label, each.digest)
                 with self.failures.alone(each.label):
                     if isinstance(each.content, Atoms):
                         self.failures.check(each.content)
-                    if each.label in before and results.holds(each.label, each.digest):
+                    if is_known:
                         if kept is not None:
                             kept(results[each.label], tell)
                         if verdict is not None:

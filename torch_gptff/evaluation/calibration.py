@@ -14,6 +14,7 @@ from torch_gptff.errors import TrainingError
 from torch_gptff.graph import CrystalData
 from torch_gptff.potential import Potential
 from torch_gptff.prediction import Calibration
+from torch_gptff.record import Record
 
 CHUNK = 256
 """Frames that are predicted together."""
@@ -31,13 +32,13 @@ Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Reliability:
+class Reliability(Record):
     """Errors of one quantity beside the calibrated uncertainties.
 
     Attributes:
-        factor: by which the members' standard deviations are multiplied, so that 68 % of the errors lie within one
-        number: of errors: energies, or components of forces
-        within_two: the part within 1.96 calibrated standard deviations; 0.95 of normal errors
+        factor: factor of the members' standard deviations, with which 68 % of the errors lie within one of them
+        number: number of errors: energies, or components of forces
+        within_two: share of the errors within 1.96 calibrated standard deviations; 0.95 for normal errors
         rank_correlation: Spearman's, of uncertainties and sizes of errors (of a force: the length of its error)
     """
 
@@ -48,12 +49,12 @@ class Reliability:
 
 
 @dataclass(frozen=True)
-class CalibrationReport:
+class CalibrationReport(Record):
     """Result of :func:`calibrate`.
 
     Attributes:
-        energy: of energies
-        forces: of the components of forces
+        energy: reliability of energies
+        forces: reliability of the components of forces
     """
 
     energy: Reliability

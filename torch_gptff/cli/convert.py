@@ -14,9 +14,7 @@ def convert(
     source: Annotated[Path, typer.Argument(metavar="IN.pth", help="A published GPTFF checkpoint.", show_default=False)],
     target: Annotated[
         Path,
-        typer.Argument(
-            metavar="OUT.safetensors", help="The file to write.", show_default=False, callback=options.new_file
-        ),
+        typer.Argument(metavar="OUT.safetensors", help="File to write.", show_default=False, callback=options.new_file),
     ],
     overwrite: options.Overwrite = False,
 ) -> None:

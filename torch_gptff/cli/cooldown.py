@@ -12,10 +12,10 @@ from torch_gptff.cli.train import Accelerator, Devices, NoReport, Out, Resume, S
 
 def cooldown(
     run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="The folder of a run with a constant rate.", show_default=False)
+        Path, typer.Argument(metavar="RUN", help="Folder of a run with a constant rate.", show_default=False)
     ],
     out: Out,
-    epochs: Annotated[int, typer.Option("--epochs", help="Passes over the data.", min=1)] = 1,
+    epochs: Annotated[int, typer.Option("--epochs", help="Number of passes over the data.", min=1)] = 1,
     resume: Resume = False,
     set: Set = None,
     devices: Devices = 1,

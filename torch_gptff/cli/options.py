@@ -92,7 +92,7 @@ DType = Literal["float32", "float64"]
 Precision = Annotated[DType, typer.Option("--dtype", help="Floating-point precision of the model.")]
 AllowClose = Annotated[
     bool,
-    typer.Option("--allow-close", help="Compute structures with atoms nearer than a third of touching, too."),
+    typer.Option("--allow-close", help="Accept atoms closer than a third of the sum of their covalent radii."),
 ]
 Formulas = Annotated[
     Path | None,

@@ -334,7 +334,7 @@ PRESETS = {
         epochs=100,
     ),
 }
-"""``paper``: the settings of the GPTFF paper; the others are starting points for thousands of frames rather than millions."""
+"""``paper``: the settings of the GPTFF paper; the others are starting points for thousands of frames, not millions."""
 
 
 def yaml_value(text: str | bytes) -> Any:

@@ -209,7 +209,7 @@ def test_a_refused_frame_fails_alone(call, tmp_path: Path, salt: Atoms) -> None:
 def test_close_atoms_can_be_forced(call, tmp_path: Path, salt: Atoms) -> None:
     salt.positions[1] = salt.positions[0] + [0, 0, 0.3]
     write_structures(tmp_path / "close.extxyz", [salt])
-    for command in ("predict", "relax", "eos", "elastic", "hull", "md", "phonons"):
+    for command in ("predict", "relax", "eos", "elastic", "hull", "md", "phonons", "vacancy"):
         out = ["--out", tmp_path / f"{command}.traj"] if command in ("relax", "md") else []
         result = call(command, tmp_path / "close.extxyz", *out)
         assert result.exit_code == 1, command

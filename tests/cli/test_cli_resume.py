@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[object, ...]] = {
     "eos": (*AS_GIVEN, "--from", 0.8, "--to", 1.3),
     "elastic": (*AS_GIVEN, "--clamped", "--symprec", 0),
     "phonons": (*AS_GIVEN, "--min-length", 3),
+    "vacancy": (*AS_GIVEN, "--supercell", 2, 2, 2, "--unrelaxed"),
     "hull": AS_GIVEN,
     "eos-benchmark": (),
 }
@@ -27,6 +28,7 @@ OTHER_OPTION: dict[str, tuple[object, ...]] = {
     "eos": ("--points", 7),
     "elastic": ("--max-strain", 0.01),
     "phonons": ("--displacement", 0.03),
+    "vacancy": ("--chemical-potential", "Na=-1"),
     "hull": ("--fmax", 0.02),
     "eos-benchmark": ("--set", "oxides"),
 }

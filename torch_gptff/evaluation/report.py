@@ -12,6 +12,7 @@ from torch_gptff.datasets.statistics import MOST_SOURCES
 from torch_gptff.evaluation.record import Evaluation, FrameErrors, GroupErrors
 from torch_gptff.evaluation.scores import Scores
 from torch_gptff.report import Column, Report, Table, plots, written
+from torch_gptff.report.tables import common_decimals
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ class Quantity:
         factor: from eV, eV/Å or eV/Å³ to it
         error_unit: of errors
         error_factor: likewise
-        decimals: digits behind the point of errors
     """
 
     label: str
@@ -44,7 +44,6 @@ class Quantity:
     factor: float
     error_unit: str
     error_factor: float
-    decimals: int
 
     def error(self, scores: Scores) -> float | None:
         """A score of this label in the unit of errors."""
@@ -53,12 +52,15 @@ class Quantity:
 
 
 QUANTITIES = (
-    Quantity("energy_per_atom", "energy", "eV/atom", 1.0, "meV/atom", 1e3, 2),
-    Quantity("forces", "forces", "eV/Å", 1.0, "meV/Å", 1e3, 2),
-    Quantity("stress", "stress", "GPa", GPA_PER_EV_PER_ANGSTROM3, "GPa", GPA_PER_EV_PER_ANGSTROM3, 4),
+    Quantity("energy_per_atom", "energy", "eV/atom", 1.0, "meV/atom", 1e3),
+    Quantity("forces", "forces", "eV/Å", 1.0, "meV/Å", 1e3),
+    Quantity("stress", "stress", "GPa", GPA_PER_EV_PER_ANGSTROM3, "GPa", GPA_PER_EV_PER_ANGSTROM3),
 )
 
 ALIGNED = "aligned energy"
+
+ZERO_DECIMALS = 2
+"""Digits behind the point of an error that is zero up to rounding."""
 
 
 def add_headline(report: Report, evaluation: Evaluation) -> None:
@@ -103,8 +105,12 @@ def error_table(evaluation: Evaluation, quantities: Sequence[Quantity] = QUANTIT
     rows = []
     for title, each, quantity in compared(evaluation, quantities):
         spread = each.standard_errors
-        scores = (each.mae, spread["mae"], each.rmse, spread["rmse"])
-        errors = [written(quantity.error(one), quantity.decimals) for one in scores]
+        errors = []
+        for scores, standard_errors in ((each.mae, spread["mae"]), (each.rmse, spread["rmse"])):
+            error, standard_error = quantity.error(scores), quantity.error(standard_errors)
+            decimals = common_decimals([error])  # an error and its standard error have as many
+            decimals = ZERO_DECIMALS if decimals is None else decimals
+            errors += [written(error, decimals), written(standard_error, decimals)]
         number, r2 = each.counts[quantity.label], getattr(each.r2, quantity.label)
         rows.append([title, number, *errors, quantity.error_unit, r2])
     numbers = [Column(name, number=True) for name in ("MAE", "± s.e.", "RMSE", "± s.e.")]
@@ -127,8 +133,7 @@ def group_table(
         return Column(
             f"{quantity.name} {score}",
             quantity.error_unit,
-            quantity.decimals,
-            lambda group: quantity.error(getattr(group, score.lower())),
+            value=lambda group: quantity.error(getattr(group, score.lower())),
             detail=score == "RMSE",
         )
 

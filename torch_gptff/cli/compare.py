@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from torch_gptff.cli.sources import ReaderOptions
 from torch_gptff.cli.train import Accelerator, Divide, changed, sources
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def compare(
         Divide | None,
         typer.Option("--split", help="How frames are held out where no files are named.", show_default=False),
     ] = None,
+    option: ReaderOptions = None,
     resume: Annotated[bool, typer.Option("--resume", help="Keep the models in DIR, and train the others.")] = False,
     set: Annotated[
         list[str] | None,
@@ -72,7 +74,9 @@ def compare(
 
     if config is None and not data:
         raise typer.BadParameter("name the data, or settings that name them (--config)", param_hint="DATA")
-    contenders = configurations(_settings(config, preset, data, validation, test, split, epochs), models, set or ())
+    contenders = configurations(
+        _settings(config, preset, data, validation, test, split, epochs, option), models, set or ()
+    )
     places = {label: f"{number}/{len(contenders)}" for number, label in enumerate(contenders, start=1)}
     console = make_console()
     with make_progress(console) as progress:
@@ -96,6 +100,7 @@ def _settings(
     test: Sequence[str] | None,
     split: str | None,
     epochs: int | None,
+    options: Sequence[str] | None,
 ) -> TrainingConfig:
     """Settings of all models: those of a file or a preset, changed by the options.
 
@@ -109,9 +114,9 @@ def _settings(
 
     base = TrainingConfig.preset(preset) if config is None else TrainingConfig.from_yaml(config)
     of_data: dict[str, Any] = {
-        "train": sources(data),
-        "validation": sources(validation),
-        "test": sources(test),
+        "train": sources(data, options),
+        "validation": sources(validation, options),
+        "test": sources(test, options),
         "split": split,
         "test_fraction": TEST_FRACTION if config is None and not test else None,
     }

@@ -41,8 +41,10 @@ def diffraction(
     json: options.JsonAtTheEnd = None,
     report: options.ReportFile = None,
     overwrite: options.Overwrite = False,
+    allow_close: options.AllowClose = False,
 ) -> None:
     """Powder diffraction along a trajectory: peaks as they move, and the structure about each atom."""
+    from torch_gptff.cli.contacts import checked
     from torch_gptff.cli.output import make_console, make_progress, print_line, print_table
     from torch_gptff.errors import DiffractionError
     from torch_gptff.workflows import diffraction_series, iterate_frames
@@ -52,7 +54,7 @@ def diffraction(
     with make_progress(console) as progress:
         task = progress.add_task(trajectory)
         series = diffraction_series(
-            iterate_frames(trajectory),
+            checked(iterate_frames(trajectory), trajectory, allow_close),
             wavelength=_number_or_name(wavelength),
             two_theta=two_theta,
             fwhm=fwhm,

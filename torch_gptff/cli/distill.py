@@ -94,6 +94,7 @@ def distill(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of the training.", show_default=False),
     ] = None,
+    allow_close: options.AllowClose = False,
     device: options.Device = None,
 ) -> None:
     """Make a labelled dataset with a teacher, to train a small fast model of a large slow one.
@@ -102,6 +103,7 @@ def distill(
     """
     from dataclasses import replace
 
+    from torch_gptff.cli.contacts import checked
     from torch_gptff.cli.output import make_console, make_progress, print_line
     from torch_gptff.cli.train import changed, run_training
     from torch_gptff.io import load_pretrained
@@ -134,6 +136,8 @@ def distill(
     with console.status("loading"):
         config = None if train is None else changed(TrainingConfig.preset(train), set)
         started = read_seeds(seeds)
+        for _ in checked((seed.atoms for seed in started), ", ".join(seeds), allow_close):
+            pass
         made = make_teacher(teacher, given, where)
         students = [load_pretrained(model).to(where) for model in select_by or ()]
     with make_progress(console) as progress:

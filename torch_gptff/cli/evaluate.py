@@ -95,6 +95,7 @@ def evaluate(
         bool, typer.Option("--card", help="Add a model card to the report: what the checkpoint states about itself.")
     ] = False,
     reference: options.Reference = None,
+    allow_close: options.AllowClose = False,
     device: options.Device = None,
     dtype: options.Precision = "float32",
 ) -> None:
@@ -112,7 +113,7 @@ def evaluate(
     with console.status(f"loading {model}"):
         potential = options.load_potential(model, device, dtype, reference)
     wanted = None if formulas is None else frozenset(formulas.read_text(encoding="utf-8-sig").split())
-    evaluation = _evaluated(potential, data, format, option, source, split, part, wanted, align, console)
+    evaluation = _evaluated(potential, data, format, option, source, split, part, wanted, align, console, allow_close)
     if split is not None:
         part = part or "test"
     document = {"model": model, "dtype": dtype, "data": list(data), "part": part, **summary(evaluation)}
@@ -163,14 +164,17 @@ def _evaluated(
     formulas: frozenset[str] | None,
     align: bool,
     console: Console,
+    allow_close: bool,
 ) -> Evaluation:
     """Evaluate the frames that the options name. Without a split, frames are read as they are predicted.
 
     Raises:
         SplitError: no such part.
         BadParameter: no frame has one of the formulas.
+        CloseAtomsError: atoms of a frame are too close, and ``allow_close`` is not set.
         DatasetError, StructureError: see :func:`~torch_gptff.evaluation.evaluate`.
     """
+    from torch_gptff.cli.contacts import checked
     from torch_gptff.cli.output import make_progress
     from torch_gptff.datasets import Split, read_sources
     from torch_gptff.errors import SplitError
@@ -182,12 +186,14 @@ def _evaluated(
             frames: Iterable[Data] = read_sources(found)
             frames = frames if part is None else _of_part(frames, part)
             frames = frames if formulas is None else _of_formulas(frames, formulas)
-            return evaluate(potential, frames, energy_shift=shift)
+            return evaluate(potential, checked(frames, ", ".join(data), allow_close), energy_shift=shift)
     parts = Split.load(split).of(sources.opened(data, format, options, source, console))
     name = part or "test"
     if name not in parts:
         raise SplitError(f"{split} has no part {name!r}; it has {', '.join(parts)}")
     chosen = parts[name] if formulas is None else list(_of_formulas(parts[name], formulas))
+    for _ in checked(chosen, f"part {name} of {split}", allow_close):
+        pass
     with make_progress(console) as progress:
         total = len(chosen)
         task = progress.add_task(f"0/{total:,} frames")

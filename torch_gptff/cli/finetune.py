@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from torch_gptff.cli.sources import ReaderOptions
 from torch_gptff.cli.train import (
     Accelerator,
     Devices,
@@ -38,6 +39,7 @@ def finetune(
     split: Annotated[
         Divide, typer.Option("--split", help="How frames are held out where no files are named.")
     ] = "random",
+    option: ReaderOptions = None,
     freeze: Annotated[
         list[str] | None,
         typer.Option("--freeze", help="Do not train parameters whose names begin with this.", show_default=False),
@@ -68,9 +70,9 @@ def finetune(
         base,
         model=ModelSettings(checkpoint=model, repair=repair, freeze=tuple(freeze or ())),
         data=DataSettings(
-            train=sources(data),
-            validation=sources(validation),
-            test=sources(test),
+            train=sources(data, option),
+            validation=sources(validation, option),
+            test=sources(test, option),
             replay=sources(replay),
             split=split,
         ),

@@ -38,6 +38,15 @@ Options = Annotated[
         show_default=False,
     ),
 ]
+ReaderOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option",
+        metavar="KEY=VALUE",
+        help="Option of the format of the data: [bold]naming=REF_[/bold], [bold]energy_key=dft_energy[/bold], ...",
+        show_default=False,
+    ),
+]
 SourceName = Annotated[
     str | None,
     typer.Option("--source", help="Name of DATA as a source. Energies of one source share their reference."),

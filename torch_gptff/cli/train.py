@@ -55,15 +55,18 @@ def train(
     run_training(changed(TrainingConfig.from_yaml(config), set), out, resume, devices, accelerator, not no_report)
 
 
-def sources(paths: Sequence[str] | None) -> tuple[SourceSettings, ...]:
-    """Paths as sources of frames; sources of the same name are numbered."""
+def sources(paths: Sequence[str] | None, options: Sequence[str] | None = None) -> tuple[SourceSettings, ...]:
+    """Paths as sources of frames, all with these options of their readers; sources of the same name are numbered."""
+    from torch_gptff.cli.sources import parsed
     from torch_gptff.training.config import SourceSettings
 
+    of_reader = parsed(options)
     found: list[SourceSettings] = []
     for path in paths or ():
         source = SourceSettings(path)
         alike = sum(SourceSettings(other).title == source.title for other in (paths or ())[: len(found)])
-        found.append(SourceSettings(path, name=f"{source.title}-{alike + 1}") if alike else source)
+        name = f"{source.title}-{alike + 1}" if alike else None
+        found.append(SourceSettings(path, name=name, options=of_reader))
     return tuple(found)
 
 

@@ -108,15 +108,15 @@ def home() -> str:
 
 FLOORS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Questions", ("cli",)),
-    ("Answers", ("workflows", "evaluation", "comparison", "distillation")),
-    ("Learning, and ways in", ("training", "calculators", "testing")),
-    ("Files", ("io", "datasets", "report")),
-    ("Forces and stress", ("potential",)),
+    ("Answers", ("workflows", "comparison", "distillation", "testing")),
+    ("Learning", ("training", "evaluation", "calculators")),
+    ("Files", ("datasets", "report", "io")),
+    ("Forces and stress", ("potential", "prediction")),
     ("Energy", ("models", "nn", "ops")),
     ("Crystals", ("graph",)),
-    ("Ground", ("errors", "units", "settings", "cache", "defaults")),
+    ("Ground", ("settings", "errors", "units", "cache", "defaults")),
 )
-"""The rooms of the package from top to bottom; a room imports from floors below its own, and from its left."""
+"""The rooms of the package from top to bottom; a room imports from lower floors, and from rooms at its right."""
 
 
 def rooms() -> str:

@@ -23,9 +23,9 @@ SALT, SILICON = bulk("NaCl", "rocksalt", a=5.64), bulk("Si", a=5.43)
 COPPER, GOLD = bulk("Cu", cubic=True), bulk("Au", cubic=True, a=4.1)
 
 
-def alloy(number: int) -> Atoms:
+def alloy() -> Atoms:
     atoms = bulk("Cu", cubic=True, a=3.8)
-    atoms.symbols[:number] = "Au"
+    atoms.symbols[:2] = "Au"
     return atoms
 
 
@@ -33,7 +33,7 @@ def walk(kelvin: int) -> list[Atoms]:
     """Ions of lithium on a random walk through chloride at rest."""
     rng = np.random.default_rng(kelvin)
     frames = [bulk("LiCl", "rocksalt", a=5.1, cubic=True)]
-    for _ in range(300):
+    for _ in range(200):
         frames.append(frames[-1].copy())
         frames[-1].positions[frames[-1].numbers == 3] += rng.normal(scale=kelvin / 2000, size=(4, 3))
     return frames
@@ -52,8 +52,7 @@ FILES: dict[str, Callable[[], Any]] = {
     **{f"{folder}Si.cif": lambda: SILICON for folder in ("structures/", "examples/structures/")},
     "Cu.cif": lambda: COPPER,
     "Au.cif": lambda: GOLD,
-    "CuAu.cif": lambda: alloy(2),
-    "Cu3Au.cif": lambda: alloy(1),
+    "CuAu.cif": alloy,
     "frames.extxyz": lambda: emt_frames(12, seed=0),
     "md.traj": stretched,
     **{f"md-{kelvin}.extxyz": partial(walk, kelvin) for kelvin in (500, 600, 800)},

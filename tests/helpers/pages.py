@@ -24,7 +24,7 @@ from torch_gptff.training import TrainingConfig
 
 REPOSITORY = Path(__file__).parents[2]
 ENTRY: Any = typer.main.get_command(app)
-FOREIGN = ("git", "pip", "python3", "pytest", "mkdocs", "nox", "grep", "ase")
+FOREIGN = ("git", "grep", "mkdocs", "nox", "pip", "pre-commit", "pytest", "python", "python3", ".ci/run")
 """Commands of others, which stand in blocks that are not run and are not looked at."""
 
 
@@ -54,14 +54,28 @@ def run_page(page: Path) -> dict[str, int]:
 
 
 def commands(block: str) -> Iterator[list[str]]:
-    """The commands of a shell block, as words without comments, ``.venv/bin/`` and settings of the environment."""
-    for line in block.replace("\\\n", " ").splitlines():
+    """The commands of a shell block as words, without comments, variables before them and folders of environments."""
+    for line in _logical_lines(block):
         for part in line.split("&&"):
-            words = [word.removeprefix(".venv/bin/") for word in shlex.split(part, comments=True)]
-            while words and "=" in words[0] and not words[0].startswith("-"):
+            words = shlex.split(part, comments=True)
+            while words and "=" in words[0]:
                 words.pop(0)
             if words:
-                yield words
+                yield [words[0].split("/bin/")[-1], *words[1:]]
+
+
+def _logical_lines(block: str) -> Iterator[str]:
+    """Lines, those that a backslash or an open quotation mark continues joined."""
+    begun = ""
+    for line in block.replace("\\\n", " ").splitlines():
+        begun += line + "\n"
+        try:
+            shlex.split(begun, comments=True)
+        except ValueError:  # a quotation that goes on
+            continue
+        yield begun
+        begun = ""
+    assert not begun, f"a quotation is not closed: {begun}"
 
 
 def check_options(words: list[str], where: str) -> None:
@@ -86,7 +100,7 @@ def check_options(words: list[str], where: str) -> None:
         for option in (word for word in arguments if word.startswith("--")):
             assert f'"{option.split("=")[0]}"' in known, f"{where}: {arguments[0]} has no option {option}"
     else:
-        assert program.split("/")[-1] in (*FOREIGN, "python") or program.startswith("."), f"{where}: what is {program}?"
+        assert program in FOREIGN, f"{where}: what is {program}?"
 
 
 def _run_shell(example: Example) -> None:

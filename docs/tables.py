@@ -39,4 +39,6 @@ def _is_numeric(column: tuple[str, ...]) -> bool:
 def _cell(tag: str, content: str, is_numeric: bool) -> str:
     if tag == "td" and "<" not in content:
         content = _JOINED.sub("\N{NO-BREAK SPACE}", content)
+    if tag == "th" and "<" not in content:
+        content = content.replace("/", "/\N{WORD JOINER}")  # a unit stays in one piece
     return f'<{tag} align="right">{content}</{tag}>' if is_numeric else f"<{tag}>{content}</{tag}>"

@@ -108,13 +108,13 @@ def home() -> str:
 
 FLOORS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Questions", ("cli",)),
-    ("Answers", ("workflows", "comparison", "distillation", "testing")),
+    ("Answers", ("workflows", "comparison", "testing")),
     ("Learning", ("training", "evaluation", "calculators")),
-    ("Files", ("datasets", "report", "io")),
+    ("Files", ("record", "datasets", "report", "io")),
     ("Forces and stress", ("potential", "prediction")),
     ("Energy", ("models", "nn", "ops")),
     ("Crystals", ("graph",)),
-    ("Ground", ("settings", "errors", "units", "cache", "defaults")),
+    ("Ground", ("settings", "errors", "units", "cache", "defaults", "moved")),
 )
 """The rooms of the package from top to bottom; a room imports from lower floors, and from rooms at its right."""
 

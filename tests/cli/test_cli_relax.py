@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import ase.io
 import numpy as np
@@ -21,7 +22,7 @@ from ase.optimize import BFGS, FIRE
 
 from torch_gptff.calculators import GPTFFCalculator
 from torch_gptff.cli.relax import Optimizer
-from torch_gptff.cli.relaxations import OutputNames
+from torch_gptff.io.output_names import OutputNames
 from torch_gptff.io.structures import read_structures, write_structures
 from torch_gptff.workflows import OPTIMIZERS, Relaxation
 
@@ -29,7 +30,7 @@ AT_ONCE = ("--fmax", "1e6", "--smax", "1e6")  # bounds that every structure meet
 
 
 def test_the_optimizers_are_those_of_the_workflow() -> None:
-    assert [optimizer.value for optimizer in Optimizer] == list(OPTIMIZERS)
+    assert list(get_args(Optimizer)) == list(OPTIMIZERS)
 
 
 @pytest.mark.parametrize(("name", "by_ase"), [("fire", FIRE), ("BFGS", BFGS)])

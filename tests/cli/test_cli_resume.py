@@ -36,7 +36,7 @@ def make_model(path: Path, seed: int) -> Path:
     torch.manual_seed(seed)
     potential = Potential(GPTFF(GPTFFConfig(channels=8, num_layers=1, num_radial=4)))
     potential.references = {"one": {11: -1.0, 17: -2.0}, "other": {11: -5.0, 17: -9.0}}
-    save(potential.speak("one"), path)
+    save(potential.use_reference("one"), path)
     return path
 
 
@@ -88,7 +88,7 @@ def test_results_that_depend_on_something_else_are_refused(call, command: str, m
     assert "has changed since" in refused()
     make_inputs(command, tmp_path)
 
-    again = call(command, *options, "--resume", "--reference", "one")  # what the model speaks by itself
+    again = call(command, *options, "--resume", "--reference", "one")  # the one that the model uses by itself
     assert again.exit_code == first.exit_code, again.output
     assert json.loads(out.read_text())["results"] == json.loads(kept)["results"]
 
@@ -116,12 +116,12 @@ def test_formulas_are_compared_by_their_content(call, model: Path, tmp_path: Pat
 
 @pytest.mark.parametrize("change", ["--reference other", "--dtype float64", "--fmax 0.2", "weights"])
 def test_a_batch_of_relaxations(call, model: Path, tmp_path: Path, change: str) -> None:
-    from torch_gptff.cli import relaxations_together
+    from torch_gptff.io.journal import Journal
 
     (file,) = make_inputs("relax", tmp_path)
     options = ("relax", file, "--batch", "--model", model, "--out", tmp_path / "out", "--max-steps", 3)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(relaxations_together.Journal, "remove", lambda journal: None)  # a run that was killed at the end
+        patch.setattr(Journal, "remove", lambda journal: None)  # a run that was killed at the end
         call(*options)
     more = change.split()
     if change == "weights":

@@ -13,14 +13,14 @@ from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
 from ase.eos import EquationOfState as ByAse
 from pymatgen.analysis.eos import EOS as ByPymatgen
+from torch_gptff.workflows.energies import energies_of
 
 from torch_gptff import GPTFF, GPTFFConfig, Potential
 from torch_gptff.calculators import GPTFFCalculator
 from torch_gptff.errors import EmptyStructureError, EquationOfStateError, MissingCellError
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
 from torch_gptff.workflows import EquationOfState, equation_of_state, fit_equation_of_state, relax
-from torch_gptff.workflows.energies import energies_of
-from torch_gptff.workflows.eos_fit import FORMS
+from torch_gptff.workflows.eos.fit import FORMS
 
 A12, A6 = 12.13188, 14.45392  # lattice sums of fcc
 

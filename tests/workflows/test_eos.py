@@ -12,7 +12,6 @@ from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
 from ase.eos import EquationOfState as ByAse
 from pymatgen.analysis.eos import EOS as ByPymatgen
-from torch_gptff.workflows.energies import energies_of
 
 from torch_gptff.errors import EmptyStructureError, EquationOfStateError, MissingCellError
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3

@@ -162,6 +162,7 @@ def _relax_together(
     """
     from torch_gptff.cli.output import make_progress, print_line
     from torch_gptff.io.journal import Journal, key_of
+    from torch_gptff.io.output_names import with_ending
     from torch_gptff.workflows import Relaxation, relax_many
 
     if path.exists() and not names.resume:
@@ -175,6 +176,14 @@ def _relax_together(
             inputs[each.label] = each
     labels, structures = list(inputs), [each.content for each in inputs.values()]
     paths = [names.take(label) for label in labels]
+    is_finished = not (path.exists() or len(results) or names.overwrite) and names.resume
+    if paths and is_finished and all(with_ending(each, ".extxyz").exists() for each in paths):
+        print_line(
+            run.console,
+            f"nothing left to do: {path.parent} has the {len(paths)} structures of a finished run; with what settings "
+            "they were relaxed is not compared, which needs --json",
+        )
+        return
     journal = Journal(path, run.dependence)
     for number, (label, each) in enumerate(inputs.items()):
         key = key_of(str(number), each.content)
@@ -201,7 +210,7 @@ def _relax_together(
                 written = write_final(result, paths[number])
                 print_line(run.console, f"{run.short(label)}: {_verdict(result, written)}")
                 n_written += 1
-    results.arrange(labels)
+    run.arrange(results, labels)
     if n_written == n_relaxed:
         journal.remove()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from io import StringIO
 from itertools import islice
@@ -113,11 +114,13 @@ def _blocks(file: IO[str], path: Path) -> Iterator[str]:
             continue
         try:
             n_lines = int(first) + 1
+            if n_lines < 1:
+                raise ValueError
         except ValueError:
             raise UnreadableDataError(
                 f"{path}, frame {number}: expected a number of atoms, found {first.strip()[:40]!r}"
             ) from None
-        lines = list(islice(file, n_lines))
+        lines = list(islice(file, min(n_lines, sys.maxsize)))
         if len(lines) < n_lines:
             raise UnreadableDataError(f"{path}, frame {number}: truncated, {n_lines - len(lines)} lines are missing")
         yield "".join([first, *lines])

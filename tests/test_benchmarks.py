@@ -393,6 +393,7 @@ def test_known_materials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     assert "| bcc − fcc | " in text
 
 
+@pytest.mark.slow
 def test_memory(on_path: None) -> None:
     memory = import_module("memory")
     structures = list(memory.different(20))

@@ -61,6 +61,7 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "torch_gptff", *map(str, arguments)]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the (forces|stresses) are")  # the small model knows next to nothing
 def test_train_then_finetune(call, settings, tmp_path):
     path, _ = settings
@@ -114,6 +115,7 @@ def test_frames_of_two_namings_can_be_trained_on_as_the_message_says(
     assert [has_labels(frame) for frame in frames] == [advice[1] == "naming=plain", True] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the (forces|stresses) are")
 def test_cooldown(call, settings, tmp_path):
     path, _ = settings
@@ -136,6 +138,7 @@ def test_cooldown(call, settings, tmp_path):
     assert len(losses(tmp_path / "cold")) == 4
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_losses_of_one(settings, tmp_path):
     """Gradients are averaged over two batches, by two processes or by one that accumulates them."""
     path, _ = settings
@@ -149,6 +152,7 @@ def test_two_processes_give_the_losses_of_one(settings, tmp_path):
     assert two[1::2] == pytest.approx(one[1::2], rel=1e-4), "validation losses"
 
 
+@pytest.mark.slow
 def test_a_killed_process_resumes(settings, tmp_path):
     path, _ = settings
     arguments = command("train", path, "--no-report", "--accelerator", "cpu", "--out")

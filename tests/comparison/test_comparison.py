@@ -94,6 +94,7 @@ def compared(configs: dict[str, TrainingConfig], tmp_path_factory: pytest.TempPa
         return folder, compare(configs, folder, accelerator="cpu")
 
 
+@pytest.mark.slow
 def test_a_process_of_its_own_gives_what_this_one_gives(
     compared: tuple[Path, Comparison], configs: dict[str, TrainingConfig], tmp_path: Path
 ) -> None:

@@ -29,8 +29,8 @@ from torch_gptff.errors import ExistingResultsError
 class Optimizer(str, Enum):
     """The names of :data:`torch_gptff.workflows.OPTIMIZERS`."""
 
-    FIRE = "FIRE"
     LBFGS = "LBFGS"
+    FIRE = "FIRE"
     BFGS = "BFGS"
 
 
@@ -46,7 +46,7 @@ def relax(
         float, typer.Option(help="... and below this stress, in GPa, where the cell relaxes.", min=0)
     ] = 0.1,
     fix_cell: Annotated[bool, typer.Option("--fix-cell", help="Relax the positions alone.")] = False,
-    optimizer: Annotated[Optimizer, typer.Option(help="ASE's optimiser.", case_sensitive=False)] = Optimizer.FIRE,
+    optimizer: Annotated[Optimizer, typer.Option(help="ASE's optimiser.", case_sensitive=False)] = Optimizer.LBFGS,
     max_steps: Annotated[int, typer.Option(help="Give up after so many steps.", min=0)] = 500,
     pressure: Annotated[float, typer.Option(help="That acts on crystals from outside, in GPa.", max=1000)] = 0.0,
     keep_symmetry: Annotated[

@@ -29,10 +29,11 @@ from torch_gptff.workflows.md import MolecularDynamicsFrame, molecular_dynamics
 from torch_gptff.workflows.md_run import MolecularDynamicsRun
 from torch_gptff.workflows.md_settings import MolecularDynamicsSettings
 from torch_gptff.workflows.motion import Motion, ion_motion
+from torch_gptff.workflows.optimizers import OPTIMIZERS
 from torch_gptff.workflows.peaks import PeakTrack
 from torch_gptff.workflows.phonon_spectrum import PhononSpectrum
 from torch_gptff.workflows.phonons import phonon_spectrum
-from torch_gptff.workflows.relax import OPTIMIZERS, relax
+from torch_gptff.workflows.relax import relax
 from torch_gptff.workflows.relax_many import relax_many
 from torch_gptff.workflows.relaxation import Relaxation, RelaxationStep
 from torch_gptff.workflows.trajectory import TrajectoryFile, TrajectoryWriter, open_trajectory

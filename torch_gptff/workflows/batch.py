@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError
 from ase.stress import full_3x3_to_voigt_6_stress
+from numpy.typing import NDArray
+from torch import Tensor
 
 from torch_gptff.errors import StructureError
-from torch_gptff.graph import VerletGraph
+from torch_gptff.graph import CrystalData, VerletGraph
 from torch_gptff.graph.checks import check_elements
-from torch_gptff.graph.convert import from_ase
-from torch_gptff.potential import Potential, Prediction
-from torch_gptff.workflows.energies import doubts_untold
-from torch_gptff.workflows.inputs import potential_of
+from torch_gptff.graph.convert import from_ase, to_ase
+from torch_gptff.graph.verlet_batch import VerletBatch
+from torch_gptff.potential import Potential
 from torch_gptff.workflows.network import REACH
 
 
 class HeldResults(Calculator):
-    """The calculator of one structure of a batch: it gives what :func:`compute_together` computed for it last.
+    """The calculator of one structure of a batch: it gives what was computed for it last.
 
     Args:
         reach: of bonds, Å, see :func:`~torch_gptff.workflows.network.reach_of`
@@ -33,7 +36,6 @@ class HeldResults(Calculator):
     def __init__(self, reach: float = REACH) -> None:
         super().__init__()
         self.reach = reach
-        self.graph: VerletGraph | None = None
 
     def get_property(self, name: str, atoms: Atoms | None = None, allow_calculation: bool = True) -> Any:
         if name not in self.results:
@@ -42,72 +44,162 @@ class HeldResults(Calculator):
         return value.copy() if isinstance(value, np.ndarray) else value
 
 
-def compute_together(structures: Sequence[Atoms], calculator: Any) -> list[StructureError | None]:
-    """Give every structure, whose calculator is a :class:`HeldResults`, its energy, forces and stress.
+@dataclass(frozen=True)
+class BatchResults:
+    """What was computed for the structures of a batch.
 
-    Args:
-        structures: where they stand now
-        calculator: a :class:`~torch_gptff.Potential` or its calculator, which takes them together; or any ASE
-            calculator, which is given one after the other
-
-    Returns:
-        for every structure, why the calculator refuses it, or ``None``
+    Attributes:
+        energy: eV, ``[B]``, float64
+        forces: eV/Å, ``[N, 3]``, float64
+        stress: eV/Å³, ``[B, 3, 3]``, float64; NaN of a structure that has none
+        energy_std: eV, ``[B]``; ``None`` where the model is no committee
     """
-    potential = potential_of(calculator)
-    if potential is not None:
-        return _by_potential(structures, potential)
-    return [_by_calculator(atoms, calculator) for atoms in structures]
+
+    energy: Tensor
+    forces: Tensor
+    stress: Tensor
+    energy_std: Tensor | None = None
+
+    def of(self, place: int, atoms: slice) -> dict[str, Any]:
+        """The results of one structure as ASE has them.
+
+        Args:
+            place: in the batch
+            atoms: its own
+        """
+        results: dict[str, Any] = {
+            "energy": self.energy[place].item(),
+            "forces": self.forces[atoms].cpu().numpy(),
+        }
+        if not bool(self.stress[place].isnan().all()):
+            results["stress"] = full_3x3_to_voigt_6_stress(self.stress[place].cpu().numpy())
+        if self.energy_std is not None:
+            results["energy_std"] = self.energy_std[place].item()
+        return results
 
 
-def _by_potential(structures: Sequence[Atoms], potential: Potential) -> list[StructureError | None]:
-    device = next(potential.parameters()).device
-    refusals: list[StructureError | None] = []
-    graphs, calculators = [], []
-    is_committee = potential.model.num_readouts > 1
-    for atoms in structures:
-        held = atoms.calc
-        is_new = held.graph is None
-        if held.graph is None:
-            held.graph = VerletGraph(potential.model.cutoff, potential.model.angle_cutoff)
+class RefusedError(Exception):
+    """Some structures of a batch are refused.
+
+    Attributes:
+        errors: why, by their places
+    """
+
+    def __init__(self, errors: dict[int, StructureError]) -> None:
+        super().__init__(f"{len(errors)} structures are refused")
+        self.errors = errors
+
+
+class TogetherByPotential:
+    """A potential that computes a batch in one call, with a graph that is kept from step to step."""
+
+    def __init__(self, potential: Potential) -> None:
+        self.potential = self.source = potential
+        self.device = next(potential.parameters()).device
+        self._graph = VerletBatch(potential.model.cutoff, potential.model.angle_cutoff)
+
+    def check(self, atoms: Atoms, number: int) -> None:
+        """Refuse a structure with elements that the model does not know, and warn of those never seen together.
+
+        Args:
+            atoms: before they join
+            number: their place in the list of structures
+
+        Raises:
+            StructureError: names the element.
+        """
+        data = from_ase(atoms)
+        check_elements(data, self.potential.model.elements)
+        self.potential.warn_of_unseen_pairs(data.z, f"structure {number} of the list")
+
+    def keep(self, which: Sequence[int]) -> None:
+        """Forget all structures but those at some places."""
+        self._graph.keep(which)
+
+    def compute(self, data: CrystalData, sizes: Tensor) -> BatchResults:
+        """Energy, forces and stress.
+
+        Args:
+            data: the structures as one batch
+            sizes: atoms of each
+
+        Raises:
+            RefusedError: of some of them no graph can be made.
+        """
         try:
-            data = from_ase(atoms).to(device)
-            check_elements(data, potential.model.elements)
-            graphs.append(held.graph.update(data))
+            graph = self._graph.update(data)
         except StructureError as error:
-            refusals.append(error)
-        else:
-            calculators.append((held, is_new, atoms.cell.rank == 3))
-            refusals.append(None)
-    with doubts_untold():  # a structure is doubted once, and not at every step
-        predictions = potential.predict(graphs, energy_std=is_committee)
-    for graph, (held, is_new, has_volume), prediction in zip(graphs, calculators, predictions, strict=True):
-        held.results = _results(prediction, has_volume)
-        if is_new and prediction.energy_std is not None:
-            potential.warn_of_doubt(prediction.energy_std.item(), graph.z)
-    return refusals
+            raise RefusedError(self._refusals(data, sizes) or dict.fromkeys(range(len(sizes)), error)) from error
+        found = self.potential.predict_graph(graph, energy_std=self.potential.model.num_readouts > 1)
+        assert found.forces is not None
+        assert found.stress is not None
+        return BatchResults(found.energy.double(), found.forces.double(), found.stress, found.energy_std)
+
+    def warn_of_doubt(self, results: BatchResults, place: int, z: NDArray[np.int64], number: int) -> None:
+        """Warn of a structure unlike all that the model was calibrated on.
+
+        Args:
+            results: of the batch
+            place: in the batch
+            z: its atomic numbers
+            number: its place in the list of structures
+        """
+        if results.energy_std is not None:
+            self.potential.warn_of_doubt(
+                results.energy_std[place].item(), torch.as_tensor(z), f"structure {number} of the list"
+            )
+
+    def _refusals(self, data: CrystalData, sizes: Tensor) -> dict[int, StructureError]:
+        refusals: dict[int, StructureError] = {}
+        model = self.potential.model
+        for place, alone in enumerate(_one_by_one(data, sizes)):
+            try:
+                VerletGraph(model.cutoff, model.angle_cutoff).update(alone)
+            except StructureError as error:
+                refusals[place] = error
+        return refusals
 
 
-def _results(prediction: Prediction, has_volume: bool) -> dict[str, Any]:
-    assert prediction.forces is not None
-    assert prediction.stress is not None
-    results: dict[str, Any] = {"energy": prediction.energy.item(), "forces": prediction.forces.double().numpy()}
-    if prediction.energy_std is not None:
-        results["energy_std"] = prediction.energy_std.item()
-    if has_volume:
-        results["stress"] = full_3x3_to_voigt_6_stress(prediction.stress[0].numpy())
-    return results
+class OneByOne:
+    """Any ASE calculator, which is given the structures of a batch one after the other."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, calculator: Any) -> None:
+        self.source = calculator
+
+    def check(self, atoms: Atoms, number: int) -> None:
+        """The calculator speaks for itself, at the first call."""
+
+    def keep(self, which: Sequence[int]) -> None:
+        """Nothing is remembered of any structure."""
+
+    def compute(self, data: CrystalData, sizes: Tensor) -> BatchResults:
+        """As :meth:`TogetherByPotential.compute`."""
+        errors: dict[int, StructureError] = {}
+        energies, forces = [], []
+        stress = torch.full((len(sizes), 3, 3), torch.nan, dtype=torch.float64)
+        for place, alone in enumerate(map(to_ase, _one_by_one(data, sizes))):
+            alone.calc = self.source
+            try:
+                energies.append(float(alone.get_potential_energy()))
+                forces.append(torch.as_tensor(alone.get_forces(), dtype=torch.float64))
+                if alone.cell.rank == 3:
+                    with suppress(NotImplementedError):
+                        stress[place] = torch.as_tensor(alone.get_stress(voigt=False), dtype=torch.float64)
+            except StructureError as error:
+                errors[place] = error
+        if errors:
+            raise RefusedError(errors)
+        return BatchResults(torch.tensor(energies, dtype=torch.float64), torch.cat(forces), stress)
+
+    def warn_of_doubt(self, results: BatchResults, place: int, z: NDArray[np.int64], number: int) -> None:
+        """Another calculator states no uncertainty."""
 
 
-def _by_calculator(atoms: Atoms, calculator: Any) -> StructureError | None:
-    alone = atoms.copy()
-    alone.set_constraint()
-    alone.calc = calculator
-    try:
-        results: dict[str, Any] = {"energy": float(alone.get_potential_energy()), "forces": alone.get_forces()}
-        if alone.cell.rank == 3:
-            with suppress(NotImplementedError):
-                results["stress"] = alone.get_stress()
-    except StructureError as error:
-        return error
-    atoms.calc.results = results
-    return None
+def _one_by_one(data: CrystalData, sizes: Tensor) -> list[CrystalData]:
+    counts = sizes.tolist()
+    return [
+        CrystalData(z=z, pos=pos, cell=cell.unsqueeze(0), pbc=pbc.unsqueeze(0))
+        for z, pos, cell, pbc in zip(data.z.split(counts), data.pos.split(counts), data.cell, data.pbc, strict=True)
+    ]

@@ -7,12 +7,13 @@ from typing import Any
 
 from ase import Atoms
 
+from torch_gptff.calculators import potential_of
 from torch_gptff.errors import GPTFFError, RelaxationError
 from torch_gptff.io.journal import Journal, key_of
 from torch_gptff.potential import Potential
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
 from torch_gptff.workflows.batch import HeldResults, OneByOne, TogetherByPotential
-from torch_gptff.workflows.inputs import as_atoms, as_calculator, potential_of
+from torch_gptff.workflows.inputs import as_atoms, as_calculator
 from torch_gptff.workflows.network import reach_of
 from torch_gptff.workflows.relax import RelaxationRun, RelaxationSettings
 from torch_gptff.workflows.relaxation import Relaxation
@@ -38,8 +39,8 @@ def relax_many(
     """Relax structures as :func:`~torch_gptff.workflows.relax` does each, many of them side by side.
 
     After one call of the model, every structure of a batch takes a step. A structure leaves the batch when it has
-    converged, run out of steps or failed, and the next one enters. Each goes the way that it goes alone, but for the
-    rounding of sums.
+    converged, run out of steps or failed, and the next one enters. Each follows the same
+    path as when relaxed alone, up to rounding.
 
     A batch is made of neighbours in the list: structures of like size together waste nothing.
 

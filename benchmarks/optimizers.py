@@ -1,11 +1,12 @@
-"""How many force calls optimisers need to relax sixty crystals, positions and cells.
+"""Force calls that optimisers need to relax sixty crystals, positions and cells.
 
     python benchmarks/optimizers.py --model gptff-universal --json optimizers.json
 
 takes metallic, ionic, layered and molecular crystals of 1 to 108 atoms (``crystals.py``), with their atoms off their
-places and their cells strained, and relaxes each with every optimiser through ``relax``: same convergence, same
-coordinates. It prints force calls, what has not converged, and whether the minima are those of the first optimiser.
-All but the second have the cell's strain scaled by the number of atoms, as ASE's filters do.
+places and their cells strained, and relaxes each with every optimiser, to the same convergence. It prints force calls,
+the number of crystals that did not converge, and how many energies are lower than, the same as and higher than those of
+the first optimiser. The strain of the cell is a coordinate times the number of atoms, as in ASE's filters, but for
+LBFGS, which scales it to the stiffness of the cell, and those of ASE that have coordinates of their own.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ from ase.constraints import FixAtoms
 from torch import Tensor
 
 from torch_gptff.workflows import OPTIMIZERS
-from torch_gptff.workflows.batch_coordinates import BatchCoordinates
-from torch_gptff.workflows.batch_optimizers import BATCH_OPTIMIZERS
+from torch_gptff.workflows.batch.coordinates import BatchCoordinates
+from torch_gptff.workflows.batch.optimizers import BATCH_OPTIMIZERS
 from torch_gptff.workflows.cell_filter import LONGEST, LONGEST_STRAIN, CellFilter, by_logarithm, strain_scale
 
 

@@ -44,7 +44,7 @@ def relax(
         float, typer.Option(help="Largest stress component at convergence where the cell relaxes, GPa.", min=0)
     ] = 0.1,
     fix_cell: Annotated[bool, typer.Option("--fix-cell", help="Relax positions only.")] = False,
-    optimizer: Annotated[Optimizer, typer.Option(help="Optimizer of ASE.", case_sensitive=False)] = "LBFGS",
+    optimizer: Annotated[Optimizer, typer.Option(help="Optimizer of the relaxation.", case_sensitive=False)] = "LBFGS",
     max_steps: options.MaxSteps = 500,
     pressure: Annotated[float, typer.Option(help="External pressure on crystals, GPa.", max=1000)] = 0.0,
     keep_symmetry: Annotated[

@@ -19,7 +19,7 @@ from ase.optimize.optimize import Optimizer
 
 from torch_gptff.errors import EmptyStructureError, GPTFFError, MissingCellError, RelaxationError, StructureError
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
-from torch_gptff.workflows.batch import HeldResults
+from torch_gptff.workflows.batch.calculators import HeldResults
 from torch_gptff.workflows.cell_filter import LONGEST, LONGEST_STRAIN, CellFilter, strain_scale
 from torch_gptff.workflows.inputs import as_inputs
 from torch_gptff.workflows.network import WORDS, BondNetwork, bond_network, reach_of

@@ -12,12 +12,12 @@ from torch_gptff.errors import GPTFFError, RelaxationError
 from torch_gptff.io.journal import Journal, key_of
 from torch_gptff.potential import Potential
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
-from torch_gptff.workflows.batch import HeldResults, OneByOne, TogetherByPotential
+from torch_gptff.workflows.batch.calculators import HeldResults, OneByOne, TogetherByPotential
+from torch_gptff.workflows.batch.relaxation import Member, RelaxationBatch
 from torch_gptff.workflows.inputs import as_atoms, as_calculator
 from torch_gptff.workflows.network import reach_of
 from torch_gptff.workflows.relax import RelaxationRun, RelaxationSettings
 from torch_gptff.workflows.relaxation import Relaxation
-from torch_gptff.workflows.relaxation_batch import Member, RelaxationBatch
 
 
 def relax_many(

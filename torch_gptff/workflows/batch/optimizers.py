@@ -16,7 +16,7 @@ MEMORY = 100
 class BatchOptimizer(ABC):
     """Steps of minimisations that have nothing to do with each other, and that others join and leave.
 
-    Coordinates and forces are rows of three: see :class:`~torch_gptff.workflows.batch_coordinates.BatchCoordinates`.
+    Coordinates and forces are rows of three: see :class:`~torch_gptff.workflows.batch.coordinates.BatchCoordinates`.
     """
 
     @abstractmethod

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from torch_gptff.errors import GPTFFError
-from torch_gptff.workflows.batch import BatchResults, OneByOne, RefusedError, TogetherByPotential
-from torch_gptff.workflows.batch_coordinates import BatchCoordinates
-from torch_gptff.workflows.batch_optimizers import BATCH_OPTIMIZERS
+from torch_gptff.workflows.batch.calculators import BatchResults, OneByOne, RefusedError, TogetherByPotential
+from torch_gptff.workflows.batch.coordinates import BatchCoordinates
+from torch_gptff.workflows.batch.optimizers import BATCH_OPTIMIZERS
 from torch_gptff.workflows.relax import RelaxationRun, no_stress
 from torch_gptff.workflows.relaxation import Relaxation
 

@@ -372,6 +372,18 @@ class Potential(nn.Module):
                 results += found
         return results
 
+    def predict_graph(self, graph: Data, *, energy_std: bool = False) -> Prediction:
+        """Energy, forces and stress of a record whose graph is complete, for the workflows that keep one.
+
+        As :meth:`evaluate`, in evaluation mode; on the device of the potential.
+
+        Args:
+            graph: one structure or a batch
+            energy_std: whether to give the uncertainty of the energy
+        """
+        with _for_inference(self):
+            return self.evaluate(graph, energy_std=energy_std)
+
     def _batches(
         self, structures: Iterable[Any], device: torch.device, max_bonds: int, max_angles: int
     ) -> Iterator[list[CrystalData]]:

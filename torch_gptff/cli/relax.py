@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch_gptff.io.output_names import OutputNames
     from torch_gptff.workflows import Relaxation, RelaxationStep
 
-Optimizer = Literal["FIRE", "LBFGS", "BFGS"]
+Optimizer = Literal["LBFGS", "FIRE", "BFGS"]
 """Names of :data:`torch_gptff.workflows.OPTIMIZERS`."""
 
 STEPS_BETWEEN_LINES = 50
@@ -44,7 +44,7 @@ def relax(
         float, typer.Option(help="Largest stress component at convergence where the cell relaxes, GPa.", min=0)
     ] = 0.1,
     fix_cell: Annotated[bool, typer.Option("--fix-cell", help="Relax positions only.")] = False,
-    optimizer: Annotated[Optimizer, typer.Option(help="Optimizer of ASE.", case_sensitive=False)] = "FIRE",
+    optimizer: Annotated[Optimizer, typer.Option(help="Optimizer of the relaxation.", case_sensitive=False)] = "LBFGS",
     max_steps: options.MaxSteps = 500,
     pressure: Annotated[float, typer.Option(help="External pressure on crystals, GPa.", max=1000)] = 0.0,
     keep_symmetry: Annotated[

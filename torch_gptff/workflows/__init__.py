@@ -51,9 +51,10 @@ from torch_gptff.workflows.md import (
     molecular_dynamics,
     open_trajectory,
 )
+from torch_gptff.workflows.optimizers import OPTIMIZERS
 from torch_gptff.workflows.phonon_spectrum import PhononSpectrum
 from torch_gptff.workflows.phonons import phonon_spectrum
-from torch_gptff.workflows.relax import OPTIMIZERS, relax
+from torch_gptff.workflows.relax import relax
 from torch_gptff.workflows.relax_many import relax_many
 from torch_gptff.workflows.relaxation import Relaxation, RelaxationStep
 from torch_gptff.workflows.vacancy import Vacancy, VacancyFormation, vacancy_formation

@@ -212,3 +212,7 @@ class EquationOfStateError(GPTFFError):
 
 class MolecularDynamicsError(GPTFFError):
     """A run of molecular dynamics that cannot start or go on."""
+
+
+class LammpsError(GPTFFError):
+    """LAMMPS, or what it needs, that is not installed, or a run of it that failed."""

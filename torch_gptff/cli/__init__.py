@@ -20,6 +20,7 @@ from torch_gptff.cli.errors import ReportingGroup
 from torch_gptff.cli.evaluate import evaluate
 from torch_gptff.cli.hull import hull
 from torch_gptff.cli.info import info
+from torch_gptff.cli.lammps import lammps, lammps_plugin
 from torch_gptff.cli.md import md
 from torch_gptff.cli.phonons import phonons
 from torch_gptff.cli.predict import predict
@@ -52,6 +53,8 @@ app.command()(phonons)
 app.command()(diffusion)
 app.command()(diffraction)
 app.command()(hull)
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(lammps)
+app.command()(lammps_plugin)
 app.add_typer(dataset.app, name="dataset")
 
 

@@ -39,6 +39,7 @@ class EnergyModel(nn.Module, ABC):
         is_exportable: :func:`torch.export.export` can trace it, for structures of the sizes of the example
         can_exchange: it can run on several processes, each with a part of the atoms: its methods take an
             :class:`~torch_gptff.models.exchange.Exchange`
+        exchange_width: numbers that an atom gives to other processes at once, at most
     """
 
     name: ClassVar[str]
@@ -53,6 +54,7 @@ class EnergyModel(nn.Module, ABC):
     is_smooth: bool
     is_exportable: bool = True
     can_exchange: bool = False
+    exchange_width: int = 0
 
     @abstractmethod
     def interaction_energy(self, graph: Data, vectors: Tensor) -> Tensor:

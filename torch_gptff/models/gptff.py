@@ -72,6 +72,7 @@ class GPTFF(EnergyModel):
 
         self.is_geometric = config.transformer == "geometric"
         width = config.channels
+        self.exchange_width = width * (config.degree + 1) ** 2 if self.is_geometric else width
         self.embedding = nn.Embedding(config.max_z + 1, width)
         if self.is_geometric:
             self._add_geometric_layers(config)

@@ -77,7 +77,7 @@ void PairGPTFF::init_style() {
     if (std::strcmp(update->unit_style, "metal"))
         error->all(FLERR, "pair_style gptff computes in eV and Å: set units metal");
     if (!force->newton_pair) error->all(FLERR, "pair_style gptff adds forces to ghost atoms: set newton on");
-    if (neighbor->exclude || neighbor->includegroup)
+    if (neighbor->nex_type || neighbor->nex_group || neighbor->nex_mol || neighbor->includegroup)
         error->all(FLERR, "pair_style gptff needs all neighbours of an atom: leave out neigh_modify exclude and include");
     if (atom->molecular != LAMMPS_NS::Atom::ATOMIC)
         for (int n = 1; n <= 3; ++n)
@@ -135,7 +135,7 @@ void PairGPTFF::find_bonds() {
             const double square = r[0] * r[0] + r[1] * r[1] + r[2] * r[2];
             if (square > cutoff * cutoff) continue;
             if (square == 0)
-                error->one(FLERR, "pair_style gptff: atoms {} and {} are at the same place", atom->tag[i], atom->tag[j]);
+                error->one(FLERR, "pair_style gptff: atoms {} and {} are at one place", atom->tag[i], atom->tag[j]);
             neighbour.push_back(atom_of[j]);
             centre.push_back(i);
             vectors.insert(vectors.end(), r, r + 3);

@@ -46,8 +46,7 @@ VARIANTS = {
     "degree 3": GPTFFConfig(max_z=96, repulsion=True, degree=3),
     "2 layers": GPTFFConfig(max_z=96, repulsion=True, num_layers=2),
     "5 Å": GPTFFConfig(max_z=96, repulsion=True, cutoff=5.0),
-    "128 channels": GPTFFConfig(max_z=96, repulsion=True, channels=128, feedforward_channels=256),
-    "128 channels, degree 3": GPTFFConfig(max_z=96, repulsion=True, channels=128, degree=3, feedforward_channels=256),
+    "large, 4 layers, degree 3": GPTFFConfig.large(max_z=96, repulsion=True, num_layers=4, degree=3),
     "no attention in the paper's layers": GPTFFConfig.paper(max_z=96, repulsion=True, transformer="none"),
 }
 LOSS = LossSettings(energy=4.0, forces=2.0, stress=0.2, function="huber", delta=0.02)

@@ -163,6 +163,8 @@ def can_fuse(model: GPTFF, graph: Data, vectors: Tensor) -> bool:
     widths = (config.channels, config.feedforward_channels)
     if config.transformer != "geometric" or model.training or any(width % WIDTH for width in widths):
         return False
+    if vectors.device.type != "cpu":
+        return False
     if not attention_operator.can_fuse(vectors, config.channels, config.degree, config.heads):
         return False
     return all(

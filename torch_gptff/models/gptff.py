@@ -29,7 +29,7 @@ from torch_gptff.nn import (
     sum_by_structure,
 )
 
-MAX_BONDS = 1_500_000
+MAX_BONDS, MAX_GEOMETRIC_BONDS = 1_500_000, 10_000_000
 
 
 class GPTFF(EnergyModel):
@@ -48,8 +48,9 @@ class GPTFF(EnergyModel):
 
     Attributes:
         max_bonds: a graph with more bonds than this is computed a range of atoms at a time, in less memory and more
-            time. Energy, forces and stress otherwise take some 1 kB for a bond on the CPU, 6 to 11 kB with the layers
-            of the paper, 20 to 25 kB with harmonic angles
+            time. Energy, forces and stress otherwise take some 0.5 kB for a bond on the CPU, most of it the graph's and
+            the atoms', so that ranges save little; 6 to 11 kB with the layers of the paper, 20 to 25 kB with harmonic
+            angles. Of no account where energy and forces are one call of a kernel
     """
 
     name = "gptff"
@@ -58,7 +59,7 @@ class GPTFF(EnergyModel):
         super().__init__()
         config = config or GPTFFConfig()
         self.config = config
-        self.max_bonds = MAX_BONDS
+        self.max_bonds = MAX_GEOMETRIC_BONDS if config.transformer == "geometric" else MAX_BONDS
         self._inference: GeometricInference | None = None
         self.cutoff = config.cutoff
         self.angle_cutoff = config.angle_cutoff if config.angle_update == "explicit" else None
@@ -240,6 +241,7 @@ class GPTFF(EnergyModel):
 
     def __repr__(self) -> str:
         n_parameters = sum(parameter.numel() for parameter in self.parameters())
-        changed = {k: v for k, v in self.config.to_dict().items() if v != GPTFFConfig.__dataclass_fields__[k].default}
+        usual = GPTFFConfig(transformer=self.config.transformer).to_dict() | {"transformer": "geometric"}
+        changed = {name: value for name, value in self.config.to_dict().items() if value != usual[name]}
         settings = "".join(f"{name}={value!r}, " for name, value in changed.items())
         return f"{type(self).__name__}({settings}{n_parameters:,} parameters)"

@@ -70,7 +70,7 @@ class RadialTable(nn.Module):
     def reset_parameters(self) -> None:
         self.lin_hidden.reset_parameters()
         self.lin_out.reset_parameters()
-        nn.init.normal_(self.lin_out.weight, std=1.5 * self.lin_out.in_features**-0.5)  # functions of size 1
+        nn.init.normal_(self.lin_out.weight, std=1.5 * self.lin_out.in_features**-0.5)  # functions of size 0.5
 
     def forward(self) -> Radial:
         """The table, of the parameters as they are now; of frozen ones it is made once."""

@@ -40,3 +40,17 @@ def check_pairs(name: str, index: Tensor, rows: tuple[int, int]) -> None:
         if low < 0 or high >= n:
             outside = low if low < 0 else high
             raise GraphError(f"row {row} of {name} points to row {outside} of {n}: was the graph made of other atoms?")
+
+
+def assert_sorted_pairs(name: str, index: Tensor, rows: tuple[int, int]) -> None:
+    """As :func:`check_pairs`, and that the second row ascends, as an assertion of the device that nobody waits for."""
+    if index.dtype != torch.int64 or index.dim() != 2 or index.size(0) != 2:
+        raise GraphError(f"{name} is {index.dtype} {list(index.shape)}; it must be int64 [2, …]")
+    if not index.size(1):
+        return
+    (low, high), last = index[0].aminmax(), index[1]
+    exist = (low >= 0) & (high < rows[0]) & (last[0] >= 0) & (last[-1] < rows[1])
+    message = (
+        f"{name} points to rows that do not exist, or its row 1 does not ascend: was the graph made of other atoms?"
+    )
+    torch._assert_async(exist & (last.diff() >= 0).all(), message)

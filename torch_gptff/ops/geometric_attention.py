@@ -31,11 +31,12 @@ from torch import Tensor
 
 from torch_gptff.errors import GraphError
 from torch_gptff.ops import operator
-from torch_gptff.ops.checks import check_pairs, check_shapes
+from torch_gptff.ops.checks import assert_sorted_pairs, check_pairs, check_shapes
 from torch_gptff.ops.native import geometric
 from torch_gptff.ops.native.kernel import Group
 from torch_gptff.ops.native.operators import NativeKernels
 from torch_gptff.ops.transforms import is_plain, under_transform
+from torch_gptff.ops.triton import geometric as gpu
 
 MAX_HEADS = 8
 HEAD_WIDTH = 16
@@ -77,15 +78,13 @@ def columns(channels: int, degree: int, heads: int, turns: bool) -> tuple[int, i
 
 def can_fuse(lengths: Tensor, channels: int, degree: int, heads: int) -> bool:
     """Whether there are kernels for such features, on the device and in the dtype of the bonds' ``lengths``: on the
-    CPU, where there is a compiler."""
-    return (
-        lengths.device.type == "cpu"
-        and not under_transform()
-        and is_plain([lengths])
-        and heads <= MAX_HEADS
-        and channels % (heads * HEAD_WIDTH) == 0
-        and geometric.is_available(lengths.dtype, degree)
-    )
+    CPU, where there is a compiler, and on a GPU, where there is Triton."""
+    kernels = _kernels(lengths.device)
+    return not under_transform() and is_plain([lengths]) and kernels.exist(lengths, channels, degree, heads)
+
+
+def _kernels(device: torch.device) -> _Kernels:
+    return operator.of_device(device, cpu=_KERNELS, cuda=_GPU_KERNELS)
 
 
 def geometric_attention(
@@ -109,13 +108,14 @@ def geometric_attention(
         heads: ``H``, dividing ``c``
 
     Raises:
-        GraphError: the shapes do not fit together, or ``edge_index`` points to atoms that do not exist.
+        GraphError: the shapes do not fit together, or ``edge_index`` points to atoms that do not exist or does not
+            ascend (on a GPU an assertion of the device, so that nothing waits for it).
     """
     degree = round((harmonics.size(1) + 1) ** 0.5) - 1
     x = [query, neighbours.key, neighbours.value, lengths, harmonics, *neighbours.turning, radial.table]
     x = [value.to(lengths.dtype) for value in x]
     fixed = _Fixed(edge_index.contiguous(), heads, degree, radial.per_angstrom)
-    out = operator.apply(_KERNELS, x, fixed)
+    out = operator.apply(_kernels(lengths.device), x, fixed)
     return out[0], list(out[1:-1]), out[-1]
 
 
@@ -206,8 +206,17 @@ class _Sizes(ctypes.Structure):
 class _Kernels(NativeKernels):
     n_parameters = 1
 
+    def exist(self, lengths: Tensor, channels: int, degree: int, heads: int) -> bool:
+        """Whether there are kernels for these sizes, on this device and in this dtype."""
+        return (
+            lengths.device.type == "cpu"
+            and heads <= MAX_HEADS
+            and channels % (heads * HEAD_WIDTH) == 0
+            and geometric.is_available(lengths.dtype, degree)
+        )
+
     def is_available(self, x: Sequence[Tensor], fixed: _Fixed) -> bool:
-        return can_fuse(x[3], x[0].size(1), fixed.degree, fixed.heads)
+        return self.exist(x[3], x[0].size(1), fixed.degree, fixed.heads)
 
     def plain(self, x: Sequence[Tensor], fixed: _Fixed) -> tuple[Tensor, ...]:
         query, key, value, lengths, harmonics, *turning, table = x
@@ -262,11 +271,25 @@ class _Kernels(NativeKernels):
         _, width = columns(c, degree, fixed.heads, bool(turning))
         shapes = [(m, c), (n, c), (n, c), (e,), (e, (degree + 1) ** 2 - 1), *turning, (len(x[-1]), width)]
         check_shapes(dict(zip(names, x, strict=True)), shapes)
-        check_pairs("edge_index", fixed.edge_index, (n, m))
         if len(x[-1]) < 4:
             raise GraphError(f"the table of radial functions has {len(x[-1])} rows; a cubic spline takes 4 or more")
-        if bool((fixed.edge_index[1].diff() < 0).any()):
+        self.check_bonds(fixed.edge_index, (n, m))
+
+    def check_bonds(self, edge_index: Tensor, rows: tuple[int, int]) -> None:
+        check_pairs("edge_index", edge_index, rows)
+        if bool((edge_index[1].diff() < 0).any()):
             raise GraphError("edge_index must ascend by its centres, row 1")
 
 
-_KERNELS = _Kernels()
+class _GPUKernels(_Kernels):
+    def exist(self, lengths: Tensor, channels: int, degree: int, heads: int) -> bool:
+        return channels % heads == 0 and gpu.is_available(lengths.dtype, channels // heads)
+
+    def call(self, kernel: str, x: Sequence[Tensor], fixed: _Fixed, *others: Group) -> None:
+        gpu.geometric_attention(kernel, x, fixed, *others)
+
+    def check_bonds(self, edge_index: Tensor, rows: tuple[int, int]) -> None:
+        assert_sorted_pairs("edge_index", edge_index, rows)
+
+
+_KERNELS, _GPU_KERNELS = _Kernels(), _GPUKernels()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -82,6 +82,14 @@ class Kernels(ABC):
 
         Tangents ``t`` of the parameters are ``None`` unless any of them moves.
         """
+
+
+K = TypeVar("K", bound=Kernels)
+
+
+def of_device(device: torch.device, cpu: K, cuda: K) -> K:
+    """The kernels for a device; those for the CPU know the formula, which is taken on any other."""
+    return cuda if device.type == "cuda" else cpu
 
 
 def apply(kernels: Kernels, x: Sequence[Tensor], fixed: Any, keep: bool = False) -> tuple[Tensor, ...]:

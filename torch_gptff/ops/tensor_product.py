@@ -30,6 +30,7 @@ from torch_gptff.ops.harmonics import closed_forms
 from torch_gptff.ops.native import geometric
 from torch_gptff.ops.native.kernel import Group
 from torch_gptff.ops.native.operators import NativeKernels
+from torch_gptff.ops.triton import geometric as gpu
 
 
 class Term(NamedTuple):
@@ -55,7 +56,8 @@ def tensor_product(features: Sequence[Tensor], weight: Tensor) -> tuple[Tensor, 
     Returns:
         the invariants ``n`` and then ``n'``, ``[N, 2 L, c]``, and ``Z`` of every degree, as ``features``
     """
-    out = operator.apply(_KERNELS, [value.to(weight.dtype) for value in (*features, weight)], None)
+    kernels = operator.of_device(weight.device, cpu=_KERNELS, cuda=_GPU_KERNELS)
+    out = operator.apply(kernels, [value.to(weight.dtype) for value in (*features, weight)], None)
     return out[0], list(out[1:])
 
 
@@ -155,4 +157,13 @@ class _Kernels(NativeKernels):
         geometric.call(f"tensor_product_{kernel}", degree, sizes, x, *others)
 
 
-_KERNELS = _Kernels()
+class _GPUKernels(_Kernels):
+    def is_available(self, x: Sequence[Tensor], _: None) -> bool:
+        weight = x[-1]
+        return gpu.is_available(weight.dtype, weight.size(1))
+
+    def call(self, kernel: str, x: Sequence[Tensor], _: None, *others: Group) -> None:
+        gpu.tensor_product(kernel, x, terms(len(x) - 1), *others)
+
+
+_KERNELS, _GPU_KERNELS = _Kernels(), _GPUKernels()

@@ -1,7 +1,7 @@
-"""Write the reference checkpoints of this folder: ``python tests/io/data/make.py``.
+"""Write the reference checkpoints of this folder: ``python tests/io/data/make.py [NAME ...]``.
 
-Run it once for a new version of the format. Files that are there stay as they are: they stand for those
-that users have.
+Run it once for a new version of the format, or with the name of a new configuration. Files that are there stay as they
+are: they stand for those that users have.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ CONFIGS = {  # as changes to GPTFFConfig.paper()
     "recommended": TINY,
     "harmonic": {**TINY, "angle_update": "harmonic", "transformer": "none"},
     "pooled": {**TINY, "envelope_exponent": None, "transformer": "global", "readout": "pooled"},
+    "geometric": {**TINY, "transformer": "geometric", "num_layers": 2, "heads": 2, "num_readouts": 2},
     "committee": {**TINY, "num_readouts": 2, "repulsion": True},
 }
 STRUCTURE = {
@@ -57,5 +58,5 @@ def make(name: str, settings: dict[str, object]) -> None:
 
 
 if __name__ == "__main__":
-    for name, settings in CONFIGS.items():
-        make(name, settings)
+    for name in sys.argv[1:] or CONFIGS:
+        make(name, CONFIGS[name])

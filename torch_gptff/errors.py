@@ -216,3 +216,7 @@ class MolecularDynamicsError(GPTFFError):
 
 class LammpsError(GPTFFError):
     """LAMMPS, or what it needs, that is not installed, or a run of it that failed."""
+
+
+class ScreeningError(GPTFFError):
+    """A screening that cannot start or go on."""

@@ -25,6 +25,7 @@ from torch_gptff.cli.md import md
 from torch_gptff.cli.phonons import phonons
 from torch_gptff.cli.predict import predict
 from torch_gptff.cli.relax import relax
+from torch_gptff.cli.screen import screen
 from torch_gptff.cli.train import cooldown, finetune, train
 
 app = typer.Typer(
@@ -53,6 +54,7 @@ app.command()(phonons)
 app.command()(diffusion)
 app.command()(diffraction)
 app.command()(hull)
+app.command()(screen)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(lammps)
 app.command()(lammps_plugin)
 app.add_typer(dataset.app, name="dataset")

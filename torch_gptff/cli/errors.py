@@ -31,6 +31,8 @@ EXTRAS = {
     "lmdb": "lmdb",
     "phonopy": "phonons",
     "pyscal3": "diffraction",
+    "distributed": "screen",
+    "pyarrow": "screen",
 }
 """The extra of this package that a module comes with."""
 

@@ -35,6 +35,7 @@ from torch_gptff.workflows.phonons import phonon_spectrum
 from torch_gptff.workflows.relax import OPTIMIZERS, relax
 from torch_gptff.workflows.relax_many import relax_many
 from torch_gptff.workflows.relaxation import Relaxation, RelaxationStep
+from torch_gptff.workflows.screening import Screened, ScreeningResults, screen
 from torch_gptff.workflows.trajectory import TrajectoryFile, TrajectoryWriter, open_trajectory
 
 __all__ = [
@@ -65,6 +66,8 @@ __all__ = [
     "ReferenceCrystal",
     "Relaxation",
     "RelaxationStep",
+    "Screened",
+    "ScreeningResults",
     "TrajectoryFile",
     "TrajectoryWriter",
     "compare_equation_of_state",
@@ -88,5 +91,6 @@ __all__ = [
     "reference_crystals",
     "relax",
     "relax_many",
+    "screen",
     "structure_fractions",
 ]

@@ -46,9 +46,7 @@ def run(commands: list[str]) -> dict[str, Any]:
             "virial": virial.tolist(),
             "volume": engine.get_thermo("vol"),
             "owned": engine.extract_global("nlocal"),
-            **{
-                name: np.array(engine.gather_atoms(name, 1, 3)).reshape(-1, 3).tolist() for name in ("x", "f")
-            },
+            **{name: np.array(engine.gather_atoms(name, 1, 3)).reshape(-1, 3).tolist() for name in ("x", "f")},
         }
     except Exception as error:
         return {"error": str(error)}

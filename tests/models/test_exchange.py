@@ -80,7 +80,9 @@ class Processes:
         real = np.float32 if self.dtype == torch.float32 else np.float64
         shapes = [(len(self.atoms[rank]), width) for width in widths]
         self.arrays[rank] = [
-            np.frombuffer((ctypes.c_char * (math.prod(shape) * real().nbytes)).from_address(address), real).reshape(shape)
+            np.frombuffer((ctypes.c_char * (math.prod(shape) * real().nbytes)).from_address(address), real).reshape(
+                shape
+            )
             if math.prod(shape)
             else np.empty(shape, real)
             for address, shape in zip(addresses, shapes, strict=True)

@@ -81,7 +81,7 @@ class GPTFFModel(ModelInterface):
         """
         data = self._crystals(state)
         try:
-            graph = self.potential.model.build_graph(data)
+            graph = self._graph(data)
         except StructureError:
             self._refuse(data)
             raise
@@ -101,12 +101,17 @@ class GPTFFModel(ModelInterface):
         numbers = state.atomic_numbers.long()
         return CrystalData.from_tensors(numbers, state.positions.double(), state.system_idx, cell, pbc)
 
+    def _graph(self, data: CrystalData) -> Any:
+        graph = self.potential.model.build_graph(data)
+        self.potential.element_energies(graph.z)  # some references lack some elements
+        return graph
+
     def _refuse(self, data: CrystalData) -> None:
         """Raise the error of the first system that cannot be computed, with its number."""
         for system in range(len(data.cell)):
             mine = data.batch == system
             cell, pbc = data.cell[system : system + 1], data.pbc[system : system + 1]
             try:
-                self.potential.model.build_graph(CrystalData.from_tensors(data.z[mine], data.pos[mine], None, cell, pbc))
+                self._graph(CrystalData.from_tensors(data.z[mine], data.pos[mine], None, cell, pbc))
             except StructureError as error:
                 raise type(error)(f"system {system}: {error}") from error

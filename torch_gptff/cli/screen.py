@@ -36,12 +36,16 @@ def screen(
     ] = 1,
     scheduler: Annotated[
         str | None,
-        typer.Option("--scheduler", metavar="ADDRESS", help="Dask scheduler whose workers do the work, on any machines."),
+        typer.Option(
+            "--scheduler", metavar="ADDRESS", help="Dask scheduler whose workers do the work, on any machines."
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="NAME=VALUE", help="Setting of the workflow, such as [bold]fmax=0.02[/bold]. May be repeated."
+            "--set",
+            metavar="NAME=VALUE",
+            help="Setting of the workflow, such as [bold]fmax=0.02[/bold]. May be repeated.",
         ),
     ] = None,
     batch_atoms: Annotated[int, typer.Option(help="Number of atoms that a worker computes at once.", min=1)] = 256,

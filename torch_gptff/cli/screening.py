@@ -52,12 +52,12 @@ class Screening:
         journal = out / "results.jsonl"
         with make_progress(self.console) as progress, executor(scheduler, workers) as (pool, n_workers):
             line = progress.add_task(f"0/{self.n_structures}")
-            start, n_done = time.monotonic(), 0
+            start = time.monotonic()
             structures = (atoms for _, atoms in self._structures())
-            for screened in screen(
+            found = screen(
                 structures, what, executor=pool, journal=journal, max_atoms=batch_atoms, in_flight=4 * n_workers, **task
-            ):
-                n_done += 1
+            )
+            for n_done, screened in enumerate(found, start=1):
                 self._count(screened)
                 progress.update(line, description=self._state(n_done, time.monotonic() - start))
         identity = Task(what, **_of_task(task)).identity()

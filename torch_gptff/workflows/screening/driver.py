@@ -113,7 +113,12 @@ class _Chunk:
 
 
 def _screened(
-    structures: Iterable[Any], task: Task, executor: Any, results: ScreeningResults | None, max_atoms: int, in_flight: int
+    structures: Iterable[Any],
+    task: Task,
+    executor: Any,
+    results: ScreeningResults | None,
+    max_atoms: int,
+    in_flight: int,
 ) -> Iterator[Screened]:
     places: dict[str, list[int]] = {}  # of structures whose results are awaited
     running: dict[Any, _Chunk] = {}
@@ -209,8 +214,8 @@ def _bare(atoms: Atoms) -> Atoms:
 
 def _broken(error: Exception) -> ScreeningError:
     return ScreeningError(
-        f"the executor does not work any more ({error or type(error).__name__}), since one of its processes died: start "
-        "again with the same journal, or use Dask, which goes on without the process"
+        f"the executor does not work any more ({error or type(error).__name__}), since one of its processes died: "
+        "start again with the same journal, or use Dask, which goes on without the process"
     )
 
 
@@ -231,4 +236,3 @@ def _executor_of(executor: Any) -> Any:
     if hasattr(executor, "get_executor"):  # a client of dask.distributed
         return executor.get_executor(pure=False)
     return executor
-

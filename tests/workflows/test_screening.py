@@ -133,9 +133,11 @@ def test_a_journal_of_other_settings_is_refused(model: Path, tmp_path: Path) -> 
     list(screen(structures(1), "relax", model=model, journal=journal, max_steps=1))
     with pytest.raises(JournalError, match="other settings"):
         list(screen(structures(1), "relax", model=model, journal=journal, max_steps=2))
-    (tmp_path / "text").write_text("some text\n")
-    with pytest.raises(JournalError, match="no result of a screening"):
-        ScreeningResults(tmp_path / "text", {})
+    for text in ("some text\n", "some text without an end"):
+        (tmp_path / "text").write_text(text)
+        with pytest.raises(JournalError, match="no result of a screening"):
+            ScreeningResults(tmp_path / "text", {})
+        assert (tmp_path / "text").read_text() == text
 
 
 def test_one_process_writes_to_a_journal(tmp_path: Path) -> None:
@@ -183,3 +185,14 @@ def test_a_broken_pool_says_how_to_go_on(model: Path) -> None:
         pool.submit(_killed, 0)
         with pytest.raises(ScreeningError, match="start again with the same journal"):
             list(screen(structures(1), "predict", model=model, executor=pool))
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_client_of_dask_is_an_executor(model: Path) -> None:
+    distributed = pytest.importorskip("distributed", reason="Dask is not installed: pip install 'torch-gptff[screen]'")
+    cluster = distributed.LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None)
+    with cluster, distributed.Client(cluster) as client:
+        found = list(screen(structures(4), "predict", model=model, executor=client, max_atoms=4, dtype="float64"))
+    expected = list(screen(structures(4), "predict", model=model, dtype="float64"))
+    assert energies(found) == pytest.approx(energies(expected), abs=1e-10)

@@ -104,4 +104,4 @@ def make(
         config = replace(
             config, data=replace(config.data, train=(SourceSettings(str(result.dataset), name=made.name),))
         )
-        run(config, folder, resume=folder.exists(), devices=1, accelerator="auto", report=True)
+        run(config, folder, resume=folder.exists(), devices=1, nodes=1, accelerator="auto", report=True)

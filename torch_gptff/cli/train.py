@@ -22,7 +22,10 @@ Set = Annotated[
         show_default=False,
     ),
 ]
-Devices = Annotated[int, typer.Option("--devices", help="Processes that share the work.", min=1)]
+Devices = Annotated[int, typer.Option("--devices", help="Number of processes of a machine that share the work.", min=1)]
+Nodes = Annotated[
+    int, typer.Option("--nodes", help="Number of machines that share the work, started by SLURM or torchrun.", min=1)
+]
 Accelerator = Annotated[
     str, typer.Option("--accelerator", help="[bold]cpu[/bold], [bold]gpu[/bold] or [bold]auto[/bold].")
 ]
@@ -43,6 +46,7 @@ def train(
     resume: Resume = False,
     set: Set = None,
     devices: Devices = 1,
+    nodes: Nodes = 1,
     accelerator: Accelerator = "auto",
     no_report: NoReport = False,
 ) -> None:
@@ -54,7 +58,7 @@ def train(
     from torch_gptff.cli.training import changed, run
     from torch_gptff.training.config import TrainingConfig
 
-    run(changed(TrainingConfig.from_yaml(config), set), out, resume, devices, accelerator, not no_report)
+    run(changed(TrainingConfig.from_yaml(config), set), out, resume, devices, nodes, accelerator, not no_report)
 
 
 def cooldown(
@@ -66,6 +70,7 @@ def cooldown(
     resume: Resume = False,
     set: Set = None,
     devices: Devices = 1,
+    nodes: Nodes = 1,
     accelerator: Accelerator = "auto",
     no_report: NoReport = False,
 ) -> None:
@@ -89,7 +94,7 @@ def cooldown(
             "only a run with a constant one is cooled down"
         )
     falling = config.changed(optimizer=replace(config.optimizer, schedule="decay"), start=str(run), epochs=epochs)
-    run_training(changed(falling, set), out, resume, devices, accelerator, not no_report)
+    run_training(changed(falling, set), out, resume, devices, nodes, accelerator, not no_report)
 
 
 def finetune(
@@ -122,6 +127,7 @@ def finetune(
     resume: Resume = False,
     set: Set = None,
     devices: Devices = 1,
+    nodes: Nodes = 1,
     accelerator: Accelerator = "auto",
     no_report: NoReport = False,
 ) -> None:
@@ -146,4 +152,4 @@ def finetune(
         ),
         epochs=epochs or base.epochs,
     )
-    run(changed(config, set), out, resume, devices, accelerator, not no_report)
+    run(changed(config, set), out, resume, devices, nodes, accelerator, not no_report)

@@ -46,7 +46,9 @@ def changed(config: TrainingConfig, assignments: Sequence[str] | None) -> Traini
     return TrainingConfig.from_dict(table)
 
 
-def run(config: TrainingConfig, out: Path, resume: bool, devices: int, accelerator: str, report: bool) -> None:
+def run(
+    config: TrainingConfig, out: Path, resume: bool, devices: int, nodes: int, accelerator: str, report: bool
+) -> None:
     """Train, show how it goes, and say what came of it."""
     tell_notes()
     console = make_console()
@@ -58,6 +60,7 @@ def run(config: TrainingConfig, out: Path, resume: bool, devices: int, accelerat
         out,
         resume=resume,
         devices=devices,
+        nodes=nodes,
         accelerator=accelerator,
         callbacks=[ShowProgress(console)],
         report=report,

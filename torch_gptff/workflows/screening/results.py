@@ -15,6 +15,10 @@ from torch_gptff.io.files import claimed, names_file
 from torch_gptff.io.identity import difference, structure_digest
 
 
+HEAD = b'{"settings": '
+"""What the file begins with."""
+
+
 class ScreeningResults:
     """JSON lines: what results depend on, then a line for every structure, under a key made of its content.
 
@@ -68,8 +72,6 @@ class ScreeningResults:
 
     def close(self) -> None:
         """Let others write to the file."""
-        for file in (self._writer, self._reader):
-            file.close()
         self._claim.close()
 
     def __enter__(self) -> ScreeningResults:
@@ -79,12 +81,12 @@ class ScreeningResults:
         self.close()
 
     def _open(self, identity: dict[str, Any]) -> None:
-        self._writer = self.path.open("ab")
-        self._reader = self.path.open("rb")
+        self._writer = self._claim.enter_context(self.path.open("ab"))
+        self._reader = self._claim.enter_context(self.path.open("rb"))
         place = 0
         for number, line in enumerate(self._reader):
-            if not line.endswith(b"\n"):
-                break
+            if not line.endswith(b"\n") and (number > 0 or line[: len(HEAD)] == HEAD[: len(line)]):
+                break  # cut off
             try:
                 document = json.loads(line)
                 if number == 0:

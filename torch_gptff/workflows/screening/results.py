@@ -14,7 +14,6 @@ from torch_gptff.errors import JournalError
 from torch_gptff.io.files import claimed, names_file
 from torch_gptff.io.identity import difference, structure_digest
 
-
 HEAD = b'{"settings": '
 """What the file begins with."""
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from torch_gptff.calculators.lammps.exchange import GhostExchange
+from torch_gptff.calculators.memory import keep_freed_memory
 from torch_gptff.errors import ConfigError, UnsupportedElementError
 from torch_gptff.graph import CrystalData
 from torch_gptff.graph.angles import angle_pairs
@@ -70,6 +71,7 @@ class Engine:
         if processes > 1 and not model.can_exchange:
             raise ConfigError(f"this {model.name} model runs on one process: start LAMMPS with --ranks 1")
         self.potential = potential.eval().requires_grad_(False)
+        keep_freed_memory()
         self._exchange, self._pair = exchange, pair
 
     def energies_and_gradient(

@@ -171,9 +171,11 @@ def test_structures_are_taken_as_workers_become_free(model: Path) -> None:
     assert taken <= 5
 
 
-def test_an_unknown_workflow_is_refused(model: Path) -> None:
+def test_an_unknown_workflow_or_setting_is_refused(model: Path) -> None:
     with pytest.raises(ScreeningError, match="there are relax, predict, eos"):
         list(screen(structures(1), "anneal", model=model))
+    with pytest.raises(ScreeningError, match="relax has no setting 'fmin': there are fmax, smax"):
+        list(screen(structures(1), "relax", model=model, fmin=0.1))
 
 
 def _killed(_: object) -> None:

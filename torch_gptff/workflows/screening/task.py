@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from inspect import signature
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from torch_gptff.calculators import GPTFFCalculator
 from torch_gptff.defaults import DEFAULT_MODEL
-from torch_gptff.errors import GPTFFError, ScreeningError
+from torch_gptff.errors import GPTFFError, RecordError, ScreeningError
 from torch_gptff.io import load_pretrained
 from torch_gptff.io.identity import identity
 from torch_gptff.potential import Potential
@@ -90,6 +91,11 @@ class Task:
     def __post_init__(self) -> None:
         if self.what not in WORKFLOWS:
             raise ScreeningError(f"no workflow {self.what!r} to screen with: there are {', '.join(WORKFLOWS)}")
+        takes = WORKFLOWS[self.what].settings
+        unknown = [name for name in self.settings if name not in takes]
+        if unknown:
+            known = ", ".join(takes) or "none"
+            raise ScreeningError(f"{self.what} has no setting {unknown[0]!r}: there are {known}")
 
     def identity(self) -> dict[str, Any]:
         """What results must have in common to stand in one table, in types that JSON knows."""
@@ -116,7 +122,7 @@ class Task:
                     ((_, found[number]),) = WORKFLOWS[self.what].compute([atoms], potential, self.settings)
                 except Exception as error:
                     found[number] = Failure(type(error).__name__, str(error))
-        return [found[number].to_dict() for number in range(len(structures))]
+        return [_document(found[number]) for number in range(len(structures))]
 
 
 Found = Iterator[tuple[int, Record]]
@@ -129,10 +135,12 @@ class Workflow:
     Attributes:
         record: the kind of its results
         compute: from structures, a potential and settings to the place of each structure and its result or failure
+        settings: names of those that it takes
     """
 
     record: type[Record]
     compute: Callable[[Sequence[Atoms], Potential, Mapping[str, Any]], Found]
+    settings: tuple[str, ...]
 
 
 def _relax(structures: Sequence[Atoms], potential: Potential, settings: Mapping[str, Any]) -> Found:
@@ -144,7 +152,7 @@ def _relax(structures: Sequence[Atoms], potential: Potential, settings: Mapping[
 def _predict(structures: Sequence[Atoms], potential: Potential, settings: Mapping[str, Any]) -> Found:
     committee = potential.model.num_readouts > 1
     try:
-        predictions = potential.predict(structures, energy_std=committee, **settings)
+        predictions = potential.predict(structures, energy_std=committee)
     except GPTFFError as error:
         if len(structures) == 1:
             yield 0, _failure(error)
@@ -179,6 +187,21 @@ def _one_by_one(work: Callable[..., Record]) -> Callable[[Sequence[Atoms], Poten
     return compute
 
 
+def _document(record: Record) -> dict[str, Any]:
+    try:
+        return record.to_dict()
+    except RecordError as error:  # a number that is not finite
+        return _failure(error).to_dict()
+
+
+def _settings(work: Callable[..., Any]) -> tuple[str, ...]:
+    """The keywords of a workflow that are plain values."""
+    parameters = signature(work).parameters.values()
+    own = ("journal", "max_atoms")
+    names = [each.name for each in parameters if each.kind is each.KEYWORD_ONLY]
+    return tuple(name for name in names if name not in own and not name.startswith("on_"))
+
+
 def _failure(error: Exception) -> Failure:
     return Failure(type(error).__name__, str(error))
 
@@ -190,11 +213,11 @@ def _workflows() -> dict[str, Workflow]:
     from torch_gptff.workflows.relaxation import Relaxation
 
     return {
-        "relax": Workflow(Relaxation, _relax),
-        "predict": Workflow(StructurePrediction, _predict),
-        "eos": Workflow(EquationOfState, _one_by_one(equation_of_state)),
-        "elastic": Workflow(ElasticTensor, _one_by_one(elastic_tensor)),
-        "phonons": Workflow(PhononSpectrum, _one_by_one(phonon_spectrum)),
+        "relax": Workflow(Relaxation, _relax, _settings(relax_many)),
+        "predict": Workflow(StructurePrediction, _predict, ()),
+        "eos": Workflow(EquationOfState, _one_by_one(equation_of_state), _settings(equation_of_state)),
+        "elastic": Workflow(ElasticTensor, _one_by_one(elastic_tensor), _settings(elastic_tensor)),
+        "phonons": Workflow(PhononSpectrum, _one_by_one(phonon_spectrum), _settings(phonon_spectrum)),
     }
 
 

@@ -125,7 +125,9 @@ def test_relaxation_and_dynamics_of_batches(model: Any) -> None:
     relaxed = torch_sim.optimize(
         system=crystals(), model=model, optimizer=torch_sim.Optimizer.fire, autobatcher=batcher, max_steps=20
     )
-    assert (relaxed.energy < model(torch_sim.io.atoms_to_state(crystals(), CPU, torch.float64))["energy"]).all()
+    before = model(torch_sim.io.atoms_to_state(crystals(), CPU, torch.float64))["energy"]
+    assert (relaxed.energy <= before + 1e-9).all()
+    assert relaxed.energy.sum() < before.sum()
     for integrator in (torch_sim.Integrator.nve, torch_sim.Integrator.nvt_langevin):
         moved = torch_sim.integrate(
             system=crystals(), model=model, integrator=integrator, n_steps=3, temperature=300, timestep=0.001

@@ -36,7 +36,7 @@ class GPTFFModel(ModelInterface):
         model_dtype: of the model's arithmetic; by default that of its weights
         compute_forces: whether to give forces
         compute_stress: whether to give stress
-        reference: of which source energies are given, see :meth:`~torch_gptff.Potential.speak`
+        reference: of which source energies are given, see :meth:`~torch_gptff.Potential.use_reference`
 
     Raises:
         CheckpointError, DownloadError: the model cannot be loaded.
@@ -60,7 +60,7 @@ class GPTFFModel(ModelInterface):
         self._memory_scales_with = "n_atoms_x_density"
         potential = deepcopy(model) if isinstance(model, Potential) else load_pretrained(model)
         if reference is not None:
-            potential.speak(reference)
+            potential.use_reference(reference)
         self.potential = potential.to(self._device, model_dtype or potential.model.dtype).eval().requires_grad_(False)
 
     @ModelInterface.compute_forces.setter  # type: ignore[attr-defined, untyped-decorator]

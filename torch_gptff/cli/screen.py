@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from torch_gptff.cli.errors import Failures
-from torch_gptff.cli.options import AllowClose, Device, DType, Files, Model, Precision, Reference
+from torch_gptff.cli import options
 from torch_gptff.defaults import DEFAULT_MODEL
 
-
-class What(str, Enum):
-    """The names of :data:`torch_gptff.workflows.screening.WORKFLOWS`."""
-
-    relax = "relax"
-    predict = "predict"
-    eos = "eos"
-    elastic = "elastic"
-    phonons = "phonons"
+What = Literal["relax", "predict", "eos", "elastic", "phonons"]
+"""Names of :data:`torch_gptff.workflows.screening.WORKFLOWS`."""
 
 
 def screen(
     context: typer.Context,
-    files: Files,
-    what: Annotated[What, typer.Option("--what", help="Workflow that each structure goes through.")] = What.relax,
-    model: Model = DEFAULT_MODEL,
+    files: options.Files,
+    what: Annotated[What, typer.Option("--what", help="Workflow that each structure goes through.")] = "relax",
+    model: options.Model = DEFAULT_MODEL,
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="FOLDER", help="Folder for the results. Results in it are kept.")
     ] = Path("screened"),
@@ -49,10 +40,10 @@ def screen(
         ),
     ] = None,
     batch_atoms: Annotated[int, typer.Option(help="Number of atoms that a worker computes at once.", min=1)] = 256,
-    reference: Reference = None,
-    allow_close: AllowClose = False,
-    device: Device = None,
-    dtype: Precision = DType.float32,
+    reference: options.Reference = None,
+    allow_close: options.AllowClose = False,
+    device: options.Device = None,
+    dtype: options.Precision = "float32",
 ) -> None:
     """Apply one workflow to very many structures, on many processes or machines.
 
@@ -60,12 +51,13 @@ def screen(
     structure, and structures.extxyz, with the structures reached, their energies, forces and stresses. A screening
     that was stopped goes on when it is started again.
     """
+    from torch_gptff.cli.errors import Failures
     from torch_gptff.cli.output import make_console
     from torch_gptff.cli.screening import Screening, setting_of
 
     given = dict(map(setting_of, settings or ()))
     screening = Screening(make_console(), files, Failures(context))
-    task = {"model": model, "dtype": dtype.value, "device": device, "reference": reference, **given}
-    screening.run(what.value, out, scheduler, workers, batch_atoms, task)
+    task = {"model": model, "dtype": dtype, "device": device, "reference": reference, **given}
+    screening.run(what, out, scheduler, workers, batch_atoms, task)
     if screening.conclude():
         raise typer.Exit(1)

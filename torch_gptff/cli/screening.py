@@ -16,10 +16,11 @@ from ase.io.extxyz import write_xyz
 from rich.console import Console
 
 from torch_gptff.cli.errors import Failures
-from torch_gptff.cli.output import Column, make_progress, print_line, print_table
+from torch_gptff.cli.output import make_progress, print_line, print_table
 from torch_gptff.errors import GPTFFError
 from torch_gptff.io.files import written_atomically
 from torch_gptff.io.structures import read_labelled, split_index
+from torch_gptff.report import Column, Table
 from torch_gptff.workflows.frames import iterate_frames
 from torch_gptff.workflows.screening import Screened, ScreeningResults, Task, screen, write_table
 from torch_gptff.workflows.screening.results import key_of
@@ -70,8 +71,7 @@ class Screening:
     def conclude(self) -> bool:
         """Tell what failed, by reason; whether anything did."""
         if self.reasons:
-            rows = [[reason, str(count)] for reason, count in self.reasons.most_common()]
-            print_table(self.console, [Column("failed", number=False), Column("structures")], rows)
+            print_table(self.console, Table([Column("failed"), Column("structures")], self.reasons.most_common()))
         return bool(self.reasons or self.failures)
 
     def _state(self, n_done: int, seconds: float) -> str:

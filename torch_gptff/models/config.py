@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch_gptff.errors import ConfigError
-from torch_gptff.settings import check_types, from_table
+from torch_gptff.models.model_config import ModelConfig
 
 _CHOICES = {
     "angle_update": ("none", "explicit", "harmonic"),
@@ -24,8 +23,8 @@ _PAPER = {"cutoff": 5.0, "angle_update": "explicit", "degree": 3, "heads": 2, "f
 
 
 @dataclass(frozen=True)
-class GPTFFConfig:
-    """What makes one GPTFF differ from another. The defaults are the recommended model.
+class GPTFFConfig(ModelConfig):
+    """Configuration of a GPTFF. The defaults are the recommended model.
 
     Its attention carries geometry: besides invariants, atoms have features that turn with the crystal, and what a bond
     brings is elementwise, see :class:`~torch_gptff.nn.GeometricTransformer`. The layers of the paper instead compute
@@ -82,13 +81,10 @@ class GPTFFConfig:
         for name, value in (_GEOMETRIC if self.transformer == "geometric" else _PAPER).items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
-        check_types(self)
+        self._check_fields(*_POSITIVE)
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ConfigError(f"{name} must be one of {', '.join(choices)}; got {getattr(self, name)!r}")
-        for name in _POSITIVE:
-            if not getattr(self, name) > 0:
-                raise ConfigError(f"{name} must be positive; got {getattr(self, name)!r}")
         if self.angle_update != "none" and not 0 < self.angle_cutoff <= self.cutoff:
             raise ConfigError(f"angle_cutoff must be in (0, cutoff = {self.cutoff}]; got {self.angle_cutoff!r}")
         if self.envelope_exponent is not None and self.envelope_exponent < 2:
@@ -153,21 +149,3 @@ class GPTFFConfig:
             changes: of other fields
         """
         return cls(**({"channels": 128, "feedforward_channels": 256} | changes))
-
-    @classmethod
-    def from_dict(cls, entries: Mapping[str, Any]) -> GPTFFConfig:
-        """The configuration that :meth:`to_dict` wrote.
-
-        Raises:
-            ConfigError: a key is unknown, or a value of another type or out of range.
-        """
-        known = {field.name for field in fields(cls)}
-        unknown = sorted(set(entries) - known)
-        if unknown:
-            raise ConfigError(f"unknown {'key' if len(unknown) == 1 else 'keys'} {', '.join(unknown)}; there are "
-                              f"{', '.join(sorted(known))}")  # fmt: skip
-        return from_table(cls, entries)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Every field by name, for JSON."""
-        return asdict(self)

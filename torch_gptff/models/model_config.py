@@ -1,4 +1,4 @@
-"""What the configurations of models have in common."""
+"""Base of the configurations of models."""
 
 from __future__ import annotations
 

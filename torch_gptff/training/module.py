@@ -122,7 +122,7 @@ class EnergyModelModule(LightningModule):
         self.log_dict(means, sync_dist=False, rank_zero_only=False)
 
     def errors(self, potential: Potential, batch: Batch, create_graph: bool) -> Errors:
-        """What is wrong with the prediction of a batch, in the reference of the first source."""
+        """Errors of the prediction of a batch, with energies relative to the reference of the first source."""
         prediction: Prediction = potential.evaluate(batch, create_graph=create_graph)
         if len(self.shift):
             atom, n_structures = structure_index(batch)

@@ -13,8 +13,8 @@ from ase import Atoms
 
 from torch_gptff.defaults import DEFAULT_MODEL
 from torch_gptff.errors import ScreeningError
+from torch_gptff.record import Record
 from torch_gptff.workflows.inputs import as_atoms
-from torch_gptff.workflows.record import Record
 from torch_gptff.workflows.screening.results import ScreeningResults, key_of
 from torch_gptff.workflows.screening.task import WORKFLOWS, Failure, Task
 
@@ -74,7 +74,7 @@ def screen(
         threads: of a worker's arithmetic; by default one with an executor, and as they are without
         dtype: of the model's arithmetic, ``float32`` or ``float64``; by default that of its weights
         device: of the model, on the workers; by default the GPU, where there is one
-        reference: of which source energies are given, see :meth:`~torch_gptff.Potential.speak`
+        reference: of which source energies are given, see :meth:`~torch_gptff.Potential.use_reference`
         on_result: called with every result
         **settings: of the workflow: see :func:`~torch_gptff.workflows.relax_many`,
             :func:`~torch_gptff.workflows.equation_of_state`, :func:`~torch_gptff.workflows.elastic_tensor`,

@@ -9,6 +9,7 @@ from typing import Any
 
 from ase import Atoms
 
+from torch_gptff.graph.formula import formula_of
 from torch_gptff.io.files import written_atomically
 
 ROWS = 1000
@@ -41,7 +42,7 @@ def row_of(label: str, key: str, atoms: Atoms, document: Mapping[str, Any]) -> d
     row = {
         "label": label,
         "key": key,
-        "formula": atoms.get_chemical_formula("metal"),
+        "formula": formula_of(atoms),
         "n_atoms": len(atoms),
         "status": "failed" if failed else "done",
     }

@@ -19,10 +19,10 @@ from torch_gptff.errors import GPTFFError, RecordError, ScreeningError
 from torch_gptff.io import load_pretrained
 from torch_gptff.io.identity import identity
 from torch_gptff.potential import Potential
-from torch_gptff.workflows.elasticity import elastic_tensor
+from torch_gptff.record import Record
+from torch_gptff.workflows.elastic import elastic_tensor
 from torch_gptff.workflows.eos import equation_of_state
 from torch_gptff.workflows.phonons import phonon_spectrum
-from torch_gptff.workflows.record import Record
 from torch_gptff.workflows.relax_many import relax_many
 
 

@@ -63,12 +63,12 @@ class GPTFFModel(ModelInterface):
             potential.use_reference(reference)
         self.potential = potential.to(self._device, model_dtype or potential.model.dtype).eval().requires_grad_(False)
 
-    @ModelInterface.compute_forces.setter  # type: ignore[attr-defined, untyped-decorator]
+    @ModelInterface.compute_forces.setter
     def compute_forces(self, wanted: bool) -> None:
         """Whether the model computes forces."""
         self._compute_forces = wanted
 
-    @ModelInterface.compute_stress.setter  # type: ignore[attr-defined, untyped-decorator]
+    @ModelInterface.compute_stress.setter
     def compute_stress(self, wanted: bool) -> None:
         """Whether the model computes stresses."""
         self._compute_stress = wanted

@@ -220,3 +220,11 @@ class EquationOfStateError(GPTFFError):
 
 class MolecularDynamicsError(GPTFFError):
     """A run of molecular dynamics that cannot start or go on."""
+
+
+class LammpsError(GPTFFError):
+    """LAMMPS, or what it needs, that is not installed, or a run of it that failed."""
+
+
+class ScreeningError(GPTFFError):
+    """A screening that cannot start or go on."""

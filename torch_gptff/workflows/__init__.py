@@ -57,6 +57,7 @@ from torch_gptff.workflows.phonons import phonon_spectrum
 from torch_gptff.workflows.relax import relax
 from torch_gptff.workflows.relax_many import relax_many
 from torch_gptff.workflows.relaxation import Relaxation, RelaxationStep
+from torch_gptff.workflows.screening import Screened, ScreeningResults, screen
 from torch_gptff.workflows.vacancy import Vacancy, VacancyFormation, vacancy_formation
 
 __all__ = [
@@ -88,6 +89,8 @@ __all__ = [
     "ReferenceCrystal",
     "Relaxation",
     "RelaxationStep",
+    "Screened",
+    "ScreeningResults",
     "TrajectoryFile",
     "TrajectoryWriter",
     "Vacancy",
@@ -114,6 +117,7 @@ __all__ = [
     "reference_crystals",
     "relax",
     "relax_many",
+    "screen",
     "structure_fractions",
     "vacancy_formation",
 ]

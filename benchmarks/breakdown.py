@@ -101,7 +101,7 @@ def _functions(potential: Potential) -> list[tuple[str, Any, str]]:
         for layer in model.layers:
             found += [("networks", layer, "forward"), ("attention", layer.attention, "forward")]
         return [*found, ("readout", model.readout, "forward")]
-    found = [("start", model, f"_{name}") for name in ("ranges", "embed_atoms", "embed_bonds")]
+    found = [("start", model, f"_{name}") for name in ("geometry", "embed_atoms", "embed_bonds")]
     for layer in model.layers:
         found += [(f"{name}s", getattr(layer, name), "forward") for name in ("angle", "bond", "atom")]
         if layer.transformer is not None:

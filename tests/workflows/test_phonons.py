@@ -14,20 +14,17 @@ from ase.calculators.calculator import Calculator
 from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
 from ase.neighborlist import neighbor_list
+from minima import relaxed
 
 from torch_gptff import GPTFF, GPTFFConfig, Potential
 from torch_gptff.calculators import GPTFFCalculator
 from torch_gptff.errors import EmptyStructureError, PhononError
-from torch_gptff.workflows import PhononSpectrum, elastic_tensor, phonon_spectrum, relax
+from torch_gptff.workflows import PhononSpectrum, elastic_tensor, phonon_spectrum
 
 pytest.importorskip("phonopy")
 
 CUTOFF = 2.1  # of the Lennard-Jones crystal
 THZ = 1e12 * 2 * np.pi * 1e-15 / units.fs  # in 1/(ASE's unit of time), of an angular frequency
-
-
-def relaxed(atoms: Atoms, calculator: Any) -> Atoms:
-    return relax(atoms, calculator, fmax=1e-6, smax=1e-8, optimizer="BFGS", max_steps=1000).final
 
 
 @pytest.fixture(scope="module")

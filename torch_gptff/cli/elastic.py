@@ -31,7 +31,7 @@ def elastic(
         bool, typer.Option("--clamped", help="Do not relax atoms within strained cells (clamped ions).")
     ] = False,
     max_strain: Annotated[float, typer.Option(help="Largest strain.", min=1e-5, max=0.1)] = 0.005,
-    fmax: Annotated[float, typer.Option(help="Largest force after a relaxation, eV/Å.", min=0)] = 0.001,
+    fmax: options.ForceLimit = 0.001,
     max_steps: options.MaxSteps = 1000,
     symprec: Annotated[
         float, typer.Option(help="Tolerance of the symmetry search, Å; 0 uses no symmetry.", min=0)

@@ -51,7 +51,7 @@ def eos(
     relax_positions: Annotated[
         bool, typer.Option("--relax-positions", help="Relax the atoms at every volume.")
     ] = False,
-    fmax: Annotated[float, typer.Option(help="Largest force after a relaxation, eV/Å.", min=0)] = 0.01,
+    fmax: options.ForceLimit = 0.01,
     max_steps: options.MaxSteps = 500,
     allow_close: options.AllowClose = False,
     device: options.Device = None,

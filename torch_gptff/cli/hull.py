@@ -29,7 +29,7 @@ def hull(
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
     relax_first: options.RelaxFirst = True,
-    fmax: Annotated[float, typer.Option(help="Largest force after a relaxation, eV/Å.", min=0)] = 0.01,
+    fmax: options.ForceLimit = 0.01,
     max_steps: options.MaxSteps = 1000,
     corrections: Annotated[
         Literal["none", "mp2020"],

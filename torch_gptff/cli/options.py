@@ -120,6 +120,7 @@ MinLength = Annotated[
         min=1,
     ),
 ]
+ForceLimit = Annotated[float, typer.Option(help="Largest force after a relaxation, eV/Å.", min=0)]
 MaxSteps = Annotated[int, typer.Option("--max-steps", help="Maximum number of relaxation steps.", min=0)]
 JsonFile = Annotated[
     Path | None,

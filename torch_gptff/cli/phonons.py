@@ -30,7 +30,7 @@ def phonons(
     supercell: options.Supercell = None,
     min_length: options.MinLength = 12.0,
     displacement: Annotated[float, typer.Option(help="Displacement of an atom, Å.", min=1e-5, max=0.5)] = 0.01,
-    fmax: Annotated[float, typer.Option(help="Largest force after a relaxation, eV/Å.", min=0)] = 0.001,
+    fmax: options.ForceLimit = 0.001,
     max_steps: options.MaxSteps = 1000,
     allow_close: options.AllowClose = False,
     device: options.Device = None,

@@ -41,7 +41,7 @@ def vacancy(
     ] = None,
     supercell: options.Supercell = None,
     min_length: options.MinLength = 10.0,
-    fmax: Annotated[float, typer.Option(help="Largest force after a relaxation, eV/Å.", min=0)] = 0.01,
+    fmax: options.ForceLimit = 0.01,
     max_steps: options.MaxSteps = 500,
     symprec: Annotated[float, typer.Option(help="Tolerance of the search for equivalent sites, Å.", min=1e-5)] = 0.01,
     allow_close: options.AllowClose = False,

@@ -21,7 +21,7 @@ from torch_gptff.errors import (
 from torch_gptff.graph import CrystalData, structure_index
 from torch_gptff.graph.convert import from_structure
 from torch_gptff.graph.geometry import forces_from_bonds, stress_from_bonds
-from torch_gptff.models import EnergyModel
+from torch_gptff.models import EnergyModel, PyGModel
 from torch_gptff.nn import ElementEnergies, ReferenceEnergies, remove_generated_modules, sum_by_structure
 from torch_gptff.prediction import Calibration, Prediction
 
@@ -37,7 +37,8 @@ class Potential(nn.Module):
     :func:`~torch_gptff.graph.geometry.forces_from_bonds` and :func:`~torch_gptff.graph.geometry.stress_from_bonds`.
 
     Args:
-        model: any energy model
+        model: any energy model; or ``SchNet``, ``DimeNet``, ``DimeNetPlusPlus`` or ``ViSNet`` of PyG, for molecules,
+            see :class:`~torch_gptff.models.PyGModel`
         element_energies: reference energies in eV, by atomic number; zero by default
 
     Attributes:
@@ -47,16 +48,22 @@ class Potential(nn.Module):
         seen_pairs: pairs of atomic numbers, the lesser first, that occurred together in a structure of the training
             data; ``None`` where that is not known
         provenance: JSON values that say where the weights come from
+
+    Raises:
+        ConfigError: the model predicts no energy, or is of another kind.
     """
 
     def __init__(
         self,
-        model: EnergyModel,
+        model: EnergyModel | nn.Module,
         element_energies: ElementEnergies | Mapping[int, float] | Sequence[float] | Tensor | None = None,
     ) -> None:
         super().__init__()
         remove_generated_modules()
-        self.model = model
+        if not isinstance(model, EnergyModel):
+            model = PyGModel(model)
+        model.require_energy()
+        self.model: EnergyModel = model
         if not isinstance(element_energies, ElementEnergies):
             element_energies = ElementEnergies(element_energies)
         self.element_energies = element_energies

@@ -40,7 +40,7 @@ def test_unknown_keys_are_refused(keys, message):
     ("settings", "message"),
     [
         ({"transformer": "sparse"}, "transformer must be one of none, global, local"),
-        ({"readout": "mean"}, "readout must be one of atomwise, pooled"),
+        ({"readout": "max"}, "readout must be one of atomwise, mean, pooled"),
         ({"channels": 0}, "channels must be positive"),
         ({"num_layers": -1}, "num_layers must be positive"),
         ({"cutoff": 0.0}, "cutoff must be positive"),

@@ -13,7 +13,6 @@ from ase.outputs import Properties, all_outputs
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from torch_gptff.defaults import DEFAULT_MODEL
-from torch_gptff.graph import VerletGraph
 from torch_gptff.graph.checks import check_elements
 from torch_gptff.graph.convert import from_ase
 from torch_gptff.io import load_pretrained
@@ -63,7 +62,7 @@ class GPTFFCalculator(Calculator):
             potential.speak(reference)
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.potential = potential.to(self.device, dtype or potential.model.dtype).eval().requires_grad_(False)
-        self.graph = VerletGraph(potential.model.cutoff, potential.model.angle_cutoff, skin, backend)
+        self.graph = potential.model.graph_keeper(skin, backend)
         self.implemented_properties = ["energy", "free_energy", "forces", "stress"]
         if potential.model.is_atomwise:
             self.implemented_properties.append("energies")

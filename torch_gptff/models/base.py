@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from torch_gptff.errors import ConfigError, GraphError
-from torch_gptff.graph import BondAngles, CrystalData, PeriodicRadiusGraph
+from torch_gptff.graph import BondAngles, CrystalData, PeriodicRadiusGraph, VerletGraph
 from torch_gptff.graph.checks import check_elements, check_graph
 from torch_gptff.graph.fit import check_fit
 from torch_gptff.graph.geometry import bond_vectors
+
+
+class GraphKeeper(Protocol):
+    """Keeps the graph of one structure from step to step, as :class:`~torch_gptff.graph.VerletGraph` does."""
+
+    def update(self, data: CrystalData) -> Data:
+        """The structure with its graph."""
+
+    def forget(self) -> None:
+        """Begin anew with the next structure."""
 
 
 class EnergyModel(nn.Module, ABC):
@@ -30,6 +40,7 @@ class EnergyModel(nn.Module, ABC):
         angle_cutoff: of bonds that form angles, Å; ``None`` for a model without angles
         elements: atomic numbers that it has parameters for
         num_readouts: members of the committee that :meth:`member_energies` gives, ``K``
+        is_energy: what it gives is an energy, which forces can be taken of, and no other property
         is_atomwise: the energy is a sum over atoms, and :meth:`atomic_energies` gives its terms
         is_local: an atom's energy depends on a finite neighbourhood only
         is_extensive: the energy of fragments out of each other's reach is the sum of their energies, and ``n`` cells
@@ -44,6 +55,7 @@ class EnergyModel(nn.Module, ABC):
     angle_cutoff: float | None = None
     elements: frozenset[int]
     num_readouts: int = 1
+    is_energy: bool = True
     is_atomwise: bool
     is_local: bool
     is_extensive: bool
@@ -83,6 +95,32 @@ class EnergyModel(nn.Module, ABC):
         """
         return None
 
+    def outputs(self, graph: Data, vectors: Tensor) -> Tensor:
+        """What the model gives when it is called, ``[B, C]``, float64: the energies of :meth:`interaction_energy` in
+        eV, or other numbers, where it has no energy."""
+        return self.interaction_energy(graph, vectors).unsqueeze(-1)
+
+    def require_energy(self) -> None:
+        """Refuse a model that predicts another property.
+
+        Raises:
+            ConfigError: names the model, and what it takes for an energy.
+        """
+        if not self.is_energy:
+            raise ConfigError(
+                f"this {type(self).__name__} predicts no energy, so that it has no forces and no stress: an energy "
+                "needs out_channels=1 and dipole=False; call the model itself, model(z, pos, batch)"
+            )
+
+    def graph_keeper(self, skin: float, backend: str | None = None) -> GraphKeeper:
+        """What keeps the graph of one structure from step to step.
+
+        Args:
+            skin: Å by which neighbours are searched farther than needed
+            backend: of the neighbour search
+        """
+        return VerletGraph(self.cutoff, self.angle_cutoff, skin, backend)
+
     @property
     def dtype(self) -> torch.dtype:
         """The dtype of the parameters."""
@@ -100,7 +138,8 @@ class EnergyModel(nn.Module, ABC):
         edge_shift: Tensor | None = None,
         angle_index: Tensor | None = None,
     ) -> Tensor:
-        """Energies of molecules and crystals, ``[B, 1]``, called as ``SchNet`` and ``DimeNet`` are in PyG.
+        """Energies of molecules and crystals, ``[B, 1]``, called as ``SchNet`` and ``DimeNet`` are in PyG; or what else
+        the model was built to predict, ``[B, C]``.
 
         Args:
             z: atomic numbers, ``[N]``
@@ -129,7 +168,7 @@ class EnergyModel(nn.Module, ABC):
             self._check_export(graph)
         if not (torch.compiler.is_compiling() and self._is_complete(graph)):  # checks look at values, compilers cannot
             graph = self.build_graph(graph)
-        return self.interaction_energy(graph, self.bond_vectors(graph)).to(self.dtype).unsqueeze(-1)
+        return self.outputs(graph, self.bond_vectors(graph)).to(self.dtype)
 
     def _is_complete(self, graph: Data) -> bool:
         """Whether the record brings the bonds and angles that the model needs."""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from torch_gptff.errors import ConfigError
+from torch_gptff.models.model_config import ModelConfig
 from torch_gptff.settings import check_types, from_table
 
 _CHOICES = {
     "angle_update": ("none", "explicit", "harmonic"),
     "transformer": ("none", "global", "local", "geometric"),
-    "readout": ("atomwise", "pooled"),
+    "readout": ("atomwise", "mean", "pooled"),
 }
 
 _POSITIVE = (
@@ -24,7 +25,7 @@ _PAPER = {"cutoff": 5.0, "angle_update": "explicit", "degree": 3, "heads": 2, "f
 
 
 @dataclass(frozen=True)
-class GPTFFConfig:
+class GPTFFConfig(ModelConfig):
     """What makes one GPTFF differ from another. The defaults are the recommended model.
 
     Its attention carries geometry: besides invariants, atoms have features that turn with the crystal, and what a bond
@@ -54,10 +55,16 @@ class GPTFFConfig:
         heads: of the attention
         feedforward_channels: hidden width of the transformer
         dropout: of the transformer, in training
-        readout: ``"atomwise"`` or ``"pooled"``
+        readout: ``"atomwise"``, the sum of what a network gives for every atom, which PyG calls ``"add"``; ``"mean"``,
+            the mean of it; or ``"pooled"``, a network of the sum of all atoms' features
         num_readouts: atomwise readouts, whose mean is the energy and whose spread is an uncertainty
         repulsion: add the :class:`~torch_gptff.nn.ZBLRepulsion` of nuclei at distances shorter than bonds
         embedding_max_norm: scale an element's embedding down to this L2 norm; ``None`` for no limit
+        out_channels: numbers that are predicted for a structure; an energy is one
+        dipole: give the magnitude of the dipole moment of a molecule, about its centre of mass
+        mean: added to the number of every atom, eV
+        std: factor of the number of every atom
+        atomref: number of a single atom, eV, by atomic number from 0 on, that is added to the number of every atom
     """
 
     channels: int = 64
@@ -83,6 +90,8 @@ class GPTFFConfig:
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
         check_types(self)
+        if self.readout in ("add", "sum"):
+            object.__setattr__(self, "readout", "atomwise")
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ConfigError(f"{name} must be one of {', '.join(choices)}; got {getattr(self, name)!r}")
@@ -106,6 +115,11 @@ class GPTFFConfig:
             raise ConfigError(f"heads must divide channels; got {self.heads} and {self.channels}")
         if self.readout != "atomwise" and self.num_readouts > 1:
             raise ConfigError(f"num_readouts needs the atomwise readout; got {self.num_readouts} and {self.readout}")
+        if self.num_readouts > 1 and (self.out_channels > 1 or self.dipole):
+            raise ConfigError("a committee predicts an energy: num_readouts > 1 needs out_channels=1 and dipole=False")
+        if self.repulsion and (self.out_channels > 1 or self.dipole):
+            raise ConfigError("repulsion is an energy: repulsion=True needs out_channels=1 and dipole=False")
+        self._check_output(self.readout)
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout must be in [0, 1); got {self.dropout!r}")
 
@@ -167,7 +181,3 @@ class GPTFFConfig:
             raise ConfigError(f"unknown {'key' if len(unknown) == 1 else 'keys'} {', '.join(unknown)}; there are "
                               f"{', '.join(sorted(known))}")  # fmt: skip
         return from_table(cls, entries)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Every field by name, for JSON."""
-        return asdict(self)

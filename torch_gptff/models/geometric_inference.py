@@ -160,7 +160,12 @@ def can_fuse(model: GPTFF, graph: Data, vectors: Tensor) -> bool:
     order, by modules that nobody has changed, hooked or asked to explain themselves."""
     config = model.config
     widths = (config.channels, config.feedforward_channels)
-    if config.transformer != "geometric" or model.training or any(width % WIDTH for width in widths):
+    if (
+        config.transformer != "geometric"
+        or not model.is_atomwise
+        or model.training
+        or any(width % WIDTH for width in widths)
+    ):
         return False
     if vectors.device.type != "cpu":
         return False

@@ -27,6 +27,11 @@ def starting_potential(settings: ModelSettings, seed: int) -> Potential:
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             model = build_model(settings.name, settings.config)
+        shifts = [name for name in ("atomref", "mean") if getattr(model.config, name, None) is not None]
+        if shifts:
+            raise ConfigError(
+                f"training fits the elements' energies to the data: leave out {', '.join(shifts)} of model.config"
+            )
         if isinstance(model, GPTFF):
             start_at_references(model)
         return Potential(model)

@@ -3,6 +3,7 @@
 from torch_gptff.models.base import EnergyModel
 from torch_gptff.models.config import GPTFFConfig
 from torch_gptff.models.dimenet import DimeNetConfig, DimeNetPlusPlus
+from torch_gptff.models.explained import Explained
 from torch_gptff.models.gptff import GPTFF
 from torch_gptff.models.pyg import PyGModel
 from torch_gptff.models.registry import build_model, register_model
@@ -14,6 +15,7 @@ __all__ = [
     "DimeNetConfig",
     "DimeNetPlusPlus",
     "EnergyModel",
+    "Explained",
     "GPTFFConfig",
     "PyGModel",
     "SchNet",

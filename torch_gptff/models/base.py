@@ -15,6 +15,7 @@ from torch_gptff.graph import BondAngles, CrystalData, PeriodicRadiusGraph, Verl
 from torch_gptff.graph.checks import check_elements, check_graph
 from torch_gptff.graph.fit import check_fit
 from torch_gptff.graph.geometry import bond_vectors
+from torch_gptff.ops.transforms import outside_transforms, under_transform, unwrapped
 
 
 class GraphKeeper(Protocol):
@@ -197,6 +198,8 @@ class EnergyModel(nn.Module, ABC):
             StructureError: see :mod:`torch_gptff.graph.checks`.
             GraphError: see :func:`~torch_gptff.graph.checks.check_graph` and :func:`~torch_gptff.graph.fit.check_fit`.
         """
+        if under_transform():
+            return self._build_outside_transforms(data, backend)
         check_elements(data, self.elements)
         if data.get("edge_index") is None or data.get("edge_shift") is None:
             data = PeriodicRadiusGraph(self.cutoff, backend)(data)
@@ -206,6 +209,19 @@ class EnergyModel(nn.Module, ABC):
         if self.angle_cutoff is not None and data.get("angle_index") is None:
             data = BondAngles(self.angle_cutoff)(data)
         return data
+
+    def _build_outside_transforms(self, data: Data, backend: str | None) -> Data:
+        """As :meth:`build_graph`, of the values that :mod:`torch.func` is differentiating."""
+        plain = data.clone()
+        for key, value in data.to_dict().items():
+            if isinstance(value, Tensor):
+                plain[key] = unwrapped(value).detach()
+        with outside_transforms():
+            graph = self.build_graph(plain, backend)
+        for key in ("pos", "cell"):
+            if data.get(key) is not None:
+                graph[key] = data[key]
+        return graph
 
     def bond_vectors(self, graph: Data) -> Tensor:
         """The graph's bond vectors in Å, ``[E, 3]``: taken in the dtype of ``pos``, then given in the model's."""

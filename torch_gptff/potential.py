@@ -166,6 +166,7 @@ class Potential(nn.Module):
         energies: bool = False,
         energy_std: bool = False,
         forces_std: bool = False,
+        properties: bool = False,
         create_graph: bool = False,
     ) -> Prediction:
         """Predict one record, of one structure or a batch; bonds and angles are built where it has none.
@@ -177,6 +178,7 @@ class Potential(nn.Module):
             energies: whether to give atomic energies
             energy_std: whether to give the uncertainty of the energy, at hardly any cost
             forces_std: whether to give the uncertainty of forces, at the cost of a gradient for each member
+            properties: whether to give the properties that the model predicts beside the energy
             create_graph: keep everything differentiable, by parameters, ``pos`` and ``cell``: for training on forces
                 and stress, or for second derivatives. Without it, a prediction with forces or stress is cut off from
                 the autograd graph
@@ -195,6 +197,7 @@ class Potential(nn.Module):
             energies=energies,
             energy_std=energy_std,
             forces_std=forces_std,
+            properties=properties,
             create_graph=create_graph,
         )
 
@@ -207,6 +210,7 @@ class Potential(nn.Module):
         energies: bool = False,
         energy_std: bool = False,
         forces_std: bool = False,
+        properties: bool = False,
         create_graph: bool = False,
     ) -> Prediction:
         """As :meth:`forward`, of a record whose graph is complete and whose elements are known to the model.
@@ -228,13 +232,17 @@ class Potential(nn.Module):
                     energies=energies,
                     energy_std=energy_std,
                     forces_std=forces_std,
+                    properties=properties,
                     create_graph=create_graph,
                 )
         batch, n_structures = structure_index(graph)
         reference = self.element_energies(graph.z)
         derivatives = forces or stress or forces_std
         wants_std = energy_std or forces_std
-        if derivatives and not (create_graph or forces_std or (wants_std and self.model.num_readouts == 1)):
+        properties = properties and bool(self.model.property_kinds)
+        if derivatives and not (
+            create_graph or forces_std or properties or (wants_std and self.model.num_readouts == 1)
+        ):
             fast = self._without_autograd(graph, reference, forces, stress, energies, energy_std)
             if fast is not None:
                 return fast
@@ -242,7 +250,13 @@ class Potential(nn.Module):
             vectors = self.model.bond_vectors(graph)
             if derivatives and not vectors.requires_grad:
                 vectors.requires_grad_()
-            interaction, atomic, members = self._interaction(graph, vectors, energies, energy_std or forces_std)
+            found: dict[str, Tensor] = {}
+            atomic: Tensor | None = None
+            members: Tensor | None = None
+            if properties:
+                interaction, found = self.model.energy_and_properties(graph, vectors)
+            if not properties or energies or wants_std:
+                interaction, atomic, members = self._interaction(graph, vectors, energies, wants_std)
         by_member = gradient = None
         if forces_std:
             assert members is not None
@@ -253,6 +267,8 @@ class Potential(nn.Module):
         if derivatives and not create_graph:
             vectors, interaction = vectors.detach(), interaction.detach()
             atomic, members = _detached(atomic), _detached(members)
+            found = {name: value.detach() for name, value in found.items()}
+        of_atoms = {name for name, kind in self.model.property_kinds.items() if kind == "atom"}
         calibration = self.calibration or Calibration()
         return Prediction(
             energy=interaction + sum_by_structure(reference, batch, n_structures),
@@ -265,6 +281,8 @@ class Potential(nn.Module):
             forces_std=None
             if by_member is None
             else calibration.forces * _spread_of_forces(by_member, graph.edge_index, len(batch)),
+            properties={name: value for name, value in found.items() if name not in of_atoms},
+            atom_properties={name: value for name, value in found.items() if name in of_atoms},
         )
 
     def _without_autograd(
@@ -333,6 +351,7 @@ class Potential(nn.Module):
         energies: bool = False,
         energy_std: bool = False,
         forces_std: bool = False,
+        properties: bool = False,
         max_bonds: int = 60_000,
         max_angles: int = 120_000,
     ) -> list[Prediction]:
@@ -348,6 +367,7 @@ class Potential(nn.Module):
             energies: whether to give atomic energies
             energy_std: whether to give the uncertainty of the energy
             forces_std: whether to give the uncertainty of forces, at the cost of a gradient for each member
+            properties: whether to give the properties that the model predicts beside the energy
             max_bonds: of one batch
             max_angles: of one batch
 
@@ -361,7 +381,13 @@ class Potential(nn.Module):
             for graphs in self._batches(structures, device, max_bonds, max_angles):
                 batch = graphs[0] if len(graphs) == 1 else Batch.from_data_list(graphs)
                 prediction = self.evaluate(
-                    batch, forces=forces, stress=stress, energies=energies, energy_std=energy_std, forces_std=forces_std
+                    batch,
+                    forces=forces,
+                    stress=stress,
+                    energies=energies,
+                    energy_std=energy_std,
+                    forces_std=forces_std,
+                    properties=properties,
                 )
                 found = prediction.to("cpu").split([len(graph.z) for graph in graphs])
                 for number, (graph, one) in enumerate(zip(graphs, found, strict=True), start=len(results)):

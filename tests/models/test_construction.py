@@ -104,7 +104,7 @@ def test_the_dipole_moment_is_of_charges_about_the_centre_of_mass() -> None:
     z, pos = z[6:], pos[6:]
     model = make(GPTFF, dipole=True)
     graph = model.build_graph(CrystalData.from_tensors(z, pos))
-    charges = model.readout.mlp(model._atom_features(graph, model.bond_vectors(graph))).detach().numpy()
+    charges = model.readout.mlp(model.node_features(graph, model.bond_vectors(graph))).detach().numpy()
     mass = atomic_masses[z.numpy()]
     centre = mass @ pos.numpy() / mass.sum()
     expected = ((charges[:, None] * (pos.numpy() - centre)).sum(0) ** 2).sum() ** 0.5

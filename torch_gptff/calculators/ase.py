@@ -26,7 +26,9 @@ class GPTFFCalculator(Calculator):
     tensile) where the cell has a volume, and ``energies`` of the atoms in eV where the model has them. Periodic
     directions are those of ``atoms.pbc``. A model that is a committee also gives ``energy_std`` in eV, the uncertainty
     of ``energy``, and, where it is asked for with :meth:`get_property`, ``forces_std`` in eV/Å, that of each atom's
-    force components, at the cost of a gradient for each member.
+    force components, at the cost of a gradient for each member. A model with properties beside the energy gives them by
+    their names, where they are asked for: ``magmoms``, as in :meth:`ase.Atoms.get_magnetic_moments`, or
+    ``calc.get_property("band_gap", atoms)``.
 
     Bonds and angles are kept from step to step and give the same results as if they were not: see
     :class:`~torch_gptff.graph.VerletGraph`.
@@ -68,6 +70,8 @@ class GPTFFCalculator(Calculator):
             self.implemented_properties.append("energies")
         if self.device.type == "cpu":
             _keep_freed_memory()
+        self._properties = dict(potential.model.property_kinds)
+        self.implemented_properties += list(self._properties)
         self._is_committee = potential.model.num_readouts > 1
         if self._is_committee:
             self.implemented_properties += ["energy_std", "forces_std"]
@@ -99,6 +103,7 @@ class GPTFFCalculator(Calculator):
             energies=self.potential.model.is_atomwise,
             energy_std=self._is_committee,
             forces_std="forces_std" in properties,
+            properties=any(name in self._properties for name in properties),
         ).to("cpu")
         if prediction.energy_std is not None and "numbers" in system_changes:
             self.potential.warn_of_doubt(prediction.energy_std.item(), data.z)
@@ -129,6 +134,9 @@ def _results(prediction: Prediction) -> dict[str, Any]:
         results["energy_std"] = prediction.energy_std.item()
     if prediction.forces_std is not None:
         results["forces_std"] = prediction.forces_std.numpy()
+    results |= {name: value.numpy() for name, value in prediction.atom_properties.items()}
+    for name, value in prediction.properties.items():
+        results[name] = value[0].item() if value[0].dim() == 0 else value[0].numpy()
     if prediction.stress is not None:
         results["stress"] = full_3x3_to_voigt_6_stress(prediction.stress[0].numpy())
     return results

@@ -147,6 +147,9 @@ def print_evaluation(console: Console, evaluation: Evaluation, by_element: bool)
         rows.append(
             [f"{title}, {quantity.error_unit}", f"{number:,}", *texts, fixed(getattr(each.r2, quantity.label), 4)]
         )
+    for name, scores in evaluation.property_scores.items():
+        numbers = [f"{scores.mae:.4g}", NOTHING, f"{scores.rmse:.4g}", NOTHING]
+        rows.append([name, f"{scores.known:,}", *numbers, fixed(scores.r2, 4)])
     print_table(console, (*columns, Column("R²")), rows)
     sources = evaluation.by_source()
     if len(sources) > MOST_SOURCES:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
@@ -12,6 +14,7 @@ from torch_gptff.errors import GPTFFError, LabelError
 from torch_gptff.graph import CrystalData
 from torch_gptff.graph.checks import check_geometry
 from torch_gptff.graph.formula import reduced_formula
+from torch_gptff.models.properties import TAKEN
 from torch_gptff.units import UnitConvention
 
 LABELS = ("energy", "forces", "stress")
@@ -40,6 +43,7 @@ def make_frame(
     convention: UnitConvention = UnitConvention(),  # noqa: B008, it is frozen
     material: str | None = None,
     split: str = "",
+    properties: Mapping[str, Tensor] | None = None,
 ) -> CrystalData:
     """A frame from what a file says: the one door through which labels enter, and are converted.
 
@@ -60,6 +64,7 @@ def make_frame(
         convention: the units and signs of the file
         material: by default the reduced formula
         split: the part of a split that the file puts it in
+        properties: other labels by name, in the unit of the file, see :mod:`torch_gptff.datasets.properties`
 
     Raises:
         StructureError: no energy can be computed for the structure.
@@ -85,6 +90,7 @@ def make_frame(
         material=reduced_formula(z) if material is None else material,
         frame_id=frame_id,
         split=split,
+        **(properties or {}),
     )
 
 
@@ -95,7 +101,12 @@ def is_known(data: Data, label: str) -> Tensor:
 
 def has_labels(frame: Data) -> bool:
     """Whether anything is known of a frame."""
-    return any(bool(is_known(frame, label).any()) for label in LABELS)
+    return any(bool(is_known(frame, label).any()) for label in (*LABELS, *other_labels(frame)))
+
+
+def other_labels(frame: Data) -> list[str]:
+    """The names of the labels of a frame beside :data:`LABELS`."""
+    return [key for key, value in frame.to_dict().items() if key not in TAKEN and isinstance(value, Tensor)]
 
 
 def _array(values: ArrayLike, shape: tuple[int, ...], name: str, where: str) -> NDArray[np.float64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 import torch
@@ -100,6 +100,40 @@ class EnergyModel(nn.Module, ABC):
         """What the model gives when it is called, ``[B, C]``, float64: the energies of :meth:`interaction_energy` in
         eV, or other numbers, where it has no energy."""
         return self.interaction_energy(graph, vectors).unsqueeze(-1)
+
+    def node_features(self, graph: Data, vectors: Tensor) -> Tensor:
+        """Features of atoms that its readout sees, ``[N, c]``.
+
+        Raises:
+            NotImplementedError: the model has no such features.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no features of atoms behind its layers")
+
+    def embed(
+        self,
+        z: Tensor,
+        pos: Tensor,
+        batch: Tensor | None = None,
+        cell: Tensor | None = None,
+        pbc: Tensor | Sequence[bool] | bool | None = None,
+    ) -> Tensor:
+        """Features of atoms behind the layers, ``[N, c]``, for a head of one's own; arguments as of :meth:`forward`.
+
+        Raises:
+            NotImplementedError: see :meth:`node_features`.
+        """
+        graph = self.build_graph(CrystalData.from_tensors(z, pos, batch, cell, pbc))
+        return self.node_features(graph, self.bond_vectors(graph))
+
+    @property
+    def property_kinds(self) -> Mapping[str, str]:
+        """The properties that are predicted beside the energy, and their kinds."""
+        return {}
+
+    def energy_and_properties(self, graph: Data, vectors: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """:meth:`interaction_energy` and every property by name, float64; see
+        :data:`torch_gptff.models.properties.KINDS` for their shapes."""
+        return self.interaction_energy(graph, vectors), {}
 
     def require_energy(self) -> None:
         """Refuse a model that predicts another property.

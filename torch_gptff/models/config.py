@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from torch_gptff.errors import ConfigError
 from torch_gptff.models.model_config import ModelConfig
+from torch_gptff.models.properties import check_properties
 from torch_gptff.settings import check_types, from_table
 
 _CHOICES = {
@@ -60,6 +61,8 @@ class GPTFFConfig(ModelConfig):
         num_readouts: atomwise readouts, whose mean is the energy and whose spread is an uncertainty
         repulsion: add the :class:`~torch_gptff.nn.ZBLRepulsion` of nuclei at distances shorter than bonds
         embedding_max_norm: scale an element's embedding down to this L2 norm; ``None`` for no limit
+        properties: that are predicted beside the energy, by name, and the kind of each, see
+            :data:`torch_gptff.models.properties.KINDS`: ``{"magmoms": "atom", "band_gap": "mean"}``
         out_channels: numbers that are predicted for a structure; an energy is one
         dipole: give the magnitude of the dipole moment of a molecule, about its centre of mass
         mean: added to the number of every atom, eV
@@ -84,6 +87,7 @@ class GPTFFConfig(ModelConfig):
     embedding_max_norm: float | None = None
     repulsion: bool = False
     num_readouts: int = 1
+    properties: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, value in (_GEOMETRIC if self.transformer == "geometric" else _PAPER).items():
@@ -120,6 +124,7 @@ class GPTFFConfig(ModelConfig):
         if self.repulsion and (self.out_channels > 1 or self.dipole):
             raise ConfigError("repulsion is an energy: repulsion=True needs out_channels=1 and dipole=False")
         self._check_output(self.readout)
+        check_properties(self.properties, self.transformer == "geometric", self.degree)
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout must be in [0, 1); got {self.dropout!r}")
 
@@ -167,6 +172,10 @@ class GPTFFConfig(ModelConfig):
             changes: of other fields
         """
         return cls(**({"channels": 128, "num_layers": 4, "degree": 3, "feedforward_channels": 256} | changes))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Fields by name, for JSON: all but ``properties`` and those of the output that are at their defaults."""
+        return {name: value for name, value in super().to_dict().items() if name != "properties" or value}
 
     @classmethod
     def from_dict(cls, entries: Mapping[str, Any]) -> GPTFFConfig:

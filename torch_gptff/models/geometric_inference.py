@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
+from torch_gptff.models.properties import turns
 from torch_gptff.nn import AtomwiseReadout, GeometricTransformer, Readout
 from torch_gptff.ops import geometric_attention as attention_operator
 from torch_gptff.ops.native.build import turning_library
@@ -163,6 +164,7 @@ def can_fuse(model: GPTFF, graph: Data, vectors: Tensor) -> bool:
     if (
         config.transformer != "geometric"
         or not model.is_atomwise
+        or turns(config.properties)
         or model.training
         or any(width % WIDTH for width in widths)
     ):

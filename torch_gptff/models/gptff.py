@@ -20,6 +20,7 @@ from torch_gptff.models.hub import HubModel
 from torch_gptff.models.model_config import Configured
 from torch_gptff.models.output import UNUSED, Output
 from torch_gptff.models.paper_layer import PaperLayer, recomputed
+from torch_gptff.models.properties import PropertyHead, turns
 from torch_gptff.nn import (
     AtomwiseReadout,
     BlockLinear,
@@ -107,6 +108,9 @@ class GPTFF(Configured, HubModel, EnergyModel):
             else AtomwiseReadout(width, config.num_readouts, config.out_channels)
         )
         self.output = output
+        self.heads = nn.ModuleDict(
+            {f"of_{name}": PropertyHead(kind, width) for name, kind in config.properties.items()}
+        )
         self.repulsion = ZBLRepulsion(config.cutoff, config.max_z) if config.repulsion else None
 
     def _add_paper_layers(self, config: GPTFFConfig) -> None:
@@ -130,7 +134,7 @@ class GPTFF(Configured, HubModel, EnergyModel):
                 config.envelope_exponent,
                 config.feedforward_channels,
                 first=number == 0,
-                last=number == config.num_layers - 1,
+                last=number == config.num_layers - 1 and not turns(config.properties),
                 num_radial=config.num_radial,
             )
             for number in range(config.num_layers)
@@ -146,7 +150,22 @@ class GPTFF(Configured, HubModel, EnergyModel):
         return self.outputs(graph, vectors).squeeze(-1)
 
     def outputs(self, graph: Data, vectors: Tensor) -> Tensor:
-        x = self._atom_features(graph, vectors)
+        return self._outputs(self.node_features(graph, vectors), graph, vectors)
+
+    def energy_and_properties(self, graph: Data, vectors: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        self.require_energy()
+        x, features = self._body(graph, vectors)
+        found = {name: self.heads[f"of_{name}"](x, features, *structure_index(graph)) for name in self.property_kinds}
+        return self._outputs(x, graph, vectors).squeeze(-1), found
+
+    @property
+    def property_kinds(self) -> Mapping[str, str]:
+        return self.config.properties
+
+    def node_features(self, graph: Data, vectors: Tensor) -> Tensor:
+        return self._body(graph, vectors)[0]
+
+    def _outputs(self, x: Tensor, graph: Data, vectors: Tensor) -> Tensor:
         batch, n_structures = structure_index(graph)
         if self.config.dipole:
             return self.output.dipole(self.readout.mlp(x), graph)
@@ -159,14 +178,14 @@ class GPTFF(Configured, HubModel, EnergyModel):
     def atomic_energies(self, graph: Data, vectors: Tensor) -> Tensor:
         if not isinstance(self.readout, AtomwiseReadout) or not self.is_atomwise:
             return super().atomic_energies(graph, vectors)
-        energies = self.readout.atomic_energies(self._atom_features(graph, vectors), *structure_index(graph))
+        energies = self.readout.atomic_energies(self.node_features(graph, vectors), *structure_index(graph))
         energies = self.output.of_atoms(energies, graph.z)
         return energies if self.repulsion is None else energies + self.repulsion(graph.z, graph.edge_index, vectors)
 
     def member_energies(self, graph: Data, vectors: Tensor) -> Tensor:
         if not isinstance(self.readout, AtomwiseReadout) or not self.is_atomwise:
             return super().member_energies(graph, vectors)
-        energies = self.output.of_atoms(self.readout.members(self._atom_features(graph, vectors)), graph.z)
+        energies = self.output.of_atoms(self.readout.members(self.node_features(graph, vectors)), graph.z)
         if self.repulsion is not None:
             energies = energies + self.repulsion(graph.z, graph.edge_index, vectors).unsqueeze(-1)
         return energies
@@ -189,10 +208,13 @@ class GPTFF(Configured, HubModel, EnergyModel):
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_inference": None}
 
-    def _atom_features(self, graph: Data, vectors: Tensor) -> Tensor:
-        return self._geometric_features(graph, vectors) if self.is_geometric else self._paper_features(graph, vectors)
+    def _body(self, graph: Data, vectors: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Features of atoms, and those that turn with the structure, where they are wanted behind the last layer."""
+        if self.is_geometric:
+            return self._geometric_features(graph, vectors)
+        return self._paper_features(graph, vectors), []
 
-    def _geometric_features(self, graph: Data, vectors: Tensor) -> Tensor:
+    def _geometric_features(self, graph: Data, vectors: Tensor) -> tuple[Tensor, list[Tensor]]:
         x = self._embed_atoms(graph.z)
         features: list[Tensor] = []
         ranges = [
@@ -213,7 +235,7 @@ class GPTFF(Configured, HubModel, EnergyModel):
 
         for layer in self.layers:
             x, features = layer(x, features, attend)
-        return self.norm(x)
+        return self.norm(x), features
 
     def _paper_features(self, graph: Data, vectors: Tensor) -> Tensor:
         batch, n_structures = structure_index(graph)
@@ -270,7 +292,12 @@ class GPTFF(Configured, HubModel, EnergyModel):
 
     def __repr__(self) -> str:
         n_parameters = sum(parameter.numel() for parameter in self.parameters())
-        usual = dict(UNUSED) | GPTFFConfig(transformer=self.config.transformer).to_dict() | {"transformer": "geometric"}
+        usual = (
+            {"properties": {}}
+            | dict(UNUSED)
+            | GPTFFConfig(transformer=self.config.transformer).to_dict()
+            | {"transformer": "geometric"}
+        )
         changed = {name: value for name, value in self.config.to_dict().items() if value != usual[name]}
         if "atomref" in changed:
             changed["atomref"] = "..."

@@ -82,9 +82,12 @@ class SchNet(AtomwiseModel):
             nn.init.zeros_(linear.bias)
 
     def atomic_values(self, graph: Data, vectors: Tensor) -> Tensor:
+        return self.lin2(self.act(self.lin1(self.node_features(graph, vectors))))
+
+    def node_features(self, graph: Data, vectors: Tensor) -> Tensor:
         lengths = vectors.norm(dim=-1)
         gaussians = self.distance_expansion(lengths)
         x = self.embedding(graph.z)
         for interaction in self.interactions:
             x = x + interaction(x, graph.edge_index, lengths, gaussians)
-        return self.lin2(self.act(self.lin1(x)))
+        return x

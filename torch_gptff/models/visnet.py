@@ -121,6 +121,16 @@ class ViSNet(AtomwiseModel):
                     setattr(module, name, TypedCutoff(config.cutoff))
 
     def atomic_values(self, graph: Data, vectors: Tensor) -> Tensor:
+        x, v = self._body(graph, vectors)
+        for block in self.output_network:
+            x, v = block(x, v)
+        return x
+
+    def node_features(self, graph: Data, vectors: Tensor) -> Tensor:
+        return self._body(graph, vectors)[0]
+
+    def _body(self, graph: Data, vectors: Tensor) -> tuple[Tensor, Tensor]:
+        """Features of atoms ``[N, c]`` and their vectors ``[N, M, c]``."""
         z, edge_index, lengths = graph.z, graph.edge_index, vectors.norm(dim=-1)
         radial = self.distance_expansion(lengths)
         x = self.neighbor_embedding(z, self.embedding(z), edge_index, lengths, radial)
@@ -137,10 +147,7 @@ class ViSNet(AtomwiseModel):
             dx, dv, de = layer(x, v, edge_index, lengths, e, directions)
             x, v = x + dx, v + dv
             e = e if de is None else e + de
-        x, v = self.out_norm(x), self.vec_out_norm(v)
-        for block in self.output_network:
-            x, v = block(x, v)
-        return x
+        return self.out_norm(x), self.vec_out_norm(v)
 
 
 class PeriodicNeighborEmbedding(NeighborEmbedding):

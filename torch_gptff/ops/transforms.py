@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,7 +17,7 @@ def under_transform() -> bool:
     return torch._C._are_functorch_transforms_active()
 
 
-def outside_transforms() -> AbstractContextManager[None]:
+def outside_transforms() -> AbstractContextManager[Any]:
     """A block in which tensors are made as if no transform of ``torch.func`` were at work: they have storage."""
     if not under_transform():
         return nullcontext()

@@ -69,6 +69,7 @@ def add_evaluation(report: Report, evaluation: Evaluation) -> None:
     """Add errors, parity plots, distributions of errors, errors by element and by source, and the worst frames."""
     known = _known(evaluation)
     _add_errors(report, evaluation, known)
+    _add_properties(report, evaluation)
     report.heading("Predicted against known")
     for title, values, quantity in compared(evaluation, known):
         pair = getattr(values, quantity.label)
@@ -123,6 +124,28 @@ def _add_errors(report: Report, evaluation: Evaluation, known: list[Quantity]) -
             f"Aligned: a constant for each element{where}, {fitted} in all, was fitted to the errors of these energies "
             "and added to the predictions, since data and model may count energies from other references."
         )
+
+
+def _add_properties(report: Report, evaluation: Evaluation) -> None:
+    """Errors of what is predicted beside the energy, beside those of a constant, and the values themselves."""
+    if not evaluation.properties:
+        return
+    report.heading("Properties beside the energy")
+    columns = [Column(""), Column("known values")]
+    columns += [Column(name, number=True) for name in ("MAE", "RMSE", "MAE of the mean")]
+    rows = [
+        [name, each.known, *(written(value, digits=4) for value in (each.mae, each.rmse, each.mae_of_mean)), each.r2]
+        for name, each in evaluation.property_scores.items()
+    ]
+    report.table(
+        [*columns, Column("R²", decimals=4)],
+        rows,
+        "In the units of the data. MAE of the mean: the error of always saying the mean of the known values.",
+    )
+    for name, each in evaluation.properties.items():
+        rows_known = each.is_known
+        figure = plots.parity(each.known[rows_known], each.predicted[rows_known], name, "unit of the data")
+        report.figure(figure, f"{name}.", f"predicted against known {name}")
 
 
 def _add_elements(report: Report, evaluation: Evaluation, known: list[Quantity]) -> None:

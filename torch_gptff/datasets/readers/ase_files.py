@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from torch_gptff.datasets.properties import kept_keys
 from torch_gptff.datasets.readers.ase_atoms import frames_of_atoms
 from torch_gptff.datasets.readers.files import is_set, stem
 from torch_gptff.datasets.readers.labels import LabelFinder, LabelKeys
@@ -27,6 +28,8 @@ def read(
     stress_key: str | None = None,
     naming: str | None = None,
     unconverged: bool | str = False,
+    keep: str | Sequence[str] | None = None,
+    keep_per_atom: str | Sequence[str] | None = None,
 ) -> Iterator[CrystalData]:
     """The frames of a file, which ASE converts to its own units and signs.
 
@@ -39,12 +42,17 @@ def read(
         stress_key: the same of stress
         naming: the prefix of the keys, as ``"REF_"``, or ``"plain"``; frames without such labels stay without any
         unconverged: take frames with ``converged=False``, too
+        keep: further keys of a frame that are kept, as ``"band_gap"`` or ``"gap=band_gap"``; several with commas
+            between. See :func:`torch_gptff.datasets.properties.kept_keys`
+        keep_per_atom: likewise, of keys with a value for every atom, as ``"magmoms=abs(magmom)"``
 
     Raises:
         UnreadableDataError: ASE makes nothing of it.
         LabelError, StructureError: see :func:`~torch_gptff.datasets.make_frame`.
     """
-    keys = LabelKeys(energy_key, forces_key, stress_key, naming, is_set(unconverged, "unconverged"))
+    keys = LabelKeys(
+        energy_key, forces_key, stress_key, naming, is_set(unconverged, "unconverged"), kept_keys(keep, keep_per_atom)
+    )
     labels = LabelFinder(path, keys)
     yield from frames_of_atoms(structures(path, ase_format), labels, source=source or stem(path))
     labels.tell()

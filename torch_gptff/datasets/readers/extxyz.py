@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from io import StringIO
 from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from torch_gptff.datasets.properties import kept_keys
 from torch_gptff.datasets.readers.ase_atoms import frames_of_atoms
 from torch_gptff.datasets.readers.files import is_set, open_text, stem
 from torch_gptff.datasets.readers.labels import LabelFinder, LabelKeys
@@ -31,6 +32,8 @@ def read(
     stress_positive: str | None = None,
     naming: str | None = None,
     unconverged: bool | str = False,
+    keep: str | Sequence[str] | None = None,
+    keep_per_atom: str | Sequence[str] | None = None,
     source_key: str | None = None,
 ) -> Iterator[CrystalData]:
     """The frames of a file.
@@ -48,6 +51,9 @@ def read(
             tension, or compression where the key is that of a virial
         naming: the prefix of the keys, as ``"REF_"``, or ``"plain"``; frames without such labels stay without any
         unconverged: take frames with ``converged=F``, too
+        keep: further keys of a frame that are kept, as ``"band_gap"`` or ``"gap=band_gap"``; several with commas
+            between. See :func:`torch_gptff.datasets.properties.kept_keys`
+        keep_per_atom: likewise, of keys with a value for every atom, as ``"magmoms=abs(magmom)"``
         source_key: where the frame says which source it is of; by default ``source``
 
     Raises:
@@ -56,7 +62,9 @@ def read(
         LabelError, StructureError: see :func:`~torch_gptff.datasets.make_frame`.
     """
 
-    keys = LabelKeys(energy_key, forces_key, stress_key, naming, is_set(unconverged, "unconverged"))
+    keys = LabelKeys(
+        energy_key, forces_key, stress_key, naming, is_set(unconverged, "unconverged"), kept_keys(keep, keep_per_atom)
+    )
     labels = LabelFinder(
         path,
         keys,

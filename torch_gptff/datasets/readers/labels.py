@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from torch_gptff.datasets.frames import LABELS
+from torch_gptff.datasets.properties import KeptKey
 from torch_gptff.errors import LabelError, NoLabelsError
 from torch_gptff.units import UnitConvention
 
@@ -53,6 +54,7 @@ class LabelKeys:
         naming: the prefix of the names, as ``"REF_"``, or ``"plain"``; ``None`` for the first of :data:`PREFIXES` that
             the frames have
         unconverged: whether frames whose electronic steps did not converge are taken, too
+        kept: other keys that frames keep
     """
 
     energy: str | None = None
@@ -60,6 +62,7 @@ class LabelKeys:
     stress: str | None = None
     naming: str | None = None
     unconverged: bool = False
+    kept: tuple[KeptKey, ...] = ()
 
     def prefix(self) -> str | None:
         """The prefix that is asked for, by name or by one of the keys; ``None`` where none is."""
@@ -142,6 +145,8 @@ class LabelFinder:
             )
         unread = ", ".join(f"{key} ({number} frames)" for key, number in sorted(self._unread.items()))
         if not self._read:
+            if self.asked.kept:
+                return
             if unread:
                 raise NoLabelsError(
                     f"{self.path}: no label was read; are these some: {unread}? Name what to read "

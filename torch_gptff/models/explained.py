@@ -25,9 +25,9 @@ class Explained(nn.Module):
         )
         explanation = explainer(explained.x, explained.edge_index)  # edge_mask [E], node_mask [N, 1]
 
-    A mask of bonds acts on every message that a bond carries; with all bonds masked, the energy is that of the
-    atoms alone, but for a softmax, which divides its weights among all neighbours before. A mask of atoms acts on the embedding of their elements. Angles have no masks of their own: their messages
-    reach atoms through bonds.
+    A mask of bonds acts on every message that a bond carries; with all bonds masked, the energy is that of the atoms
+    alone, but for a softmax, which divides its weights among all neighbours before. A mask of atoms acts on the
+    embedding of their elements. Angles have no masks of their own: their messages reach atoms through bonds.
 
     Args:
         model: any energy model whose messages are those of PyG's ``MessagePassing``

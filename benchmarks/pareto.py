@@ -46,8 +46,7 @@ VARIANTS = {
     "degree 3": GPTFFConfig(max_z=96, repulsion=True, degree=3),
     "2 layers": GPTFFConfig(max_z=96, repulsion=True, num_layers=2),
     "5 Å": GPTFFConfig(max_z=96, repulsion=True, cutoff=5.0),
-    "128 channels": GPTFFConfig(max_z=96, repulsion=True, channels=128, feedforward_channels=256),
-    "128 channels, degree 3": GPTFFConfig(max_z=96, repulsion=True, channels=128, degree=3, feedforward_channels=256),
+    "large, 4 layers, degree 3": GPTFFConfig.large(max_z=96, repulsion=True, num_layers=4, degree=3),
     "no attention in the paper's layers": GPTFFConfig.paper(max_z=96, repulsion=True, transformer="none"),
 }
 LOSS = LossSettings(energy=4.0, forces=2.0, stress=0.2, function="huber", delta=0.02)
@@ -190,23 +189,33 @@ def draw(points: dict[str, tuple[float, float, float]], path: Path) -> None:
     figure, panels = plt.subplots(1, 2, figsize=(10, 4), sharex=True, layout="constrained")
     for panel, index, label in zip(panels, (1, 2), ("forces, meV/Å", "energy, meV/atom"), strict=True):
         front: list[tuple[float, float]] = []
+        right = max(values[0] for values in points.values())
         for number, (name, values) in enumerate(sorted(points.items(), key=lambda item: item[1][0])):
             panel.plot(values[0], values[index], "o", color="#3465a4")
-            place = (5, 5) if number % 2 else (5, -13)  # neighbours do not write over each other
-            panel.annotate(name, (values[0], values[index]), textcoords="offset points", xytext=place, fontsize=9)
+            side, height = ("right", "left")[number // 2 % 2], (-16, 8)[number % 2]  # neighbours leave each other room
+            panel.annotate(
+                name,
+                (values[0], values[index]),
+                textcoords="offset points",
+                xytext=(-4 if side == "right" else 4, height),
+                ha="right" if values[0] > 0.6 * right else side,
+                fontsize=9,
+            )
             if not front or values[index] < front[-1][1]:
                 front.append((values[0], values[index]))
-        right = max(values[0] for values in points.values())
         panel.step(
             *zip(*front, (right, front[-1][1]), strict=True), where="post", color="#c4a000", zorder=0, label="best"
         )
         panel.set(
-            xscale="log", xlabel="evaluation of Cu 500, CPU µs per atom", ylabel=f"error of {label}", ylim=(0, None)
+            xscale="log",
+            xlabel="evaluation of Cu 500, CPU µs per atom",
+            ylabel=f"error of {label}",
         )
         ticks = [t for t in (100, 200, 300, 500, 1000, 2000) if 0.5 * front[0][0] < t < 1.5 * right]
         panel.set_xticks(ticks, [f"{t:,}" for t in ticks])
         panel.minorticks_off()
-        panel.margins(x=0.12)
+        panel.margins(x=0.2)
+        panel.set_ylim(0, 1.1 * max(values[index] for values in points.values()))
         panel.legend(frameon=False, loc="lower right")
     figure.savefig(path)
 

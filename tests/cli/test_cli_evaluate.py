@@ -53,6 +53,21 @@ def test_table_json_and_arrays(call, checkpoint: Path, data: Path, tmp_path: Pat
     assert Evaluation.load(arrays).mae.to_dict() == document["mae"]
 
 
+def test_frames_with_close_atoms_are_evaluated_where_it_is_forced(call, checkpoint: Path, tmp_path: Path) -> None:
+    salt = bulk("NaCl", "rocksalt", a=5.6)
+    close = salt.copy()
+    close.positions[1] = close.positions[0] + [0, 0, 0.3]
+    for atoms in (salt, close):
+        atoms.calc = SinglePointCalculator(atoms, energy=1.0)
+    write(tmp_path / "close.extxyz", [salt, close])
+    result = call("evaluate", checkpoint, tmp_path / "close.extxyz")
+    assert result.exit_code == 1
+    assert "close.extxyz, frame 1: atoms 0 (Na) and 1 (Cl) are 0.3 Å apart" in " ".join(result.stderr.split())
+    result = call("evaluate", checkpoint, tmp_path / "close.extxyz", "--allow-close")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("2 frames of 4 atoms")
+
+
 def test_another_reference_is_hinted_at(call, checkpoint: Path, data: Path) -> None:
     result = call("evaluate", checkpoint, data)
     assert (

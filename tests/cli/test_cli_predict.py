@@ -209,12 +209,18 @@ def test_a_refused_frame_fails_alone(call, tmp_path: Path, salt: Atoms) -> None:
 def test_close_atoms_can_be_forced(call, tmp_path: Path, salt: Atoms) -> None:
     salt.positions[1] = salt.positions[0] + [0, 0, 0.3]
     write_structures(tmp_path / "close.extxyz", [salt])
-    for command in ("predict", "relax", "eos", "elastic", "hull", "md", "phonons"):
-        out = ["--out", tmp_path / f"{command}.traj"] if command in ("relax", "md") else []
-        result = call(command, tmp_path / "close.extxyz", *out)
+    more = {
+        **dict.fromkeys(("predict", "eos", "elastic", "hull", "phonons", "diffraction"), ()),
+        **{command: ("--out", tmp_path / f"{command}.traj") for command in ("relax", "md")},
+        "distill": ("--out", tmp_path / "distill", "--teacher", "emt"),
+    }
+    for command, options in more.items():
+        result = call(command, tmp_path / "close.extxyz", *options)
         assert result.exit_code == 1, command
         assert "are 0.3 Å apart" in result.stderr, command
         assert "--allow-close" in result.stderr, command
+    pattern = call("diffraction", tmp_path / "close.extxyz", "--allow-close", "--no-structures")
+    assert pattern.exit_code == 0, pattern.output
     forced = call("predict", tmp_path / "close.extxyz", "--allow-close")
     assert forced.exit_code == 0
     assert len(forced.stdout.splitlines()) == 2

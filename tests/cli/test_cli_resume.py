@@ -114,6 +114,21 @@ def test_formulas_are_compared_by_their_content(call, model: Path, tmp_path: Pat
     assert "with formulas" in result.stderr
 
 
+def test_a_relaxation_of_another_structure_of_the_same_name_is_refused(call, model: Path, tmp_path: Path) -> None:
+    inputs, out = make_inputs("relax", tmp_path), tmp_path / "out.json"
+    write_structures(tmp_path / "second.extxyz", [bulk("Na", "bcc", a=4.1)])
+    options = ("relax", *inputs, tmp_path / "second.extxyz", "--model", model, "--max-steps", 2, "--json", out)
+    call(*options, "--out", tmp_path / "out")
+    kept = out.read_text()
+    make_inputs("relax", tmp_path, a=4.3)
+    for more in ((), ("--batch",)):
+        result = call(*options, "--out", tmp_path / "out", "--resume", *more)
+        assert result.exit_code == 1
+        assert "holds a result of another" in " ".join(result.stderr.split())
+        assert "sodium" not in result.stdout, "the result of the other structure is not shown"
+        assert out.read_text() == kept
+
+
 @pytest.mark.parametrize("change", ["--reference other", "--dtype float64", "--fmax 0.2", "weights"])
 def test_a_batch_of_relaxations(call, model: Path, tmp_path: Path, change: str) -> None:
     from torch_gptff.cli import relaxations_together

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,10 @@ import yaml
 from ase.io import write
 from emt_frames import MODEL, emt_frames
 
+from torch_gptff import GPTFF, GPTFFConfig, Potential, save
+from torch_gptff.cli.training import sources
+from torch_gptff.datasets import read_frames
+from torch_gptff.datasets.frames import has_labels
 from torch_gptff.io import load
 
 ALONE = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -43,6 +48,11 @@ def losses(folder: Path) -> list[float]:
         return [float(row[name]) for row in csv.DictReader(file) for name in ("train_loss", "val_loss")]
 
 
+def save_small(folder: Path) -> Path:
+    save(Potential(GPTFF(GPTFFConfig(channels=8, num_layers=1, num_radial=4))), folder / "small.safetensors")
+    return folder / "small.safetensors"
+
+
 def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "torch_gptff", *map(str, arguments)]
 
@@ -63,6 +73,35 @@ def test_train_then_finetune(call, settings, tmp_path):
     assert [row["source"] for row in tuned.provenance["trained_on"]] == ["other", "metals"]
     document = json.loads((tmp_path / "tuned" / "evaluation.json").read_text())
     assert set(document["mae"]) >= {"energy_per_atom", "forces", "stress"}
+
+
+def test_options_of_readers_go_to_every_source() -> None:
+    found = sources(["a.extxyz", "b/a.extxyz"], ["naming=ref_"])
+    assert [source.title for source in found] == ["a", "a-2"]
+    assert [source.options for source in found] == [{"naming": "ref_"}] * 2
+
+
+@pytest.mark.parametrize("arguments", [("finetune", "model"), ("compare", "--models", "gptff")])
+def test_frames_of_two_namings_can_be_trained_on_as_the_message_says(
+    call, settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    frames = emt_frames(4, seed=1)
+    for atoms in frames[1::2]:
+        atoms.info["REF_energy"] = atoms.get_potential_energy()
+    write(tmp_path / "two.extxyz", frames)
+    seen = []
+    monkeypatch.setattr("torch_gptff.cli.training.run", lambda config, *_: seen.append(config))
+    monkeypatch.setattr("torch_gptff.cli.comparisons.watched", lambda _, them, *__: seen.append(them["gptff"]))
+    monkeypatch.setattr("torch_gptff.cli.comparisons.print_comparison", lambda *_: None)
+    refused = call("evaluate", save_small(tmp_path), tmp_path / "two.extxyz")
+    assert refused.exit_code == 1
+    advice = re.search(r"--option (naming=\w+)", " ".join(refused.stderr.split()))
+    assert advice is not None, refused.stderr
+    result = call(*arguments, tmp_path / "two.extxyz", "--out", tmp_path / "out", "--option", advice[1])
+    assert result.exit_code == 0, result.output
+    (source,) = seen[0].data.train
+    frames = list(read_frames(source.path, **source.options))
+    assert [has_labels(frame) for frame in frames] == [advice[1] == "naming=plain", True] * 2
 
 
 @pytest.mark.filterwarnings("ignore:the (forces|stresses) are")

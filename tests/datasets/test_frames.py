@@ -10,7 +10,7 @@ import torch
 from torch_geometric.data import Batch
 
 from torch_gptff.datasets.frames import has_labels, is_known, make_frame, reduced_formula
-from torch_gptff.errors import LabelError, NonFiniteError, SingularCellError
+from torch_gptff.errors import LabelError, NonFiniteError, SingularCellError, UnknownElementError
 from torch_gptff.graph import CrystalData
 from torch_gptff.units import UnitConvention
 
@@ -88,6 +88,12 @@ def test_a_structure_that_cannot_be_is_refused_with_file_and_frame() -> None:
         frame(cell=np.full((3, 3), np.nan))
     with pytest.raises(SingularCellError, match=r"some.file, frame 7"):
         frame(cell=[[4.0, 0, 0], [0, 4.0, 0], [4.0, 4.0, 0]], stress=None)
+
+
+@pytest.mark.parametrize("number", [0, -1, 119, 10**9])
+def test_an_atomic_number_that_no_element_has_is_refused(number: int) -> None:
+    with pytest.raises(UnknownElementError, match=f"some.file, frame 7: atom 1 has the atomic number {number}"):
+        frame(numbers=[29, number])
 
 
 def test_inputs_are_copied() -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import faulthandler
 import os
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +37,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def fuzz() -> Fuzz:
-    """Runs a function on inputs of a strategy until the time is up."""
+    """Runs a function on inputs of a strategy until the time is up, and prints each kind of error once."""
 
     def run(inputs: SearchStrategy[Any], use: Callable[[Any], None]) -> None:
+        found: dict[Hashable, BaseException] = {}
+
         def check(value: Any) -> None:
             faulthandler.dump_traceback_later(300, exit=True)  # a loop in C cannot be interrupted
             start = time.process_time()
@@ -46,6 +49,9 @@ def fuzz() -> Fuzz:
                 use(value)
             except (GPTFFError, OSError):
                 pass
+            except Exception as error:
+                if kind(error) not in found:
+                    raise
             finally:
                 faulthandler.cancel_dump_traceback_later()
             seconds = time.process_time() - start
@@ -61,8 +67,24 @@ def fuzz() -> Fuzz:
                 phases=(Phase.generate, Phase.shrink),
                 print_blob=False,
             )
-            seed(number)(one(given(inputs)(check)))()
+            try:
+                seed(number)(one(given(inputs)(check)))()
+            except Exception as error:
+                for each in getattr(error, "exceptions", [error]):  # several are a group
+                    print(f"seed {number}: {each!r:.300}")
+                    found[kind(each)] = each
             number, tried = number + 1, tried + EXAMPLES
-        print(f"{tried} inputs in {SECONDS:.0f} s, up to seed {number - 1}")
+        print(f"{tried} inputs in {SECONDS:.0f} s, up to seed {number - 1}: {len(found)} kinds of errors")
+        for error in found.values():
+            traceback.print_exception(error)
+        assert not found, f"{len(found)} kinds of errors, printed above"
 
     return run
+
+
+def kind(error: BaseException) -> Hashable:
+    """Errors are of one kind if they are of one class and left the package at one place."""
+    root = error.__cause__ if isinstance(error, AssertionError) and error.__cause__ is not None else error
+    places = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(root.__traceback__)]
+    package = [place for place in places if "torch_gptff" in place[0]]
+    return type(root), (package or places)[-1]

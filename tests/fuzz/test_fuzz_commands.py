@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import shutil
+from enum import Enum
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import pytest
 import torch
@@ -92,15 +95,28 @@ def options_of(command: Any) -> list[Any]:
     return [p for p in command.params if p.param_type_name == "option" and p.name not in ("device", "devices")]
 
 
+def types_of(command: Any) -> dict[str, tuple[Any, ...]]:
+    """The types that each parameter of a command may have, by the annotations of its function."""
+    annotations = get_type_hints(inspect.unwrap(command.callback))
+    return {name: tuple(_members(annotation)) for name, annotation in annotations.items()}
+
+
+def _members(annotation: Any) -> list[Any]:
+    if get_origin(annotation) in (Union, UnionType, list, tuple):
+        return [member for part in get_args(annotation) for member in _members(part)]
+    return [annotation]
+
+
 @st.composite
 def calls(draw: st.DrawFn) -> list[str]:
     name = draw(st.sampled_from(sorted(COMMANDS)))
-    options = options_of(COMMANDS[name])
+    options, types = options_of(COMMANDS[name]), types_of(COMMANDS[name])
     right = ("config.yaml", "missing") if name in LONG else ("salt.cif", "frames.extxyz")
     arguments = draw(st.lists(st.sampled_from(right) | st.sampled_from(right) | anything, max_size=3))
-    for option in draw(st.lists(st.sampled_from(options), max_size=4)):
+    for option in draw(st.lists(st.sampled_from(options), max_size=4)) if options else []:
         flag = draw(st.sampled_from([*option.opts, *option.secondary_opts]))
-        arguments += [flag] if option.is_flag else [flag, *(draw(value(option)) for _ in range(option.nargs))]
+        values = value(types[option.name])
+        arguments += [flag] if option.is_flag else [flag, *(draw(values) for _ in range(option.nargs))]
     for option in options:
         cap = [SHORT[flag] for flag in option.opts if flag in SHORT]
         if cap:
@@ -108,13 +124,13 @@ def calls(draw: st.DrawFn) -> list[str]:
     return [*name.split(), *arguments]
 
 
-def value(option: Any) -> Any:
-    if hasattr(option.type, "choices"):
-        choices = st.sampled_from([str(getattr(choice, "value", choice)) for choice in option.type.choices])
-        return choices | choices | anything
-    if option.type.name in ("integer", "float", "integer range", "float range"):
-        return st.sampled_from(NUMBERS) | anything
-    return anything
+def value(types: tuple[Any, ...]) -> st.SearchStrategy[str]:
+    choices = [
+        str(member.value) for each in types if isinstance(each, type) and issubclass(each, Enum) for member in each
+    ]
+    if choices:
+        return st.sampled_from(choices) | st.sampled_from(choices) | anything
+    return st.sampled_from(NUMBERS) | anything if int in types or float in types else anything
 
 
 def test_commands(folder: Path, fuzz: Fuzz) -> None:

@@ -190,6 +190,13 @@ def test_a_record_comes_back(spectrum: PhononSpectrum, tmp_path: Path) -> None:
     assert found.to_dict() == spectrum.to_dict()
 
 
+@pytest.mark.parametrize("atoms", [bulk("Cu"), bulk("CsCl", "cesiumchloride", a=30)], ids=["one atom", "no neighbours"])
+def test_a_supercell_in_which_no_force_answers_is_refused(atoms: Atoms) -> None:
+    calculator = EMT() if len(atoms) == 1 else LennardJones(rc=CUTOFF)
+    with pytest.raises(PhononError, match=rf"no force answers .* supercell 1x1x1 of {len(atoms)} atoms: .* a larger"):
+        phonon_spectrum(atoms, calculator, supercell=(1, 1, 1))
+
+
 def test_bad_input(copper: Atoms) -> None:
     with pytest.raises(EmptyStructureError):
         phonon_spectrum(Atoms(), EMT())

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from torch_gptff.cli.dataset_options import ReaderOptions
 from torch_gptff.cli.train import Accelerator, Divide
 
 
@@ -40,6 +41,7 @@ def compare(
         Divide | None,
         typer.Option("--split", help="How frames are held out where none are named.", show_default=False),
     ] = None,
+    option: ReaderOptions = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Keep the models that DIR has, and go on with the others.")
     ] = False,
@@ -64,7 +66,8 @@ def compare(
 
     if config is None and not data:
         raise typer.BadParameter("name the data, or settings that name them (--config)", param_hint="DATA")
-    shared = settings(config, preset, data, validation, test, None if split is None else split.value, epochs)
+    how = None if split is None else split.value
+    shared = settings(config, preset, data, validation, test, how, epochs, option)
     contenders = configurations(shared, models, set or ())
     console = make_console()
     comparison = watched(console, contenders, out, accelerator, resume)

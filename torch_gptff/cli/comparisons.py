@@ -30,6 +30,7 @@ def settings(
     test: Sequence[str] | None,
     split: str | None,
     epochs: int | None,
+    options: Sequence[str] | None = None,
 ) -> TrainingConfig:
     """What all models are trained with: of a file or a preset, with the options that were given.
 
@@ -39,9 +40,9 @@ def settings(
     """
     base = TrainingConfig.preset(preset) if config is None else TrainingConfig.from_yaml(config)
     of_data: dict[str, Any] = {
-        "train": sources(data),
-        "validation": sources(validation),
-        "test": sources(test),
+        "train": sources(data, options),
+        "validation": sources(validation, options),
+        "test": sources(test, options),
         "split": split,
         "test_fraction": TEST_FRACTION if config is None and not test else None,
     }

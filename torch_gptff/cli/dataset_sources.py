@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import typer
 from rich.console import Console
 
+from torch_gptff.cli.dataset_options import parsed
 from torch_gptff.cli.output import make_progress
 from torch_gptff.datasets import (
     NAMED,
@@ -69,21 +69,6 @@ def watched(
             for each in data
             for source in (named_sources(each) if each in NAMED and not Path(each).exists() else [Source(each)])
         ]
-
-
-def parsed(options: Sequence[str] | None) -> dict[str, Any]:
-    """``["type_map=Li,O", "energy_key=dft"]`` as a dictionary.
-
-    Raises:
-        typer.BadParameter: there is no ``=`` in one.
-    """
-    values: dict[str, Any] = {}
-    for option in options or ():
-        key, equals, value = option.partition("=")
-        if not equals:
-            raise typer.BadParameter(f"{option!r} is not KEY=VALUE", param_hint="--option")
-        values[key] = value.split(",") if key == "type_map" else value
-    return values
 
 
 def store(sources: Sequence[Source], out: Path, kind: str, cutoff: float | None, angle_cutoff: float | None) -> int:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from torch_gptff.cli.options import JsonAtTheEnd, Overwrite, ReportFile
+from torch_gptff.cli.options import AllowClose, JsonAtTheEnd, Overwrite, ReportFile
 
 
 class Axis(str, Enum):
@@ -47,6 +47,7 @@ def diffraction(
     json: JsonAtTheEnd = None,
     report: ReportFile = None,
     overwrite: Overwrite = False,
+    allow_close: AllowClose = False,
 ) -> None:
     """Powder diffraction along a trajectory: peaks as they move, and the structure about each atom."""
     from torch_gptff.cli.diffraction_series import analyze
@@ -66,4 +67,5 @@ def diffraction(
         against=against.value,
         json=json,
         report=report,
+        allow_close=allow_close,
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from torch_gptff.cli.contacts import checked
 from torch_gptff.cli.output import Column, fixed, make_progress, print_line, print_table
 from torch_gptff.errors import DiffractionError
 from torch_gptff.workflows import DiffractionSeries, diffraction_series, iterate_frames
@@ -31,17 +32,19 @@ def analyze(
     against: Against,
     json: Path | None,
     report: Path | None,
+    allow_close: bool = False,
 ) -> None:
     """Patterns, peaks and local structures: a table, a JSON file and a report.
 
     Raises:
+        CloseAtomsError: atoms of a frame are nearer than a third of touching, and ``allow_close`` is not set.
         DiffractionError: see :func:`~torch_gptff.workflows.diffraction_series`; or times are asked for, and frames do
             not tell them.
     """
     with make_progress(console) as progress:
         task = progress.add_task(trajectory)
         series = diffraction_series(
-            iterate_frames(trajectory),
+            checked(iterate_frames(trajectory), trajectory, allow_close),
             wavelength=wavelength,
             two_theta=two_theta,
             fwhm=fwhm,

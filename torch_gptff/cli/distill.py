@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from torch_gptff.cli.options import Device
+from torch_gptff.cli.options import AllowClose, Device
 
 
 def distill(
@@ -78,6 +78,7 @@ def distill(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of the training.", show_default=False),
     ] = None,
+    allow_close: AllowClose = False,
     device: Device = None,
 ) -> None:
     """Make a labelled dataset with a teacher, to train a small fast model of a large slow one.
@@ -106,4 +107,16 @@ def distill(
         seed=seed,
     )
     student = None if train is None else Student(train, tuple(set or ()))
-    make(seeds, teacher, parsed_arguments(arguments), out, settings, select_by or [], keep, extxyz, student, device)
+    make(
+        seeds,
+        teacher,
+        parsed_arguments(arguments),
+        out,
+        settings,
+        select_by or [],
+        keep,
+        extxyz,
+        student,
+        device,
+        allow_close,
+    )

@@ -10,6 +10,7 @@ from typing import Any
 
 import typer
 
+from torch_gptff.cli.contacts import checked
 from torch_gptff.cli.options import chosen_device
 from torch_gptff.cli.output import make_console, make_progress, print_line
 from torch_gptff.training.distillation import DistillationSettings
@@ -75,6 +76,7 @@ def make(
     extxyz: bool,
     student: Student | None,
     device: str | None,
+    allow_close: bool = False,
 ) -> None:
     """Make the dataset, say what it covers and, where it is asked for, train a student on it."""
     console = make_console()
@@ -87,6 +89,8 @@ def make(
 
         config = None if student is None else changed(TrainingConfig.preset(student.preset), student.changes)
         started = read_seeds(seeds)
+        for _ in checked((seed.atoms for seed in started), ", ".join(seeds), allow_close):
+            pass
         made = make_teacher(teacher, arguments, where)
         students = [load_pretrained(model).to(where) for model in select_by]
     with make_progress(console) as progress:

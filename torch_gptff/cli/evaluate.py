@@ -9,7 +9,7 @@ import typer
 
 from torch_gptff.cli.dataset import Data, Format, Options, SourceName
 from torch_gptff.cli.existing import new_file
-from torch_gptff.cli.options import Device, DType, Formulas, Overwrite, Precision, Reference
+from torch_gptff.cli.options import AllowClose, Device, DType, Formulas, Overwrite, Precision, Reference
 
 
 def evaluate(
@@ -73,6 +73,7 @@ def evaluate(
         bool, typer.Option("--card", help="Add to the page what the checkpoint says of itself: a model card.")
     ] = False,
     reference: Reference = None,
+    allow_close: AllowClose = False,
     device: Device = None,
     dtype: Precision = DType.float32,
 ) -> None:
@@ -100,7 +101,7 @@ def evaluate(
         potential = load_potential(model, device, dtype, reference)
 
     wanted = None if formulas is None else frozenset(formulas.read_text(encoding="utf-8-sig").split())
-    evaluation = evaluated(potential, data, format, option, source, split, part, wanted, align, console)
+    evaluation = evaluated(potential, data, format, option, source, split, part, wanted, align, console, allow_close)
     document = to_document(evaluation, model, dtype, data, part if split is None else part or "test")
     if arrays is not None:
         write_arrays(evaluation, arrays)

@@ -11,6 +11,7 @@ from ase.data import chemical_symbols
 from rich.console import Console
 from torch_geometric.data import Data
 
+from torch_gptff.cli.contacts import checked
 from torch_gptff.cli.dataset_sources import opened, watched
 from torch_gptff.cli.errors import tell
 from torch_gptff.cli.options import DType
@@ -46,12 +47,14 @@ def evaluated(
     formulas: frozenset[str] | None,
     align: bool,
     console: Console,
+    allow_close: bool = False,
 ) -> Evaluation:
     """The evaluation of what the options name. Without a split, frames are read as they are predicted.
 
     Raises:
         SplitError: no such part.
         BadParameter: no frame has one of the formulas.
+        CloseAtomsError: atoms of a frame are nearer than a third of touching, and ``allow_close`` is not set.
         DatasetError, StructureError: see :func:`~torch_gptff.training.evaluation.evaluate`.
     """
     shift: Any = "elements" if align else None
@@ -60,12 +63,14 @@ def evaluated(
             frames: Iterable[Data] = read_sources(sources)
             frames = frames if part is None else _of_part(frames, part)
             frames = frames if formulas is None else _of_formulas(frames, formulas)
-            return evaluate(potential, frames, energy_shift=shift)
+            return evaluate(potential, checked(frames, ", ".join(data), allow_close), energy_shift=shift)
     parts = Split.load(split).of(opened(data, format, options, source, console))
     name = part or "test"
     if name not in parts:
         raise SplitError(f"{split} has no part {name!r}; it has {', '.join(parts)}")
     chosen = parts[name] if formulas is None else list(_of_formulas(parts[name], formulas))
+    for _ in checked(chosen, f"part {name} of {split}", allow_close):
+        pass
     with make_progress(console) as progress:
         total = len(chosen)
         task = progress.add_task(f"0/{total:,} frames")

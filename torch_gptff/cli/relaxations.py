@@ -186,6 +186,9 @@ def relax_all(
         failures: what failed
         results: what came of those that could be relaxed; those that are there are not relaxed again
         names: of the files that are written
+
+    Raises:
+        RecordError: a result that is there is of another structure of the same name.
     """
     short = short_labels(console, files)
     calculator = GPTFFCalculator(potential, device=next(potential.parameters()).device)
@@ -196,11 +199,13 @@ def relax_all(
             with failures.alone(file):
                 structures = read_labelled(file)
             for label, atoms in structures.items():
+                digest = structure_digest(atoms)
+                is_done = label in before and results.holds(label, digest)
                 reporter = Reporter(console, progress, f"{number}/{len(files)}", short(label), len(atoms))
                 with failures.alone(label):
                     failures.check(atoms)
-                    path, digest = names.take(label), structure_digest(atoms)
-                    if label in before and results.holds(label, digest):
+                    path = names.take(label)
+                    if is_done:
                         if not _with_ending(path, ".extxyz").exists():  # stopped before it was written
                             write_final(results[label], path)
                         print_line(console, f"{short(label)}: done before")

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from torch_gptff.cli.dataset_options import ReaderOptions
+
 Out = Annotated[
     Path, typer.Option("--out", "-o", metavar="DIR", help="The folder of the run: models, figures, logs, report.")
 ]
@@ -109,6 +111,7 @@ def finetune(
     split: Annotated[
         Divide, typer.Option("--split", help="How frames are held out where none are named.")
     ] = Divide.random,
+    option: ReaderOptions = None,
     freeze: Annotated[
         list[str] | None,
         typer.Option("--freeze", help="Keep parameters whose names begin so as they are.", show_default=False),
@@ -138,9 +141,9 @@ def finetune(
         base,
         model=ModelSettings(checkpoint=model, repair=repair, freeze=tuple(freeze or ())),
         data=DataSettings(
-            train=sources(data),
-            validation=sources(validation),
-            test=sources(test),
+            train=sources(data, option),
+            validation=sources(validation, option),
+            test=sources(test, option),
             replay=sources(replay),
             split=split.value,
         ),

@@ -8,19 +8,22 @@ from typing import Any
 
 import typer
 
+from torch_gptff.cli.dataset_options import parsed
 from torch_gptff.cli.errors import tell_notes
 from torch_gptff.cli.output import make_console, print_line
 from torch_gptff.errors import ConfigError
 from torch_gptff.training.config import SourceSettings, TrainingConfig, merged, yaml_value
 
 
-def sources(paths: Sequence[str] | None) -> tuple[SourceSettings, ...]:
-    """Paths as sources of frames; those of one name are numbered."""
+def sources(paths: Sequence[str] | None, options: Sequence[str] | None = None) -> tuple[SourceSettings, ...]:
+    """Paths as sources of frames, all with these options of their readers; those of one name are numbered."""
+    of_reader = parsed(options)
     found: list[SourceSettings] = []
     for path in paths or ():
         source = SourceSettings(path)
         alike = sum(SourceSettings(other).title == source.title for other in (paths or ())[: len(found)])
-        found.append(SourceSettings(path, name=f"{source.title}-{alike + 1}") if alike else source)
+        name = f"{source.title}-{alike + 1}" if alike else None
+        found.append(SourceSettings(path, name=name, options=of_reader))
     return tuple(found)
 
 

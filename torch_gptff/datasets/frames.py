@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch_geometric.data import Data
 
-from torch_gptff.errors import GPTFFError, LabelError
+from torch_gptff.errors import GPTFFError, LabelError, UnknownElementError
 from torch_gptff.graph import CrystalData
 from torch_gptff.graph.checks import check_geometry
 from torch_gptff.graph.formula import reduced_formula
@@ -23,6 +23,9 @@ LABELS = ("energy", "forces", "stress")
 ORIGIN = ("source", "material", "frame_id", "split")
 """Strings that say where a frame comes from: the source it shares a reference of energy with, the material (its reduced
 formula where nothing better is known), its own name, and the part of a split that its file puts it in."""
+
+HEAVIEST = 118
+"""The largest atomic number of an element."""
 
 ORDINARY = 1e6
 """Å. Coordinates and cells within this need no closer look."""
@@ -120,7 +123,14 @@ def _array(values: ArrayLike, shape: tuple[int, ...], name: str, where: str) -> 
 
 
 def _check(atoms: dict[str, Tensor], volume: float, where: str) -> None:
-    """As :func:`check_geometry`, at a tenth of its cost for the frames that pass."""
+    """Every atom is of an element; the rest as :func:`check_geometry`, at a tenth of its cost for frames that pass."""
+    numbers = atoms["z"].numpy()
+    if len(numbers) and not 0 < numbers.min() <= numbers.max() <= HEAVIEST:
+        atom = int(np.flatnonzero((numbers < 1) | (numbers > HEAVIEST))[0])
+        raise UnknownElementError(
+            f"{where}: atom {atom} has the atomic number {numbers[atom]}, which no element has: name an element for "
+            "every atom"
+        )
     positions, cell = atoms["pos"].numpy(), atoms["cell"][0].numpy()
     _, middle, longest = np.sort(np.sqrt((cell**2).sum(axis=1)))
     # A comparison with NaN is false. The volume is the height over a face times its area, at most these two lengths.

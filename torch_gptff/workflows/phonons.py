@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 BATCH = 32
 """Displaced supercells that are given to a model together, which makes batches of them as memory allows."""
 
+NO_STIFFNESS = 1e-8
+"""Force constants below this are rounding, eV/Å²; those of the softest crystals are a million times it."""
+
 
 def phonon_spectrum(
     atoms: Any,
@@ -80,6 +83,11 @@ def phonon_spectrum(
     phonon.produce_force_constants(calculate_full_force_constants=False, show_drift=False)
     violation = float(np.abs(_computed(phonon.force_constants).sum(axis=1)).max())
     phonon.symmetrize_force_constants(show_drift=False)
+    if len(forces[0]) == 1 or np.abs(_computed(phonon.force_constants)).max() < NO_STIFFNESS:
+        raise PhononError(
+            f"no force answers the displacement of an atom in the supercell {'x'.join(map(str, repeats))} of "
+            f"{len(forces[0])} atoms: if its atoms feel each other, a larger supercell shows it"
+        )
 
     primitive = _atoms_of(phonon.primitive)
     bands = _bands(phonon, primitive, band_density)

@@ -140,7 +140,7 @@ class LabelFinder:
 
             warnings.warn(
                 f"{self.path}: {self._n_unconverged} frames are left out, whose electronic steps did not converge "
-                "(unconverged=yes takes them)",
+                "(--option unconverged=yes takes them)",
                 stacklevel=3,
             )
         unread = ", ".join(f"{key} ({number} frames)" for key, number in sorted(self._unread.items()))
@@ -150,7 +150,7 @@ class LabelFinder:
             if unread:
                 raise NoLabelsError(
                     f"{self.path}: no label was read; are these some: {unread}? Name what to read "
-                    "(naming=PREFIX, or energy_key, forces_key, stress_key)"
+                    "(--option naming=PREFIX, or energy_key, forces_key, stress_key)"
                 )
             return
         missing = [label for label in LABELS if label not in self._keys and self._is_unread(label)]
@@ -158,7 +158,7 @@ class LabelFinder:
         if unread:
             sentence += f"; not read: {unread}"
         if missing:
-            sentence += f", which leaves {' and '.join(missing)} unknown (naming=PREFIX reads another naming)"
+            sentence += f", which leaves {' and '.join(missing)} unknown (--option naming=PREFIX reads another naming)"
         logger.log(logging.WARNING if missing else logging.INFO, sentence)
 
     def _told(self, label: str) -> str:
@@ -202,7 +202,8 @@ class LabelFinder:
             raise LabelError(
                 f"{where}: its labels are {_called(found)}, and those of the frames before {_called(self._prefix)}: "
                 f"say which to read, with the option naming={found or PLAIN} or naming={self._prefix or PLAIN} "
-                f"(torch-gptff dataset convert -o naming={found or PLAIN}); frames that have none stay without labels"
+                f"(--option naming={found or PLAIN}; in a file of settings, options: {{naming: {found or PLAIN}}} of "
+                "the source); frames that have none stay without labels"
             )
         return found
 

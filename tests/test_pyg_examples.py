@@ -22,11 +22,11 @@ from torch_gptff.models import GPTFF, SchNet
 SMALL: dict[str, Any] = {"channels": 32, "num_layers": 1, "num_radial": 4, "cutoff": 4.0, "degree": 1}
 
 
-def methanols(number: int) -> list[Data]:
-    """As PyG's MD17 has them, in kcal/mol, with columns as of QM9."""
+def molecules(number: int) -> list[Data]:
+    """Methanol, methane and water as PyG's MD17 has them, in kcal/mol, with columns as of QM9."""
     records = []
     for seed in range(number):
-        atoms = molecule("CH3OH")
+        atoms = molecule(("CH3OH", "CH4", "H2O")[seed % 3])
         atoms.rattle(0.08, seed=seed)
         atoms.calc = EMT()
         y = torch.zeros(1, 19)
@@ -46,14 +46,14 @@ def test_swap(model: type) -> None:
 
 
 def test_qm9(tmp_path: Path) -> None:
-    run = load_example("pyg/qm9").run(methanols(12), tmp_path, epochs=2, model={**SMALL, "properties": {"gap": "mean"}})
+    run = load_example("pyg/qm9").run(molecules(12), tmp_path, epochs=2, model={**SMALL, "properties": {"gap": "mean"}})
     assert set(run.evaluation.property_scores) == {"gap"}
     assert run.evaluation.counts["energy_per_atom"] >= 1
 
 
 def test_md17() -> None:
     torch.manual_seed(0)
-    losses = load_example("pyg/md17").train(methanols(8), epochs=3, **SMALL)
+    losses = load_example("pyg/md17").train(molecules(8), epochs=3, **SMALL)
     assert losses[-1] < losses[0]
 
 

@@ -6,6 +6,7 @@ PyG fetches the molecule into the folder where it is not there yet.
 """
 
 import argparse
+import warnings
 from collections.abc import Iterable
 
 import torch
@@ -19,7 +20,10 @@ from torch_gptff.datasets import fit_element_energies, frames_of_pyg
 def train(dataset: Iterable[Data], epochs: int = 20, **settings: float) -> list[float]:
     """The mean absolute error of the forces in every epoch, eV/Å."""
     frames = list(frames_of_pyg(dataset, energy="energy", forces="force", energy_unit="kcal/mol"))
-    potential = Potential(GPTFF(**settings), fit_element_energies(frames).energies)
+    with warnings.catch_warnings():  # one molecule does not tell the energies of its elements apart, and need not
+        warnings.filterwarnings("ignore", "the energies.* do not tell")
+        energies = fit_element_energies(frames).energies
+    potential = Potential(GPTFF(**settings), energies)
     optimizer = torch.optim.AdamW(potential.parameters(), lr=2e-3)
     losses = []
     for _ in range(epochs):

@@ -23,8 +23,8 @@ from scipy.stats import spearmanr
 
 from torch_gptff import CrystalData, Potential, load_pretrained
 from torch_gptff.datasets import Source, read_sources
+from torch_gptff.evaluation.calibration import SILENT
 from torch_gptff.graph.formula import reduced_formula
-from torch_gptff.training.calibration import SILENT
 
 Values = NDArray[np.float64]
 

@@ -19,4 +19,5 @@ def on_page_content(content: str, **_: Any) -> str:
 def _to_mathml(match: re.Match[str]) -> str:
     formula = html.unescape(match[3]).strip().replace("‖", r"\,‖\,")
     formula = re.sub(r"(?<![\w{])swish", r"\\mathrm{swish}", formula)
+    formula = re.sub(r"(\\begin\{align\*\})\s*(?=\[)", r"\1{}", formula)  # "[" would be read as an option of align
     return convert(formula, display="block" if match[2] == "[" else "inline")

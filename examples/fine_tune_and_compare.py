@@ -23,8 +23,9 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 
 from torch_gptff import load
+from torch_gptff.evaluation import Evaluation, evaluate
 from torch_gptff.io import load_pretrained
-from torch_gptff.training import Evaluation, TrainingConfig, evaluate, train
+from torch_gptff.training import TrainingConfig, train
 from torch_gptff.training.data import TrainingData
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
 

@@ -29,7 +29,7 @@ from torch_gptff.graph.convert import to_ase
 from torch_gptff.training import TrainingConfig, train
 from torch_gptff.workflows import DiffusionSeries
 
-TYPES = {"type_map": ["Li", "Ge", "P", "S"]}
+TYPES: dict[str, Any] = {"type_map": ["Li", "Ge", "P", "S"]}
 BESIDE = {"experiment": "12 mS/cm at 300 K, 0.24 eV"}
 PARTS = {"train": 0.1, "validation": 0.01, "test": 0.05, "unused": 0.84}
 

@@ -15,7 +15,7 @@ import torch_gptff
 PACKAGE = Path(torch_gptff.__file__).parent
 REPOSITORY = PACKAGE.parent
 LAYERS = (
-    ("errors", "units", "cache", "defaults"),
+    ("errors", "units", "cache", "defaults", "moved"),
     ("settings",),
     ("graph",),
     ("ops",),
@@ -24,8 +24,11 @@ LAYERS = (
     ("potential",),
     ("io",),
     ("datasets", "report"),
+    ("record",),
+    ("evaluation",),
     ("calculators",),
     ("training",),
+    ("comparison",),
     ("workflows", "testing"),
     ("cli",),
     ("__main__",),

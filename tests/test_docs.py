@@ -1,4 +1,4 @@
-"""Pictures of the documentation are what their scripts draw, and say of the model what is so."""
+"""Pictures of the documentation are what their scripts draw, and show model and rooms as they are."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from test_architecture import MODULES, PACKAGE, imports
 
 from torch_gptff.models import GPTFF, GPTFFConfig
 
@@ -15,15 +16,42 @@ DOCS = Path(__file__).parents[1] / "docs"
 pytestmark = pytest.mark.skipif(not DOCS.is_dir(), reason="the documentation is part of the repository only")
 
 
-@pytest.fixture
-def architecture(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    spec = spec_from_file_location("architecture", DOCS / "architecture.py")
+def load_script(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    spec = spec_from_file_location(name, DOCS / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "architecture", module)  # where its dataclasses look for names
+    monkeypatch.setitem(sys.modules, name, module)  # where its dataclasses look for names
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture
+def architecture(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    return load_script("architecture", monkeypatch)
+
+
+@pytest.fixture
+def pictures(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    return load_script("pictures", monkeypatch)
+
+
+def test_pictures_are_up_to_date(pictures: ModuleType) -> None:
+    for name, draw in pictures.PICTURES.items():
+        assert (pictures.PAGES / name).read_text(encoding="utf-8") == draw(), f"run docs/pictures.py: {name} is old"
+
+
+def test_the_picture_of_rooms_is_true(pictures: ModuleType) -> None:
+    """Every room is drawn and described; rooms import from lower floors, or from those at their right."""
+    places = {room: (floor, x) for floor, (_, rooms) in enumerate(pictures.FLOORS) for x, room in enumerate(rooms)}
+    page = (DOCS / "pages" / "rooms.md").read_text(encoding="utf-8")
+    for path in MODULES:
+        room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        if room not in ("__init__", "__main__"):
+            assert room in places, f"draw {room} in docs/pictures.py"
+            assert f"`{room}`" in page, f"say in docs/pages/rooms.md what {room} holds"
+            for imported in imports(path) - {room}:
+                assert places[imported] > places[room], f"{path}: {room} is drawn below {imported}"
 
 
 def test_the_picture_of_the_architecture_is_up_to_date(architecture: ModuleType) -> None:

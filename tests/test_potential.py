@@ -415,14 +415,14 @@ def test_a_plain_record_of_pyg_without_a_cell(potential: Potential) -> None:
 def with_references() -> Potential:
     potential = Potential(GPTFF(GPTFFConfig(**SMALL))).double().eval()
     potential.references = {"pbe": {11: -1.0, 17: -2.0, 29: -3.0}, "acwf": {11: -10.0, 17: -20.0}}
-    return potential.speak("pbe")
+    return potential.use_reference("pbe")
 
 
 def test_a_reference_moves_the_energy_and_nothing_else():
     potential = with_references()
     one = potential.predict([crystal()], energies=True)[0]
     assert potential.reference == "pbe"
-    other = potential.speak("acwf").predict([crystal()], energies=True)[0]
+    other = potential.use_reference("acwf").predict([crystal()], energies=True)[0]
     assert potential.reference == "acwf"
     assert (other.energy - one.energy).item() == pytest.approx(-4 * 27.0, abs=1e-10)
     sodium = torch.tensor(crystal().numbers == 11)
@@ -432,27 +432,33 @@ def test_a_reference_moves_the_energy_and_nothing_else():
 
 
 def test_a_reference_is_exact_in_any_dtype():
-    potential = with_references().float().speak("acwf").float()
+    potential = with_references().float().use_reference("acwf").float()
     assert potential.element_energies.energies.dtype == torch.float64
     assert potential.element_energies(torch.tensor([11, 17])).tolist() == [-10, -20]
 
 
 def test_a_reference_without_an_element_names_it():
-    potential = with_references().speak("acwf")
+    potential = with_references().use_reference("acwf")
     graph = potential.model.build_graph(CrystalData.from_ase(bulk("Cu")))
     with pytest.raises(UnsupportedElementError, match="structure 1 of the list: the reference 'acwf' has no energy of"):
         potential.predict([crystal(), bulk("Cu")])
     for predict in (potential, potential.evaluate):
         with pytest.raises(UnsupportedElementError, match="reference 'acwf' has no energy of Cu: take another"):
             predict(graph)
-    potential.speak("pbe").evaluate(graph)
+    potential.use_reference("pbe").evaluate(graph)
+
+
+def test_the_old_name_of_use_reference_warns():
+    with pytest.warns(DeprecationWarning, match="is now Potential.use_reference"):
+        potential = with_references().speak("acwf")
+    assert potential.reference == "acwf"
 
 
 def test_an_unknown_reference_names_those_there_are():
     with pytest.raises(UnknownReferenceError, match="no reference 'lda'; there are: acwf, pbe"):
-        with_references().speak("lda")
-    with pytest.raises(UnknownReferenceError, match="none but the one it speaks"):
-        Potential(GPTFF(GPTFFConfig(**SMALL))).speak("pbe")
+        with_references().use_reference("lda")
+    with pytest.raises(UnknownReferenceError, match="none but the one in use"):
+        Potential(GPTFF(GPTFFConfig(**SMALL))).use_reference("pbe")
 
 
 # -- uncertainty

@@ -1,4 +1,4 @@
-"""What the README shows runs as it stands, and what it counts is so."""
+"""What the README counts and names is so; its code is run by test_documentation.py."""
 
 from __future__ import annotations
 
@@ -14,16 +14,6 @@ from torch_gptff.models import GPTFF, GPTFFConfig
 
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-
-
-def test_there_are_examples_of_python() -> None:
-    assert len(BLOCKS) == 3
-
-
-@pytest.mark.parametrize("code", BLOCKS)
-def test_python_as_it_stands(code: str) -> None:
-    exec(compile(code, "README.md", "exec"), {})
 
 
 UNIVERSAL = read_header(SHIPPED[DEFAULT_MODEL])["config"]

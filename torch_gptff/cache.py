@@ -1,4 +1,4 @@
-"""Where files that can be made or fetched again are kept."""
+"""Folder of files that can be made or fetched again."""
 
 from __future__ import annotations
 

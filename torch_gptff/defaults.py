@@ -1,4 +1,4 @@
-"""What is used where nothing is named."""
+"""Defaults that several parts of the package share."""
 
 from __future__ import annotations
 

@@ -154,6 +154,10 @@ class HullError(GPTFFError):
     """Energies from which no convex hull can be made."""
 
 
+class VacancyError(GPTFFError):
+    """A crystal whose vacancies cannot be computed."""
+
+
 class ExistingResultsError(GPTFFError):
     """Results that are there already and would be replaced, or that another process is writing."""
 

@@ -1,4 +1,4 @@
-"""From an energy model to energy, forces and stress: the one place where derivatives are taken."""
+"""Energy, forces and stress of an energy model: the one place where derivatives are taken."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Potential(nn.Module):
         element_energies: reference energies in eV, by atomic number; zero by default
 
     Attributes:
-        references: by name, the element energies of each source that the model was trained on, for :meth:`speak`
+        references: element energies of each source that the model was trained on, by name, for :meth:`use_reference`
         calibration: of the uncertainties of a committee; ``None`` for one that was not calibrated, whose spread is
             given as it is
         seen_pairs: pairs of atomic numbers, the lesser first, that occurred together in a structure of the training
@@ -80,7 +80,16 @@ class Potential(nn.Module):
         return table.name if isinstance(table, ReferenceEnergies) else None
 
     def speak(self, reference: str) -> Potential:
-        """Give energies in the reference of one of the sources from now on. Forces and stress stay the same.
+        """Old name of :meth:`use_reference`."""
+        warnings.warn(
+            "Potential.speak is now Potential.use_reference; the old name goes with the next version",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return self.use_reference(reference)
+
+    def use_reference(self, reference: str) -> Potential:
+        """Give energies relative to the reference of one of the sources from now on. Forces and stress stay the same.
 
         Functionals, pseudopotentials and codes count energies from references of their own, which differ by an energy
         for each element.
@@ -95,7 +104,7 @@ class Potential(nn.Module):
             UnknownReferenceError: there is no such reference.
         """
         if reference not in self.references:
-            there_are = ", ".join(sorted(self.references)) or "none but the one it speaks"
+            there_are = ", ".join(sorted(self.references)) or "none but the one in use"
             raise UnknownReferenceError(f"the model has no reference {reference!r}; there are: {there_are}")
         size = len(self.element_energies.energies)
         table = ReferenceEnergies(reference, self.references[reference], size)

@@ -1,4 +1,4 @@
-"""What a potential knows of a structure."""
+"""Energy, forces, stress and uncertainties of a prediction."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Prediction:
-    """What is known of ``B`` structures of ``N`` atoms together. What was not asked for is ``None``.
+    """Predictions for ``B`` structures of ``N`` atoms together. What was not asked for is ``None``.
 
     Attributes:
         energy: eV, ``[B]``, float64
@@ -61,7 +61,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Calibration:
-    """By how much the errors on data held out exceed the spread of a committee.
+    """Ratios of the errors on data held out to the spread of a committee.
 
     Attributes:
         energy: errors of energies over the standard deviations of the members'

@@ -381,7 +381,7 @@ def test_energies_in_the_reference_of_a_source(potential: Potential) -> None:
     atoms = calculated(GPTFFCalculator(potential, reference="acwf"), crystal())
     before = potential.reference
     assert before is None  # a copy is used
-    expected = deepcopy(potential).speak("acwf").predict([crystal()])[0]
+    expected = deepcopy(potential).use_reference("acwf").predict([crystal()])[0]
     assert atoms.get_potential_energy() == pytest.approx(expected.energy.item(), abs=1e-12)
     with pytest.raises(UnknownReferenceError, match="there are: acwf"):
         GPTFFCalculator(potential, reference="pbe")

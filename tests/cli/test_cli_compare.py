@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import torch  # noqa: F401  # before the command line, which imports it late
 
-from torch_gptff.cli import comparisons
+from torch_gptff.cli.compare import configurations
+from torch_gptff.comparison import ComparedModel, Comparison
 from torch_gptff.errors import ConfigError
-from torch_gptff.training.comparison import ComparedModel, Comparison
+from torch_gptff.evaluation.scores import Scores
 from torch_gptff.training.config import TrainingConfig
-from torch_gptff.training.scores import Scores
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         models = (ComparedModel(label, label, 12345, 3, 1.5, 0.0123, 45_000_000, "CPU", mae, rmse) for label in configs)
         return Comparison("test", {"frames": 7, "atoms": 70}, tuple(models))
 
-    monkeypatch.setattr(comparisons, "compare", compare)
+    monkeypatch.setattr("torch_gptff.comparison.compare", compare)
     return found
 
 
@@ -99,4 +99,4 @@ def test_what_it_refuses(
 
 def test_a_setting_out_of_range_names_the_model() -> None:
     with pytest.raises(ConfigError, match=r"^visnet: lmax must be 1 or 2"):
-        comparisons.configurations(TrainingConfig(), "schnet,visnet", ["visnet.lmax=3"])
+        configurations(TrainingConfig(), "schnet,visnet", ["visnet.lmax=3"])

@@ -67,5 +67,5 @@ def test_bad_calls(call, stretched: Path, tmp_path: Path) -> None:
     ase.io.write(tmp_path / "water.xyz", atoms)
     result = call("diffraction", tmp_path / "water.xyz")
     assert result.exit_code == 1
-    assert "that of a crystal" in result.stderr
+    assert "needs a crystal" in result.stderr
     assert call("diffraction", tmp_path / "nowhere.xyz").exit_code == 1

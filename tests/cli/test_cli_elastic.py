@@ -46,7 +46,7 @@ def test_one_bad_file_in_a_list(call, crystals: list[Path], tmp_path: Path) -> N
     write_structures(tmp_path / "water.xyz", [molecule("H2O")])
     result = call("elastic", tmp_path / "water.xyz", crystals[0], *QUICK, "--json", tmp_path / "out.json")
     assert result.exit_code == 1
-    assert "water.xyz: an elastic tensor is that of a crystal" in result.stderr
+    assert "water.xyz: an elastic tensor needs a crystal" in result.stderr
     document = json.loads((tmp_path / "out.json").read_text())
     assert len(document["results"]) == len(document["failures"]) == 1
 

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -19,13 +20,13 @@ from torch_gptff.cli.eos import FOLLOW, Form
 from torch_gptff.cli.eos_benchmark import CrystalSet
 from torch_gptff.io.structures import write_structures
 from torch_gptff.workflows import EquationOfState, EquationOfStateComparison, equation_of_state
-from torch_gptff.workflows.eos_fit import FORMS
-from torch_gptff.workflows.eos_reference import SETS
+from torch_gptff.workflows.eos.fit import FORMS
+from torch_gptff.workflows.eos.reference import SETS
 
 
 def test_choices_are_those_of_the_workflow() -> None:
-    assert [form.value for form in Form] == list(FORMS)
-    assert [each.value for each in CrystalSet] == list(SETS)
+    assert list(get_args(Form)) == list(FORMS)
+    assert list(get_args(CrystalSet)) == list(SETS)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from ase.io import write
 from html_page import assert_self_contained
 
 from torch_gptff import load
-from torch_gptff.training.evaluation import Evaluation
+from torch_gptff.evaluation import Evaluation
 
 
 @pytest.fixture
@@ -39,10 +39,10 @@ def test_table_json_and_arrays(call, checkpoint: Path, data: Path, tmp_path: Pat
     assert result.exit_code == 0, result.stderr
     lines = result.stdout.splitlines()
     assert lines[0] == "12 frames of 60 atoms"
-    assert lines[2].split() == ["energy,", "meV/atom", "12", "100.0", "0.0", "100.0", "0.0", *lines[2].split()[-1:]]
-    assert lines[3].split()[:5] == ["aligned", "energy,", "meV/atom", "12", "0.0"]
-    assert lines[4].split()[:4] == ["forces,", "meV/Å", "180", "50.0"]
-    assert lines[5].split() == ["stress,", "GPa", "0", *["–"] * 5]
+    assert lines[2].split() == ["energy", "12", "100.00", "0.00", "100.00", "0.00", "meV/atom", *lines[2].split()[-1:]]
+    assert lines[3].split()[:4] == ["aligned", "energy", "12", "0.00"]
+    assert lines[4].split()[:3] == ["forces", "180", "50.00"]
+    assert lines[5].split() == ["stress", "0", *["–"] * 4, "GPa", "–"]
     assert [line.split()[0] for line in lines[7:]] == ["Na", "Cl"]
     document = json.loads(out.read_text(encoding="utf-8"))
     assert document["mae"] == {"energy_per_atom": pytest.approx(0.1), "forces": pytest.approx(0.05), "stress": None}
@@ -143,8 +143,8 @@ def test_sources_are_told_apart(call, checkpoint: Path, data: Path, tmp_path: Pa
     other.write_bytes(data.read_bytes())
     result = call("evaluate", checkpoint, data, other)
     lines = [line.split() for line in result.stdout.splitlines()]
-    assert ["salt", "12", "60", "100.0", "50.0", "–"] in lines
-    assert ["other", "12", "60", "100.0", "50.0", "–"] in lines
+    assert ["salt", "12", "60", "100.00", "50.00", "–"] in lines
+    assert ["other", "12", "60", "100.00", "50.00", "–"] in lines
     assert call("evaluate", checkpoint, data, other, "--source", "one").stdout.count("salt") == 0
 
 

@@ -78,5 +78,5 @@ def test_missing_elements_and_molecules(call, phases: list[Path], tmp_path: Path
     write_structures(tmp_path / "water.xyz", [molecule("H2O")])
     result = call("hull", tmp_path / "water.xyz", *phases, "--as-given")
     assert result.exit_code == 1
-    assert "a phase is a crystal" in result.stderr
+    assert "a formation energy needs a crystal" in result.stderr
     assert "stable" in result.stdout

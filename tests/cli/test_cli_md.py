@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -27,14 +28,14 @@ from torch_gptff.workflows import (
     TrajectoryFile,
     molecular_dynamics,
 )
-from torch_gptff.workflows.md_settings import AXES, CELLS, ENSEMBLES, THERMOSTATS
+from torch_gptff.workflows.md.settings import AXES, CELLS, ENSEMBLES, THERMOSTATS
 
 SHORT = ("--steps", 40, "--interval", 5, "--restart-interval", 10, "--dtype", "float64")
 
 
 def test_choices_are_those_of_the_workflow() -> None:
     for choices, names in ((Ensemble, ENSEMBLES), (Thermostat, THERMOSTATS), (CellChange, CELLS), (Axis, AXES)):
-        assert tuple(each.value for each in choices) == names
+        assert get_args(choices) == names
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ def test_table_file_and_report(call, tmp_path: Path) -> None:
     write_structures(tmp_path / "water.xyz", [molecule("H2O")])
     result = call("phonons", tmp_path / "salt.extxyz", tmp_path / "water.xyz", *QUICK, "--json", out, "--report", page)
     assert result.exit_code == 1  # for the molecule
-    assert "water.xyz: phonons are those of a crystal" in result.stderr
+    assert "water.xyz: a phonon spectrum needs a crystal" in result.stderr
     (found,) = json.loads(out.read_text())["results"]
     spectrum = PhononSpectrum.from_dict(found)
     assert spectrum.supercell == (2, 2, 2)

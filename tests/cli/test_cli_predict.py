@@ -14,8 +14,8 @@ from ase.build import bulk, molecule
 
 from torch_gptff import GPTFF, GPTFFConfig, Potential, save
 from torch_gptff.calculators import GPTFFCalculator
-from torch_gptff.cli.output import fixed
 from torch_gptff.io.structures import write_structures
+from torch_gptff.report import written
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
 
 
@@ -137,9 +137,9 @@ def test_a_pipe_gets_plain_lines_of_any_length(call, salt: Atoms, tmp_path: Path
 
 
 def test_numbers_that_round_to_zero_have_no_sign() -> None:
-    assert fixed(-0.00001, 3) == "0.000"
-    assert fixed(-0.0006, 3) == "-0.001"
-    assert fixed(None, 3) == "–"
+    assert written(-0.00001, 3) == "0.000"
+    assert written(-0.0006, 3) == "-0.001"
+    assert written(None, 3) == "–"
 
 
 def test_published_checkpoint_gives_its_golden_energies(call, shared_data: Path, tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_published_checkpoint_gives_its_golden_energies(call, shared_data: Path,
 def test_energies_in_the_reference_of_a_source(call, tmp_path: Path, salt: Atoms) -> None:
     potential = Potential(GPTFF(GPTFFConfig(channels=4, num_layers=1)))
     potential.references = {"pbe": {11: -1.0, 17: -2.0}, "acwf": {11: -1.5, 17: -4.0}, "oxides": {11: -1.0}}
-    save(potential.speak("pbe"), tmp_path / "model.safetensors")
+    save(potential.use_reference("pbe"), tmp_path / "model.safetensors")
     write_structures(tmp_path / "salt.extxyz", [salt])
 
     def energy(*options: str) -> float:
@@ -210,7 +210,7 @@ def test_close_atoms_can_be_forced(call, tmp_path: Path, salt: Atoms) -> None:
     salt.positions[1] = salt.positions[0] + [0, 0, 0.3]
     write_structures(tmp_path / "close.extxyz", [salt])
     more = {
-        **dict.fromkeys(("predict", "eos", "elastic", "hull", "phonons", "diffraction"), ()),
+        **dict.fromkeys(("predict", "eos", "elastic", "hull", "phonons", "vacancy", "diffraction"), ()),
         **{command: ("--out", tmp_path / f"{command}.traj") for command in ("relax", "md")},
         "distill": ("--out", tmp_path / "distill", "--teacher", "emt"),
     }

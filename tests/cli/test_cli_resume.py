@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[object, ...]] = {
     "eos": (*AS_GIVEN, "--from", 0.8, "--to", 1.3),
     "elastic": (*AS_GIVEN, "--clamped", "--symprec", 0),
     "phonons": (*AS_GIVEN, "--min-length", 3),
+    "vacancy": (*AS_GIVEN, "--supercell", 2, 2, 2, "--unrelaxed"),
     "hull": AS_GIVEN,
     "eos-benchmark": (),
 }
@@ -27,6 +28,7 @@ OTHER_OPTION: dict[str, tuple[object, ...]] = {
     "eos": ("--points", 7),
     "elastic": ("--max-strain", 0.01),
     "phonons": ("--displacement", 0.03),
+    "vacancy": ("--chemical-potential", "Na=-1"),
     "hull": ("--fmax", 0.02),
     "eos-benchmark": ("--set", "oxides"),
 }
@@ -36,7 +38,7 @@ def make_model(path: Path, seed: int) -> Path:
     torch.manual_seed(seed)
     potential = Potential(GPTFF(GPTFFConfig(channels=8, num_layers=1, num_radial=4)))
     potential.references = {"one": {11: -1.0, 17: -2.0}, "other": {11: -5.0, 17: -9.0}}
-    save(potential.speak("one"), path)
+    save(potential.use_reference("one"), path)
     return path
 
 
@@ -88,7 +90,7 @@ def test_results_that_depend_on_something_else_are_refused(call, command: str, m
     assert "has changed since" in refused()
     make_inputs(command, tmp_path)
 
-    again = call(command, *options, "--resume", "--reference", "one")  # what the model speaks by itself
+    again = call(command, *options, "--resume", "--reference", "one")  # the one that the model uses by itself
     assert again.exit_code == first.exit_code, again.output
     assert json.loads(out.read_text())["results"] == json.loads(kept)["results"]
 
@@ -131,12 +133,12 @@ def test_a_relaxation_of_another_structure_of_the_same_name_is_refused(call, mod
 
 @pytest.mark.parametrize("change", ["--reference other", "--dtype float64", "--fmax 0.2", "weights"])
 def test_a_batch_of_relaxations(call, model: Path, tmp_path: Path, change: str) -> None:
-    from torch_gptff.cli import relaxations_together
+    from torch_gptff.io.journal import Journal
 
     (file,) = make_inputs("relax", tmp_path)
     options = ("relax", file, "--batch", "--model", model, "--out", tmp_path / "out", "--max-steps", 3)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(relaxations_together.Journal, "remove", lambda journal: None)  # a run that was killed at the end
+        patch.setattr(Journal, "remove", lambda journal: None)  # a run that was killed at the end
         call(*options)
     more = change.split()
     if change == "weights":

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,13 @@ from ase.io import write
 from emt_frames import MODEL, emt_frames
 
 from torch_gptff import GPTFF, GPTFFConfig, Potential, save
-from torch_gptff.cli.training import sources
+from torch_gptff.cli.train import sources
+from torch_gptff.comparison import ComparedModel, Comparison
 from torch_gptff.datasets import read_frames
 from torch_gptff.datasets.frames import has_labels
+from torch_gptff.evaluation import Scores
 from torch_gptff.io import load
+from torch_gptff.training.config import TrainingConfig
 
 ALONE = {**os.environ, "OMP_NUM_THREADS": "1"}
 
@@ -90,9 +94,15 @@ def test_frames_of_two_namings_can_be_trained_on_as_the_message_says(
         atoms.info["REF_energy"] = atoms.get_potential_energy()
     write(tmp_path / "two.extxyz", frames)
     seen = []
-    monkeypatch.setattr("torch_gptff.cli.training.run", lambda config, *_: seen.append(config))
-    monkeypatch.setattr("torch_gptff.cli.comparisons.watched", lambda _, them, *__: seen.append(them["gptff"]))
-    monkeypatch.setattr("torch_gptff.cli.comparisons.print_comparison", lambda *_: None)
+
+    def compare(configs: dict[str, TrainingConfig], *_: object, **__: object) -> Comparison:
+        seen.append(configs["gptff"])
+        model = ComparedModel("gptff", "gptff", 1, 1, 1.0, 1.0, 1, "CPU", Scores(), Scores())
+        return Comparison("test", {"frames": 1, "atoms": 1}, (model,))
+
+    finetune = import_module("torch_gptff.cli.finetune")
+    monkeypatch.setattr(finetune, "run_training", lambda config, *_: seen.append(config))
+    monkeypatch.setattr("torch_gptff.comparison.compare", compare)
     refused = call("evaluate", save_small(tmp_path), tmp_path / "two.extxyz")
     assert refused.exit_code == 1
     advice = re.search(r"--option (naming=\w+)", " ".join(refused.stderr.split()))

@@ -30,17 +30,17 @@ def test_info_says_what_a_checkpoint_is(call, checkpoint: Path) -> None:
 def test_info_names_references_and_what_is_known_of_errors(call, tmp_path: Path) -> None:
     potential = Potential(GPTFF(GPTFFConfig(channels=4, num_layers=1, num_readouts=3)), {11: -1.0})
     potential.references = {"pbe": {11: -1.0, 17: -2.0}, "acwf": {17: -3.0}}
-    save(potential.speak("pbe"), tmp_path / "raw.safetensors")
+    save(potential.use_reference("pbe"), tmp_path / "raw.safetensors")
     potential.calibration = Calibration(energy=2.5, forces=1.25)
     potential.seen_pairs = frozenset({(11, 17)})
     save(potential, tmp_path / "model.safetensors")
     shown = call("info", tmp_path / "model.safetensors").stdout
-    assert re.search(r"pbe +Na, Cl \(2\), spoken\n", shown)
+    assert re.search(r"pbe +Na, Cl \(2\), in use\n", shown)
     assert re.search(r"acwf +Cl \(1\)\n", shown)
     assert "3, spread × 2.5 (energy), × 1.25 (forces)" in shown
     assert re.search(r"seen together +1 pairs of elements", shown)
     assert "3, not calibrated" in call("info", tmp_path / "raw.safetensors").stdout
-    assert re.search(r"without a name +spoken", call("info").stdout)
+    assert re.search(r"without a name +in use", call("info").stdout)
 
 
 def test_info_of_the_environments_model(call) -> None:

@@ -11,7 +11,7 @@ from fuzzing import Fuzz
 from hypothesis import strategies as st
 from mutations import NASTY, mutated
 
-from torch_gptff.cli.training import changed
+from torch_gptff.cli.train import changed
 from torch_gptff.models import DimeNetConfig, GPTFFConfig, SchNetConfig, ViSNetConfig
 from torch_gptff.training.config import PRESETS, TrainingConfig
 

@@ -151,7 +151,7 @@ def test_references_calibration_and_pairs_are_kept(tmp_path: Path) -> None:
     before.references = {"pbe": {11: -1.5, 17: -2.25}, "acwf": {11: -3.0}}
     before.calibration = Calibration(energy=2.5, forces=0.75)
     before.seen_pairs = frozenset({(8, 14), (11, 17), (11, 29)})
-    save(before.speak("pbe"), tmp_path / "model.safetensors")
+    save(before.use_reference("pbe"), tmp_path / "model.safetensors")
     after = load(tmp_path / "model.safetensors")
     assert after.reference == "pbe"
     assert after.references == before.references
@@ -291,7 +291,7 @@ def test_other_units(saved: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"config": {"chanels": 4}}, "unknown key chanels"),
+        ({"config": {"chanels": 4}}, "unknown key 'chanels'"),
         ({"config": {"cutoff": -1.0}}, "cutoff must be positive"),
         ({"config": {"channels": "four"}}, "channels must be a whole number; got 'four'"),
         ({"model": "gptff-next"}, "no model 'gptff-next'; there are .*gptff"),

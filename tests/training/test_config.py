@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from torch_gptff.cli.training import changed
+from torch_gptff.cli.train import changed
 from torch_gptff.errors import ConfigError
 from torch_gptff.training.config import PRESETS, DataSettings, SourceSettings, TrainingConfig
 

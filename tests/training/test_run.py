@@ -307,7 +307,7 @@ def test_two_sources_share_a_body_and_keep_their_references(metals, config, tmp_
     assert potential.reference == "a"
     atoms = read(metals, "0")
     in_a = potential.predict([atoms])[0].energy.item()
-    in_b = potential.speak("b").predict([atoms])[0].energy.item()
+    in_b = potential.use_reference("b").predict([atoms])[0].energy.item()
     assert (in_b - in_a) / len(atoms) == pytest.approx(-5.0, abs=0.2)
     assert run.evaluation.mae.energy_per_atom < 0.5, "energies of both are counted from the first"
 
@@ -328,7 +328,7 @@ def test_a_source_may_have_elements_that_the_first_lacks(metals, config, tmp_pat
     assert run.evaluation.counts["frames"] == 14
     with pytest.raises(UnsupportedElementError, match="'a' has no energy of Ag"):
         potential.predict([read(other, "0")])
-    potential.speak("b").predict([read(other, "0")])
+    potential.use_reference("b").predict([read(other, "0")])
 
     again = replace(
         config, epochs=1, model=ModelSettings(checkpoint=str(run.best)), data=replace(config.data, train=sources)

@@ -11,12 +11,12 @@ from html_page import assert_self_contained
 
 from torch_gptff import GPTFF, GPTFFConfig, Potential
 from torch_gptff.errors import ConfigError, TrainingError
+from torch_gptff.evaluation import Compared, Evaluation
+from torch_gptff.evaluation.model_card import add_model_card
+from torch_gptff.evaluation.report import add_evaluation, add_headline
 from torch_gptff.report import Report, written
 from torch_gptff.training.config import TrainingConfig
-from torch_gptff.training.evaluation import Compared, Evaluation
-from torch_gptff.training.evaluation_report import add_evaluation, add_headline
 from torch_gptff.training.files import COLUMNS
-from torch_gptff.training.model_card import add_model_card
 from torch_gptff.training.report import write_training_report
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
 

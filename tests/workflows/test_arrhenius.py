@@ -10,7 +10,7 @@ from scipy import stats
 
 from torch_gptff.errors import DiffusionError
 from torch_gptff.workflows import ArrheniusFit, Estimate, fit_arrhenius
-from torch_gptff.workflows.estimate import normal
+from torch_gptff.workflows.diffusion.estimate import normal
 
 K = 8.617333262e-5
 HOT = np.array([600.0, 700, 800, 900, 1000, 1100, 1200])

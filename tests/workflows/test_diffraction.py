@@ -20,7 +20,7 @@ from torch_gptff.workflows import (
     local_structure,
     structure_fractions,
 )
-from torch_gptff.workflows.peaks import track_peaks
+from torch_gptff.workflows.diffraction.peaks import track_peaks
 
 pytest.importorskip("pyscal3")
 
@@ -201,7 +201,7 @@ def test_records_come_back(tmp_path: Path) -> None:
 
 
 def test_bad_input() -> None:
-    with pytest.raises(DiffractionError, match="that of a crystal"):
+    with pytest.raises(DiffractionError, match="needs a crystal"):
         diffraction_pattern(molecule("H2O"))
     with pytest.raises(DiffractionError, match="no wavelength is called 'XY'; there are CuKa"):
         diffraction_pattern(bulk("Cu"), wavelength="XY")

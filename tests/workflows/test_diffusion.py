@@ -12,7 +12,7 @@ from scipy import stats
 
 from torch_gptff.errors import DiffusionError
 from torch_gptff.workflows import Diffusion, Estimate, Motion, diffusion, ion_density
-from torch_gptff.workflows.estimate import mean_of_blocks, ratio_of_blocks
+from torch_gptff.workflows.diffusion.estimate import mean_of_blocks, ratio_of_blocks
 
 TIMESTEP = 100.0  # fs
 SEEDS = 200

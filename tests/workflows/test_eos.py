@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from ase import Atoms
 from ase.build import bulk, fcc111, molecule
 from ase.calculators.emt import EMT
@@ -14,13 +13,10 @@ from ase.calculators.lj import LennardJones
 from ase.eos import EquationOfState as ByAse
 from pymatgen.analysis.eos import EOS as ByPymatgen
 
-from torch_gptff import GPTFF, GPTFFConfig, Potential
-from torch_gptff.calculators import GPTFFCalculator
 from torch_gptff.errors import EmptyStructureError, EquationOfStateError, MissingCellError
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
 from torch_gptff.workflows import EquationOfState, equation_of_state, fit_equation_of_state, relax
-from torch_gptff.workflows.energies import energies_of
-from torch_gptff.workflows.eos_fit import FORMS
+from torch_gptff.workflows.eos.fit import FORMS
 
 A12, A6 = 12.13188, 14.45392  # lattice sums of fcc
 
@@ -169,24 +165,6 @@ def test_records_come_back(tmp_path: Path) -> None:
         again = EquationOfState.load(tmp_path / "copper.json")
         assert (again.fits, again.problem, again.atoms) == (curve.fits, curve.problem, curve.atoms)
         np.testing.assert_array_equal(again.energies, curve.energies)
-
-
-def test_a_potential_takes_all_volumes_at_once_with_the_same_result() -> None:
-    torch.manual_seed(0)
-    potential = Potential(GPTFF(GPTFFConfig(channels=8, num_layers=1, num_radial=4))).double()
-    salts = [bulk("NaCl", "rocksalt", a=a) for a in (5.4, 5.6, 5.8)]
-    calculator = GPTFFCalculator(potential, device="cpu")
-
-    class Slow(GPTFFCalculator.__bases__[0]):  # type: ignore[name-defined]
-        implemented_properties = ("energy",)
-
-        def calculate(self, atoms=None, properties=("energy",), system_changes=()) -> None:  # type: ignore[no-untyped-def]
-            self.results = {"energy": calculator.get_potential_energy(atoms)}
-
-    one_by_one = energies_of(salts, Slow())
-    np.testing.assert_allclose(energies_of(salts, calculator), one_by_one, atol=1e-10)
-    np.testing.assert_allclose(energies_of(salts, potential), one_by_one, atol=1e-10)
-    assert salts[0].calc is None
 
 
 class Broken(EMT):

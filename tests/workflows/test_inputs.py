@@ -21,12 +21,13 @@ from torch_gptff.workflows import (
     diffraction_pattern,
     elastic_tensor,
     equation_of_state,
+    evaluate_many,
     molecular_dynamics,
     phonon_spectrum,
     relax,
     relax_many,
+    vacancy_formation,
 )
-from torch_gptff.workflows.energies import energies_of
 from torch_gptff.workflows.inputs import as_atoms, as_calculator
 
 
@@ -56,13 +57,16 @@ def relaxed_together(structure: Any, calculator: Any) -> float:
 WORKFLOWS: dict[str, Callable[[Any, Any, Path], float]] = {
     "relax": lambda structure, calculator, _: relax(structure, calculator, max_steps=2).energy,
     "relax_many": lambda structure, calculator, _: relaxed_together(structure, calculator),
-    "energies_of": lambda structure, calculator, _: float(energies_of([structure], calculator)[0]),
+    "evaluate_many": lambda structure, calculator, _: evaluate_many([structure], calculator)[0].energy,
     "equation_of_state": lambda structure, calculator, _: float(equation_of_state(structure, calculator).energies[0]),
     "elastic_tensor": lambda structure, calculator, _: float(
         elastic_tensor(structure, calculator, relax_positions=False).stiffness[0, 0]
     ),
     "phonon_spectrum": lambda structure, calculator, _: (
         phonon_spectrum(structure, calculator, supercell=(2, 2, 2), mesh_density=20, band_density=5).lowest_frequency
+    ),
+    "vacancy_formation": lambda structure, calculator, _: (
+        vacancy_formation(structure, calculator, supercell=(2, 2, 2), relax_positions=False).vacancies[0].energy
     ),
     "molecular_dynamics": short_run,
 }

@@ -41,7 +41,7 @@ from torch_gptff.workflows import (
     TrajectoryFile,
     molecular_dynamics,
 )
-from torch_gptff.workflows.md_settings import CELLS, THERMOSTATS
+from torch_gptff.workflows.md.settings import CELLS, THERMOSTATS
 
 KINDS = [
     {"ensemble": "nve"},

@@ -12,7 +12,7 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 
 from torch_gptff.workflows import MolecularDynamicsSettings, molecular_dynamics
-from torch_gptff.workflows.md_remarks import foreseen, found
+from torch_gptff.workflows.md.remarks import foreseen, found
 
 GOOD = MolecularDynamicsSettings(steps=2000, temperature=1000)
 

@@ -21,8 +21,8 @@ from ase.constraints import FixAtoms
 
 from torch_gptff.errors import TrajectoryError
 from torch_gptff.io.structures import write_structures
-from torch_gptff.workflows.trajectory import STATE, TrajectoryFile, TrajectoryWriter, open_trajectory
-from torch_gptff.workflows.ulm_frames import find_frames
+from torch_gptff.workflows.md.trajectory import STATE, TrajectoryFile, TrajectoryWriter, open_trajectory
+from torch_gptff.workflows.md.ulm import find_frames
 
 N_FRAMES = 50  # more than 42: the index of the file has been moved twice
 

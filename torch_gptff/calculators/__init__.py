@@ -1,5 +1,5 @@
 """Potentials for other programs."""
 
-from torch_gptff.calculators.ase import GPTFFCalculator
+from torch_gptff.calculators.ase import GPTFFCalculator, potential_of
 
-__all__ = ["GPTFFCalculator"]
+__all__ = ["GPTFFCalculator", "potential_of"]

@@ -40,7 +40,7 @@ class GPTFFCalculator(Calculator):
         dtype: of the model's arithmetic; by default that of its weights
         skin: Å by which neighbours are searched farther than needed, so that not every step searches
         backend: of the neighbour search, see :func:`~torch_gptff.graph.neighbor_list`
-        reference: of which source energies are given, see :meth:`~torch_gptff.Potential.speak`
+        reference: source whose reference energies are relative to, see :meth:`~torch_gptff.Potential.use_reference`
         **kwargs: for :class:`ase.calculators.calculator.Calculator`
 
     Raises:
@@ -61,7 +61,7 @@ class GPTFFCalculator(Calculator):
         super().__init__(**kwargs)
         potential = deepcopy(model) if isinstance(model, Potential) else load_pretrained(model)
         if reference is not None:
-            potential.speak(reference)
+            potential.use_reference(reference)
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.potential = potential.to(self.device, dtype or potential.model.dtype).eval().requires_grad_(False)
         self.graph = potential.model.graph_keeper(skin, backend)
@@ -140,3 +140,10 @@ def _results(prediction: Prediction) -> dict[str, Any]:
     if prediction.stress is not None:
         results["stress"] = full_3x3_to_voigt_6_stress(prediction.stress[0].numpy())
     return results
+
+
+def potential_of(calculator: Any) -> Potential | None:
+    """The potential that gives the forces of a calculator of this package; ``None`` of any other."""
+    if isinstance(calculator, GPTFFCalculator):
+        return calculator.potential
+    return calculator if isinstance(calculator, Potential) else None

@@ -10,6 +10,7 @@ from torch_gptff import __version__
 from torch_gptff.cli import dataset
 from torch_gptff.cli.compare import compare
 from torch_gptff.cli.convert import convert
+from torch_gptff.cli.cooldown import cooldown
 from torch_gptff.cli.diffraction import diffraction
 from torch_gptff.cli.diffusion import diffusion
 from torch_gptff.cli.distill import distill
@@ -18,13 +19,15 @@ from torch_gptff.cli.eos import eos
 from torch_gptff.cli.eos_benchmark import eos_benchmark
 from torch_gptff.cli.errors import ReportingGroup
 from torch_gptff.cli.evaluate import evaluate
+from torch_gptff.cli.finetune import finetune
 from torch_gptff.cli.hull import hull
 from torch_gptff.cli.info import info
 from torch_gptff.cli.md import md
 from torch_gptff.cli.phonons import phonons
 from torch_gptff.cli.predict import predict
 from torch_gptff.cli.relax import relax
-from torch_gptff.cli.train import cooldown, finetune, train
+from torch_gptff.cli.train import train
+from torch_gptff.cli.vacancy import vacancy
 
 app = typer.Typer(
     name="torch-gptff",
@@ -34,24 +37,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(predict)
-app.command()(relax)
-app.command()(eos)
-app.command()(eos_benchmark)
-app.command()(md)
-app.command()(elastic)
-app.command()(convert)
-app.command()(distill)
-app.command()(info)
-app.command()(train)
-app.command()(finetune)
-app.command()(cooldown)
-app.command()(evaluate)
-app.command()(compare)
-app.command()(phonons)
-app.command()(diffusion)
-app.command()(diffraction)
-app.command()(hull)
+for command in (
+    *(predict, relax, eos, eos_benchmark, elastic, phonons, vacancy, hull),
+    *(md, diffusion, diffraction),
+    *(train, finetune, cooldown, distill, evaluate, compare),
+    *(info, convert),
+):
+    app.command()(command)
 app.add_typer(dataset.app, name="dataset")
 
 

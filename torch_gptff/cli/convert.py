@@ -7,17 +7,16 @@ from typing import Annotated
 
 import typer
 
-from torch_gptff.cli.existing import new_file
-from torch_gptff.cli.options import Overwrite
+from torch_gptff.cli import options
 
 
 def convert(
     source: Annotated[Path, typer.Argument(metavar="IN.pth", help="A published GPTFF checkpoint.", show_default=False)],
     target: Annotated[
         Path,
-        typer.Argument(metavar="OUT.safetensors", help="The file to write.", show_default=False, callback=new_file),
+        typer.Argument(metavar="OUT.safetensors", help="File to write.", show_default=False, callback=options.new_file),
     ],
-    overwrite: Overwrite = False,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Turn a published checkpoint into a safetensors file of this package."""
     if target.suffix != ".safetensors":

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from enum import Enum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from torch_gptff.cli.options import AllowClose, JsonAtTheEnd, Overwrite, ReportFile
+from torch_gptff.cli import options
 
-
-class Axis(str, Enum):
-    """What a trajectory is shown against."""
-
-    frame = "frame"
-    time = "time"
-    strain_a = "strain-a"
-    strain_b = "strain-b"
-    strain_c = "strain-c"
+Axis = Literal["frame", "time", "strain-a", "strain-b", "strain-c"]
 
 
 def diffraction(
@@ -31,41 +22,61 @@ def diffraction(
         ),
     ],
     wavelength: Annotated[
-        str, typer.Option(help="[bold]CuKa[/bold], [bold]MoKa[/bold], [bold]CuKa1[/bold], ... or Å.")
+        str,
+        typer.Option(
+            help="Wavelength: [bold]CuKa[/bold], [bold]MoKa[/bold], [bold]CuKa1[/bold], ... or a number in Å."
+        ),
     ] = "CuKa",
-    two_theta: Annotated[tuple[float, float], typer.Option(metavar="FROM TO", help="Angles 2θ, in degrees.")] = (
+    two_theta: Annotated[tuple[float, float], typer.Option(metavar="FROM TO", help="Range of angles 2θ, degrees.")] = (
         10.0,
         90.0,
     ),
-    fwhm: Annotated[float, typer.Option(help="Width of the reflections, in degrees.", min=0.01)] = 0.4,
+    fwhm: Annotated[float, typer.Option(help="Width of the reflections at half height, degrees.", min=0.01)] = 0.4,
     against: Annotated[
-        Axis, typer.Option(help="What the report shows patterns against: the strain is that of a cell vector.")
-    ] = Axis.frame,
+        Axis, typer.Option(help="Vertical axis of the map in the report; a strain is that of a cell vector.")
+    ] = "frame",
     structures: Annotated[
         bool, typer.Option("--structures/--no-structures", help="Classify atoms as fcc, hcp, bcc and other.")
     ] = True,
-    json: JsonAtTheEnd = None,
-    report: ReportFile = None,
-    overwrite: Overwrite = False,
-    allow_close: AllowClose = False,
+    json: options.JsonAtTheEnd = None,
+    report: options.ReportFile = None,
+    overwrite: options.Overwrite = False,
+    allow_close: options.AllowClose = False,
 ) -> None:
     """Powder diffraction along a trajectory: peaks as they move, and the structure about each atom."""
-    from torch_gptff.cli.diffraction_series import analyze
-    from torch_gptff.cli.output import make_console
+    from torch_gptff.cli.contacts import checked
+    from torch_gptff.cli.output import make_console, make_progress, print_line, print_table
+    from torch_gptff.errors import DiffractionError
+    from torch_gptff.workflows import diffraction_series, iterate_frames
+    from torch_gptff.workflows.reports.diffraction import diffraction_report, peak_table
 
+    console = make_console()
+    with make_progress(console) as progress:
+        task = progress.add_task(trajectory)
+        series = diffraction_series(
+            checked(iterate_frames(trajectory), trajectory, allow_close),
+            wavelength=_number_or_name(wavelength),
+            two_theta=two_theta,
+            fwhm=fwhm,
+            structures=structures,
+            on_frame=lambda number: progress.update(task, description=f"{trajectory}: frame {number}"),
+        )
+    if against == "time" and series.times is None:
+        raise DiffractionError(f"{trajectory} does not tell times: show it against frames")
+    print_table(console, peak_table(series))
+    if series.fractions is not None:
+        for name, row in (("first", 0), ("last", -1)):
+            shares = zip(series.structures, series.fractions[row], strict=True)
+            told = ", ".join(f"{100 * share:.1f} % {structure}" for structure, share in shares if share > 0)
+            print_line(console, f"{name} frame: {told}")
+    if json is not None:
+        series.save(json)
+    if report is not None:
+        diffraction_report(series, against, trajectory).save(report)
+
+
+def _number_or_name(text: str) -> float | str:
     try:
-        beam: str | float = float(wavelength)
+        return float(text)
     except ValueError:
-        beam = wavelength
-    analyze(
-        trajectory,
-        make_console(),
-        wavelength=beam,
-        two_theta=two_theta,
-        fwhm=fwhm,
-        structures=structures,
-        against=against.value,
-        json=json,
-        report=report,
-        allow_close=allow_close,
-    )
+        return text

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from torch_gptff.cli.errors import Failures
-from torch_gptff.cli.existing import new_file
-from torch_gptff.cli.options import JsonAtTheEnd, Overwrite, ReportFile
+from torch_gptff.cli import options
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from torch_gptff.workflows import ArrheniusFit, IonDensity
+    from torch_gptff.workflows.diffusion.motion import Origin
 
 
-class Rest(str, Enum):
-    """What is kept at rest, see :func:`torch_gptff.workflows.ion_motion`."""
-
-    mass = "mass"
-    framework = "framework"
-    nothing = "nothing"
+Rest = Literal["mass", "framework", "nothing"]
+ORIGINS: dict[Rest, Origin] = {"mass": "center of mass", "framework": "framework", "nothing": "laboratory"}
+"""Origins of :func:`torch_gptff.workflows.ion_motion`."""
 
 
 def diffusion(
@@ -27,15 +27,19 @@ def diffusion(
         list[str],
         typer.Argument(
             metavar="TRAJECTORIES",
-            help="Of one material, each at a temperature of its own: .traj, extxyz or any other format that ASE reads; "
+            help="Trajectories of one material at different temperatures, in any format that ASE reads; "
             "[bold]md.traj@1000:[/bold] takes a part.",
             show_default=False,
         ),
     ],
-    species: Annotated[str, typer.Option("--species", "-s", help="The ions: Li, Na, ...", show_default=False)],
+    species: Annotated[
+        str, typer.Option("--species", "-s", help="Element of the ions: Li, Na, ...", show_default=False)
+    ],
     timestep: Annotated[
         float | None,
-        typer.Option(help="Between frames, in fs; needed where they do not tell.", metavar="FS", show_default=False),
+        typer.Option(
+            help="Time between frames, fs; needed where the file does not state it.", metavar="FS", show_default=False
+        ),
     ] = None,
     temperature: Annotated[
         list[float] | None,
@@ -43,7 +47,7 @@ def diffusion(
             "--temperature",
             "-t",
             metavar="K",
-            help="One for each trajectory, in their order; by default those of the velocities.",
+            help="Temperature of each trajectory, K, in their order; by default from the velocities.",
             show_default=False,
         ),
     ] = None,
@@ -51,66 +55,113 @@ def diffusion(
         list[str] | None,
         typer.Option(
             metavar="EL=Q",
-            help="The charge of an element, [bold]Li=1[/bold], for conductivities; may be given several times.",
+            help="Charge of an element, [bold]Li=1[/bold], for conductivities; may be given several times.",
             show_default=False,
         ),
     ] = None,
-    skip: Annotated[float, typer.Option(help="Leave out the beginning, in ps.", min=0)] = 0.0,
+    skip: Annotated[float, typer.Option(help="Time left out at the beginning, ps.", min=0)] = 0.0,
     rest: Annotated[
-        Rest, typer.Option(help="What is at rest: the centre of mass, the other elements, or nothing.")
-    ] = Rest.mass,
-    blocks: Annotated[int, typer.Option(help="Into which a trajectory is divided for its errors.", min=3)] = 10,
+        Rest,
+        typer.Option(
+            help="What displacements are relative to: the centre of mass, the framework of other elements, or nothing."
+        ),
+    ] = "mass",
+    blocks: Annotated[
+        int, typer.Option(help="Number of blocks of a trajectory, from which errors are estimated.", min=3)
+    ] = 10,
     fit: Annotated[
         tuple[float, float] | None,
         typer.Option(
-            metavar="FROM TO", help="Lags of the fit, in ps; by default 0.1 to 0.5 blocks.", show_default=False
+            metavar="FROM TO", help="Range of lags of the fit, ps; by default 0.1 to 0.5 blocks.", show_default=False
         ),
     ] = None,
     regimes: Annotated[
         int | None,
         typer.Option(
-            help="Arrhenius lines; by default two where the evidence is strong.", min=1, max=2, show_default=False
+            help="Number of Arrhenius lines; by default two where the evidence is strong.",
+            min=1,
+            max=2,
+            show_default=False,
         ),
     ] = None,
     density: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Write the density of ions as cube files.", show_default=False, callback=new_file
+            metavar="DIR",
+            help="Folder of cube files of the density of ions.",
+            show_default=False,
+            callback=options.new_file,
         ),
     ] = None,
-    json: JsonAtTheEnd = None,
-    report: ReportFile = None,
-    overwrite: Overwrite = False,
+    json: options.JsonAtTheEnd = None,
+    report: options.ReportFile = None,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Diffusion coefficients and conductivities from trajectories, and activation energies from several."""
-    from torch_gptff.cli.diffusion_runs import Settings, analyze_all
-    from torch_gptff.cli.output import make_console
+    from torch_gptff.cli.errors import Failures
+    from torch_gptff.cli.output import make_console, make_progress, print_line, print_table, short_labels
+    from torch_gptff.io.structures import split_index
+    from torch_gptff.report import Table
+    from torch_gptff.workflows import Diffusion, diffusion_series, ion_density, ion_motion, iterate_frames
+    from torch_gptff.workflows import diffusion as diffusion_of
+    from torch_gptff.workflows.reports.diffusion import diffusion_report
 
     if temperature and len(temperature) != len(files):
         raise typer.BadParameter(
             f"{len(temperature)} for {len(files)} trajectories: give one for each", param_hint="--temperature"
         )
-    origins = {Rest.mass: "center of mass", Rest.framework: "framework", Rest.nothing: "laboratory"}
-    settings = Settings(
-        species=species,
-        timestep=timestep,
-        temperatures=tuple(temperature) if temperature else (None,) * len(files),
-        charges=dict(_charge(each) for each in charge or ()),
-        skip=skip,
-        origin=origins[rest],  # type: ignore[arg-type]
-        n_blocks=blocks,
-        fit_range=fit,
-        regimes=regimes,  # type: ignore[arg-type]
-    )
-    failures = Failures(context)
-    analyze_all(files, settings, make_console(), failures, density, json, report)
+    charges = dict(options.element_and_number(each, "--charge") for each in charge or ())
+    console, failures = make_console(), Failures(context)
+    short = short_labels(console, files)
+    runs: dict[str, Diffusion] = {}
+    densities: dict[str, IonDensity] = {}
+    with make_progress(console) as progress:
+        task = progress.add_task("")
+        kelvins: list[float | None] = list(temperature) if temperature else [None] * len(files)
+        for number, (file, kelvin) in enumerate(zip(files, kelvins, strict=True), start=1):
+            progress.update(task, description=f"{number}/{len(files)} {short(file)}")
+            with failures.alone(file):
+                motion = ion_motion(
+                    iterate_frames(file),
+                    species,
+                    timestep=timestep,
+                    charges=charges,
+                    origin=ORIGINS[rest],
+                    skip=skip,
+                )
+                runs[file] = diffusion_of(motion, kelvin, n_blocks=blocks, fit_range=fit)
+                if motion.is_crystal and (density or report):
+                    densities[file] = ion_density(motion)
+    if not runs:
+        raise typer.Exit(1)
+    series = diffusion_series(runs, regimes)  # type: ignore[arg-type]
+    for file, run in runs.items():
+        for remark in run.remarks:
+            print_line(console, f"{short(file)}: {remark}")
+    print_table(console, Table.of([(short(file), run) for file, run in runs.items()], Diffusion.columns, "file"))
+    for name, line in (("D", series.diffusivity_fit), ("σ", series.conductivity_fit)):
+        if line is not None:
+            _tell_fit(console, name, line)
+    if density is not None:
+        for number, (file, each) in enumerate(densities.items(), start=1):
+            each.write_cube(density / f"{number:02d}-{split_index(file)[0].stem}-{species}.cube")
+    if json is not None:
+        series.save(json)
+    if report is not None:
+        diffusion_report(series, densities).save(report)
     if failures:
         raise typer.Exit(1)
 
 
-def _charge(text: str) -> tuple[str, float]:
-    element, _, value = text.partition("=")
-    try:
-        return element, float(value)
-    except ValueError:
-        raise typer.BadParameter(f"{text} is not an element and its charge, Li=1", param_hint="--charge") from None
+def _tell_fit(console: Console, name: str, fit: ArrheniusFit) -> None:
+    from torch_gptff.cli.output import print_line
+    from torch_gptff.workflows.reports.diffusion import ROOM, with_error
+
+    regimes = ("",) if len(fit.lines) == 1 else (" at low T", " at high T")
+    for regime, line in zip(regimes, fit.lines, strict=True):
+        kelvins = f"{line.temperatures.min():.0f} to {line.temperatures.max():.0f} K"
+        print_line(console, f"{name}: activation energy{regime} {with_error(line.activation_energy)} eV ({kelvins})")
+    if fit.crossing is not None:
+        print_line(console, f"{name}: the lines cross at {with_error(fit.crossing)} K")
+    room, unit = fit.at(ROOM), "cm²/s" if fit.quantity == "diffusivity" else "mS/cm"
+    print_line(console, f"{name}: {room.value:.2g} {unit} at 300 K, from {room.low:.2g} to {room.high:.2g} at 95 %")

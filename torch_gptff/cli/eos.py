@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-from enum import Enum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from torch_gptff.cli.options import (
-    AllowClose,
-    Device,
-    DType,
-    Files,
-    JsonFile,
-    Model,
-    Overwrite,
-    Precision,
-    Reference,
-    ReportFile,
-    Resume,
-)
-from torch_gptff.cli.output import UNCERTAINTY, Column, fixed, formula_of, per_atom
+from torch_gptff.cli import options
 from torch_gptff.defaults import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -30,61 +16,46 @@ if TYPE_CHECKING:
     from torch_gptff.cli.each import Tell
     from torch_gptff.workflows import EquationOfState
 
-COLUMNS = (
-    Column("file", number=False),
-    Column("formula", number=False),
-    Column("V₀", "Å³/atom"),
-    Column("E₀", "eV/atom"),
-    UNCERTAINTY,
-    Column("B₀", "GPa"),
-    Column("B₀′"),
-    Column("residual", "meV/atom"),
-)
-
 FOLLOW = 5
-"""How many times the range of volumes may move where the minimum lies outside of it."""
+"""Number of times that the range of volumes may move to a minimum outside of it."""
 
 SMAX_GPA = 0.1
-"""The stress that a relaxation leaves: the minimum need only be in range."""
+"""Largest stress after a relaxation, GPa: the minimum need only be in range."""
 
 
-class Form(str, Enum):
-    """The names of :data:`torch_gptff.workflows.eos_fit.FORMS`."""
-
-    birch_murnaghan = "birch-murnaghan"
-    vinet = "vinet"
-    murnaghan = "murnaghan"
-    poirier_tarantola = "poirier-tarantola"
+Form = Literal["birch-murnaghan", "vinet", "murnaghan", "poirier-tarantola"]
+"""Names of :data:`torch_gptff.workflows.eos.fit.FORMS`."""
 
 
 def eos(
     context: typer.Context,
-    files: Files,
-    model: Model = DEFAULT_MODEL,
-    reference: Reference = None,
-    json: JsonFile = None,
-    report: ReportFile = None,
-    resume: Resume = False,
-    overwrite: Overwrite = False,
+    files: options.Files,
+    model: options.Model = DEFAULT_MODEL,
+    reference: options.Reference = None,
+    json: options.JsonFile = None,
+    report: options.ReportFile = None,
+    resume: options.Resume = False,
+    overwrite: options.Overwrite = False,
     low: Annotated[
-        float, typer.Option("--from", metavar="RATIO", help="The smallest volume, in units of that given.", min=0.05)
+        float,
+        typer.Option("--from", metavar="RATIO", help="Smallest volume, divided by that of the structure.", min=0.05),
     ] = 0.94,
-    high: Annotated[float, typer.Option("--to", metavar="RATIO", help="The largest.", max=20)] = 1.06,
-    points: Annotated[int, typer.Option(help="Volumes, evenly spaced.", min=5)] = 13,
+    high: Annotated[
+        float, typer.Option("--to", metavar="RATIO", help="Largest volume, divided by that of the structure.", max=20)
+    ] = 1.06,
+    points: Annotated[int, typer.Option(help="Number of volumes.", min=5)] = 13,
     form: Annotated[
-        Form, typer.Option(help="The equation in the table; the others are fitted, too.", case_sensitive=False)
-    ] = Form.birch_murnaghan,
-    relax_first: Annotated[
-        bool, typer.Option("--relax/--as-given", help="Relax positions and cell before, or take structures as given.")
-    ] = True,
+        Form, typer.Option(help="Equation in the table; the others are fitted as well.", case_sensitive=False)
+    ] = "birch-murnaghan",
+    relax_first: options.RelaxFirst = True,
     relax_positions: Annotated[
         bool, typer.Option("--relax-positions", help="Relax the atoms at every volume.")
     ] = False,
-    fmax: Annotated[float, typer.Option(help="To which structures and atoms relax, in eV/Å.", min=0)] = 0.01,
-    max_steps: Annotated[int, typer.Option(help="Give a relaxation up after so many steps.", min=0)] = 500,
-    allow_close: AllowClose = False,
-    device: Device = None,
-    dtype: Precision = DType.float64,
+    fmax: Annotated[float, typer.Option(help="Largest force after a relaxation, eV/Å.", min=0)] = 0.01,
+    max_steps: options.MaxSteps = 500,
+    allow_close: options.AllowClose = False,
+    device: options.Device = None,
+    dtype: options.Precision = "float64",
 ) -> None:
     """Equations of state: energy by volume, V₀, B₀ and B₀′."""
     if not low < high:
@@ -106,23 +77,20 @@ def eos(
             relax_positions=relax_positions,
             fmax=fmax,
             max_steps=max_steps,
-            form=form.value,
+            form=form,
             follow=FOLLOW,
             on_volume=lambda done, total: tell(f"volume {done} of {total}"),
         )
 
-    curves = run_each(
+    run_each(
         context,
         EquationOfState,
         compute,
         verdict=_verdict,
-        columns=COLUMNS,
-        row=_row,
         report=eos_report,
-        about=f"cells scaled in {points} volumes, {low:g} to {high:g} times that of the structure.",
+        about=f"; cells scaled to {points} volumes, {low:g} to {high:g} times that of the structure.",
+        is_good=lambda curve: bool(curve.fits) and not curve.n_unconverged,
     )
-    if not all(curve.fits and not curve.n_unconverged for curve in curves):
-        raise typer.Exit(1)
 
 
 def _verdict(curve: EquationOfState) -> str:
@@ -131,18 +99,3 @@ def _verdict(curve: EquationOfState) -> str:
     left = "" if not curve.n_unconverged else f", atoms NOT CONVERGED at {curve.n_unconverged} of them"
     remarks = "".join(f"; {remark}" for remark in curve.remarks)
     return f"a minimum among {len(curve.volumes)} volumes{left}{remarks}"
-
-
-def _row(label: str, curve: EquationOfState) -> list[str]:
-    n_atoms = len(curve.atoms)
-    fit = curve.fits[0] if curve.fits else None
-    return [
-        label,
-        formula_of(curve.atoms),
-        fixed(None if fit is None else fit.volume / n_atoms, 3),
-        fixed(None if fit is None else fit.energy / n_atoms, 4),
-        per_atom(None if fit is None else curve.energy_std, n_atoms),
-        fixed(None if fit is None else fit.bulk_modulus, 1),
-        fixed(None if fit is None else fit.bulk_modulus_derivative, 2),
-        fixed(None if fit is None else 1000 * fit.residual / n_atoms, 3),
-    ]

@@ -1,4 +1,4 @@
-"""How errors and warnings reach whoever sits at the terminal: one line on standard error, and an exit code.
+"""Error reporting and exit codes of the command line: one line on standard error for each error or warning.
 
 Exit codes: 0 all is well; 1 something failed, or did not converge; 2 the command was called wrongly, or would replace
 results; 130 and 143 it was stopped by SIGINT or SIGTERM.
@@ -32,7 +32,7 @@ EXTRAS = {
     "phonopy": "phonons",
     "pyscal3": "diffraction",
 }
-"""The extra of this package that a module comes with."""
+"""Extra of this package with which a module is installed."""
 
 
 class ReportingGroup(TyperGroup):
@@ -94,7 +94,7 @@ def _what_is_kept(group: TyperGroup, ctx: Any) -> str:
 
 
 class Failures(list[dict[str, str]]):
-    """What failed among many: each is told at once, and the others go on.
+    """Inputs that failed: each is reported at once, and the others go on.
 
     Args:
         context: of the running command
@@ -155,7 +155,7 @@ def _telling_logs() -> Iterator[None]:
 
 
 def tell_notes() -> None:
-    """Tell for the rest of the command what is no warning, too, such as the keys that labels are read from."""
+    """Report notes for the rest of the command, too, such as the keys that labels are read from."""
     logging.getLogger("torch_gptff").setLevel(logging.INFO)
 
 

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from torch_gptff.cli.dataset import Data, Format, Options, SourceName
-from torch_gptff.cli.existing import new_file
-from torch_gptff.cli.options import AllowClose, Device, DType, Formulas, Overwrite, Precision, Reference
+from torch_gptff.cli import options, sources
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from rich.console import Console
+    from torch_geometric.data import Data
+
+    from torch_gptff.evaluation import Evaluation
+    from torch_gptff.potential import Potential
+
+OTHER_REFERENCE = 0.2
+"""A hint at another reference is given where element energies leave less than this share of the error of energies."""
+
+FRAMES_PER_SHIFT = 5
+"""Smallest number of frames for each element energy, for the hint at another reference."""
 
 
 def evaluate(
@@ -21,35 +34,40 @@ def evaluate(
             show_default=False,
         ),
     ],
-    data: Data,
-    format: Format = None,
-    option: Options = None,
-    source: SourceName = None,
+    data: sources.Data,
+    format: sources.Format = None,
+    option: sources.Options = None,
+    source: sources.SourceName = None,
     split: Annotated[
         Path | None,
-        typer.Option("--split", metavar="FILE", help="Take a part of this split of DATA.", show_default=False),
+        typer.Option(
+            "--split",
+            metavar="FILE",
+            help="File of a split of DATA, of which one part is evaluated.",
+            show_default=False,
+        ),
     ] = None,
     part: Annotated[
         str | None,
         typer.Option(
             "--part",
-            help="Which part: of the split, [bold]test[/bold] by default; without one, of those that the files name.",
+            help="Part that is evaluated: of the split ([bold]test[/bold] by default), or as the files name them.",
             show_default=False,
         ),
     ] = None,
-    formulas: Formulas = None,
+    formulas: options.Formulas = None,
     align: Annotated[
         bool,
-        typer.Option("--align", help="Give the energies after a constant for each element, fitted to them, too."),
+        typer.Option("--align", help="Also give the errors of energies after a fitted constant for each element."),
     ] = False,
-    by_element: Annotated[bool, typer.Option("--by-element", help="Print the errors by element, too.")] = False,
+    by_element: Annotated[bool, typer.Option("--by-element", help="Also print the errors by element.")] = False,
     json: Annotated[
         str | None,
         typer.Option(
             "--json",
             metavar="OUT",
-            help="Write the errors to a JSON file, or to standard output for '-'.",
-            callback=new_file,
+            help="JSON file of the errors, or '-' for standard output.",
+            callback=options.new_file,
         ),
     ] = None,
     arrays: Annotated[
@@ -57,28 +75,33 @@ def evaluate(
         typer.Option(
             "--arrays",
             metavar="OUT",
-            help="Write every known and predicted value as .npz.",
+            help="File of every known and predicted value, as .npz.",
             show_default=False,
-            callback=new_file,
+            callback=options.new_file,
         ),
     ] = None,
     report: Annotated[
         Path | None,
         typer.Option(
-            "--report", metavar="OUT", help="Write a page with plots as HTML.", show_default=False, callback=new_file
+            "--report",
+            metavar="OUT",
+            help="HTML file of a report with plots.",
+            show_default=False,
+            callback=options.new_file,
         ),
     ] = None,
-    overwrite: Overwrite = False,
+    overwrite: options.Overwrite = False,
     card: Annotated[
-        bool, typer.Option("--card", help="Add to the page what the checkpoint says of itself: a model card.")
+        bool, typer.Option("--card", help="Add a model card to the report: what the checkpoint states about itself.")
     ] = False,
-    reference: Reference = None,
-    allow_close: AllowClose = False,
-    device: Device = None,
-    dtype: Precision = DType.float32,
+    reference: options.Reference = None,
+    allow_close: options.AllowClose = False,
+    device: options.Device = None,
+    dtype: options.Precision = "float32",
 ) -> None:
     """Compare a model with data: errors of energy, forces and stress."""
     from torch_gptff.cli.output import make_console
+    from torch_gptff.evaluation.files import summary, write_arrays, write_summary
 
     if card and report is None:
         raise typer.BadParameter("name the page that it is part of (--report)", param_hint="--card")
@@ -88,31 +111,167 @@ def evaluate(
         raise typer.BadParameter(f"{arrays} must end in .npz", param_hint="--arrays")
     console = make_console()
     with console.status(f"loading {model}"):
-        from torch_gptff.cli.evaluations import (
-            evaluated,
-            hint_at_reference,
-            print_evaluation,
-            to_document,
-            write_report,
-        )
-        from torch_gptff.cli.model import load_potential
-        from torch_gptff.training.evaluation_files import write_arrays, write_summary
-
-        potential = load_potential(model, device, dtype, reference)
-
+        potential = options.load_potential(model, device, dtype, reference)
     wanted = None if formulas is None else frozenset(formulas.read_text(encoding="utf-8-sig").split())
-    evaluation = evaluated(potential, data, format, option, source, split, part, wanted, align, console, allow_close)
-    document = to_document(evaluation, model, dtype, data, part if split is None else part or "test")
+    evaluation = _evaluated(potential, data, format, option, source, split, part, wanted, align, console, allow_close)
+    if split is not None:
+        part = part or "test"
+    document = {"model": model, "dtype": dtype, "data": list(data), "part": part, **summary(evaluation)}
     if arrays is not None:
         write_arrays(evaluation, arrays)
     if json is not None and json != "-":
         write_summary(Path(json), document)
     if report is not None:
-        write_report(report, evaluation, potential if card else None, document)
+        _write_report(report, evaluation, potential if card else None, document)
     if json == "-":
         from json import dumps
 
         typer.echo(dumps(document, ensure_ascii=False, allow_nan=False))
     else:
         print_evaluation(console, evaluation, by_element)
-    hint_at_reference(evaluation)
+    _hint_at_reference(evaluation)
+
+
+def print_evaluation(console: Console, evaluation: Evaluation, by_element: bool) -> None:
+    """Print the errors, by source where there are several, and by element if asked to."""
+    from ase.data import chemical_symbols
+
+    from torch_gptff.cli.output import print_line, print_table
+    from torch_gptff.datasets.statistics import MOST_SOURCES
+    from torch_gptff.evaluation.report import error_table, group_table, property_table
+
+    counts = evaluation.counts
+    print_line(console, f"{counts['frames']:,} frames of {counts['atoms']:,} atoms")
+    print_table(console, error_table(evaluation))
+    if evaluation.properties:
+        print_table(console, property_table(evaluation))
+    groups = evaluation.by_source()
+    if len(groups) > MOST_SOURCES:
+        print_line(console, f"{len(groups):,} sources (--json lists them)")
+    elif len(groups) > 1:
+        print_table(console, group_table("source", groups))
+    if by_element:
+        elements = {chemical_symbols[number]: group for number, group in evaluation.by_element().items()}
+        print_table(console, group_table("element", elements))
+
+
+def _evaluated(
+    potential: Potential,
+    data: Sequence[str],
+    format: str | None,
+    options: Sequence[str] | None,
+    source: str | None,
+    split: Path | None,
+    part: str | None,
+    formulas: frozenset[str] | None,
+    align: bool,
+    console: Console,
+    allow_close: bool,
+) -> Evaluation:
+    """Evaluate the frames that the options name. Without a split, frames are read as they are predicted.
+
+    Raises:
+        SplitError: no such part.
+        BadParameter: no frame has one of the formulas.
+        CloseAtomsError: atoms of a frame are too close, and ``allow_close`` is not set.
+        DatasetError, StructureError: see :func:`~torch_gptff.evaluation.evaluate`.
+    """
+    from torch_gptff.cli.contacts import checked
+    from torch_gptff.cli.output import make_progress
+    from torch_gptff.datasets import Split, read_sources
+    from torch_gptff.errors import SplitError
+    from torch_gptff.evaluation import evaluate
+
+    shift: Any = "elements" if align else None
+    if split is None:
+        with sources.watched(data, format, options, source, console) as found:
+            frames: Iterable[Data] = read_sources(found)
+            frames = frames if part is None else _of_part(frames, part)
+            frames = frames if formulas is None else _of_formulas(frames, formulas)
+            return evaluate(potential, checked(frames, ", ".join(data), allow_close), energy_shift=shift)
+    parts = Split.load(split).of(sources.opened(data, format, options, source, console))
+    name = part or "test"
+    if name not in parts:
+        raise SplitError(f"{split} has no part {name!r}; it has {', '.join(parts)}")
+    chosen = parts[name] if formulas is None else list(_of_formulas(parts[name], formulas))
+    for _ in checked(chosen, f"part {name} of {split}", allow_close):
+        pass
+    with make_progress(console) as progress:
+        total = len(chosen)
+        task = progress.add_task(f"0/{total:,} frames")
+
+        def show(done: int) -> None:
+            progress.update(task, description=f"{done:,}/{total:,} frames")
+
+        return evaluate(potential, chosen, energy_shift=shift, progress=show)
+
+
+def _of_part(frames: Iterable[Data], part: str) -> Iterator[Data]:
+    """The frames that their files put into a part."""
+    from torch_gptff.errors import SplitError
+
+    others: set[str] = set()
+    found = False
+    for frame in frames:
+        if frame.split == part:
+            found = True
+            yield frame
+        else:
+            others.add(frame.split or "no part")
+    if not found:
+        raise SplitError(
+            f"no frame is of the part {part!r}: the files name {', '.join(sorted(others))}; --split FILE takes a split"
+        )
+
+
+def _of_formulas(frames: Iterable[Data], formulas: frozenset[str]) -> Iterator[Data]:
+    """The frames whose reduced formula is one of these."""
+    from torch_gptff.graph.formula import reduced_formula
+
+    found = False
+    for frame in frames:
+        if reduced_formula(frame.z.numpy()) in formulas:
+            found = True
+            yield frame
+    if not found:
+        raise typer.BadParameter("no frame has one of these formulas", param_hint="--formulas")
+
+
+def _hint_at_reference(evaluation: Evaluation) -> None:
+    """Warn where data and model seem to have different references of energy, and energies were not aligned."""
+    from torch_gptff.cli.errors import tell
+
+    raw, number = evaluation.rmse.energy_per_atom, evaluation.counts["energy_per_atom"]
+    if raw is None or evaluation.element_shifts is not None:
+        return
+    shifted = evaluation.with_element_shifts()
+    n_shifts = sum(map(len, (shifted.element_shifts or {}).values()))
+    left = None if shifted.aligned is None else shifted.aligned.rmse.energy_per_atom
+    if left is not None and left < OTHER_REFERENCE * raw and number >= FRAMES_PER_SHIFT * n_shifts:
+        tell(
+            "warning",
+            f"a constant for each element takes the error of the energies from {1e3 * raw:.0f} to {1e3 * left:.0f} "
+            "meV/atom: data and model count energies from other references; --align gives both",
+        )
+
+
+def _write_report(path: Path, evaluation: Evaluation, potential: Potential | None, document: dict[str, Any]) -> None:
+    """Write the page; with the model card where a potential is given."""
+    from torch_gptff.evaluation.model_card import add_model_card
+    from torch_gptff.evaluation.report import add_evaluation, add_headline
+    from torch_gptff.report import Report
+
+    part = "" if document["part"] is None else f" (part {document['part']})"
+    name, data = Path(document["model"]).name, ", ".join(_short(each) for each in document["data"])
+    said = f"Predictions of {name} in {document['dtype']} beside {data}{part}."
+    report = Report(f"Evaluation of {name}" if potential is None else f"Model card of {name}", said)
+    add_headline(report, evaluation)
+    if potential is not None:
+        add_model_card(report, potential)
+    add_evaluation(report, evaluation)
+    report.save(path)
+
+
+def _short(path: str) -> str:
+    """The last two names of a path: a page that is passed on need not tell where its data lay."""
+    return "/".join(Path(path).parts[-2:])

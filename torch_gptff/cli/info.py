@@ -21,7 +21,7 @@ def info(
         ),
     ],
 ) -> None:
-    """Say what a checkpoint is: configuration, elements, properties, provenance."""
+    """Describe a checkpoint: configuration, elements, properties, provenance."""
     from torch_gptff.io import load_pretrained
 
     sections = describe(load_pretrained(model))
@@ -34,7 +34,7 @@ def info(
 
 
 def describe(potential: Potential) -> dict[str, dict[str, object]]:
-    """What there is to say of a potential, by section and name."""
+    """Facts about a potential, by section and name."""
     from torch_gptff.graph.checks import element_ranges
     from torch_gptff.io import fingerprint
     from torch_gptff.io.fingerprint import of_compounds
@@ -68,14 +68,14 @@ def describe(potential: Potential) -> dict[str, dict[str, object]]:
 
 
 def _references(potential: Potential) -> dict[str, object]:
-    """Each reference with the elements that it has energies of; the one that is spoken is named."""
+    """Each reference with the elements that it has energies of; the one in use is marked."""
     from torch_gptff.graph.checks import element_ranges
 
     rows: dict[str, object] = {
-        name: f"{element_ranges(frozenset(table))} ({len(table)}){', spoken' if name == potential.reference else ''}"
+        name: f"{element_ranges(frozenset(table))} ({len(table)}){', in use' if name == potential.reference else ''}"
         for name, table in sorted(potential.references.items())
     }
-    return rows if potential.reference is not None else {"without a name": "spoken", **rows}
+    return rows if potential.reference is not None else {"without a name": "in use", **rows}
 
 
 def _calibrated(potential: Potential) -> str:

@@ -2,48 +2,37 @@
 
 from __future__ import annotations
 
-from enum import Enum
+import re
+import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from torch_gptff.cli.existing import new_file
-from torch_gptff.cli.options import AllowClose, Device, DType, Model, Overwrite, Precision, Reference, ReportFile
+from torch_gptff.cli import options
 from torch_gptff.defaults import DEFAULT_MODEL
 
+if TYPE_CHECKING:
+    from ase import Atoms
+    from rich.console import Console
 
-class Ensemble(str, Enum):
-    """The names of :data:`torch_gptff.workflows.md_settings.ENSEMBLES`."""
-
-    nve = "nve"
-    nvt = "nvt"
-    npt = "npt"
+    from torch_gptff.workflows import MolecularDynamicsFrame, MolecularDynamicsSettings
 
 
-class Thermostat(str, Enum):
-    """The names of :data:`torch_gptff.workflows.md_settings.THERMOSTATS`."""
+Ensemble = Literal["nve", "nvt", "npt"]
+"""Names of :data:`torch_gptff.workflows.md.settings.ENSEMBLES`."""
 
-    bussi = "bussi"
-    langevin = "langevin"
-    nose_hoover = "nose-hoover"
-    berendsen = "berendsen"
+Thermostat = Literal["bussi", "langevin", "nose-hoover", "berendsen"]
+"""Names of :data:`torch_gptff.workflows.md.settings.THERMOSTATS`."""
 
+CellChange = Literal["isotropic", "anisotropic", "full"]
+"""Names of :data:`torch_gptff.workflows.md.settings.CELLS`."""
 
-class CellChange(str, Enum):
-    """The names of :data:`torch_gptff.workflows.md_settings.CELLS`."""
+Axis = Literal["a", "b", "c"]
+"""Names of :data:`torch_gptff.workflows.md.settings.AXES`."""
 
-    isotropic = "isotropic"
-    anisotropic = "anisotropic"
-    full = "full"
-
-
-class Axis(str, Enum):
-    """The names of :data:`torch_gptff.workflows.md_settings.AXES`."""
-
-    a = "a"
-    b = "b"
-    c = "c"
+LINES = 10
+"""Lines of progress of a run, where there is no terminal."""
 
 
 def md(
@@ -56,103 +45,224 @@ def md(
             show_default=False,
         ),
     ],
-    model: Model = DEFAULT_MODEL,
-    reference: Reference = None,
+    model: options.Model = DEFAULT_MODEL,
+    reference: options.Reference = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", metavar="TRAJ", help="The trajectory; by default [bold]md-FILE.traj[/bold] here."),
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="TRAJ",
+            help="Trajectory file; by default [bold]md-FILE.traj[/bold] in the current folder.",
+        ),
     ] = None,
     resume: Annotated[
         bool,
         typer.Option(
-            "--resume", help="Go on with the trajectory, which was killed, or is to be longer.", is_eager=True
+            "--resume", help="Continue the trajectory of a run that was stopped, or make it longer.", is_eager=True
         ),
     ] = False,
-    overwrite: Overwrite = False,
-    json: Annotated[
-        Path | None,
-        typer.Option("--json", metavar="OUT", help="Write averages and series to a JSON file.", callback=new_file),
-    ] = None,
-    report: ReportFile = None,
-    repeat: Annotated[str, typer.Option(metavar="AxBxC", help="Repeat the cell before: [bold]3x3x2[/bold].")] = "1x1x1",
+    overwrite: options.Overwrite = False,
+    json: options.JsonAtTheEnd = None,
+    report: options.ReportFile = None,
+    repeat: Annotated[
+        str, typer.Option(metavar="AxBxC", help="Repetitions of the cell: [bold]3x3x2[/bold].")
+    ] = "1x1x1",
     ensemble: Annotated[
-        Ensemble, typer.Option(help="What is kept: energy; temperature; or temperature and pressure.")
-    ] = Ensemble.nvt,
-    steps: Annotated[int, typer.Option(help="Steps of integration.")] = 1000,
-    timestep: Annotated[float, typer.Option(help="In fs.")] = 1.0,
-    temperature: Annotated[float, typer.Option(help="That is kept, and of the first velocities, in K.")] = 300.0,
+        Ensemble, typer.Option(help="Ensemble: constant energy, temperature, or temperature and pressure.")
+    ] = "nvt",
+    steps: Annotated[int, typer.Option(help="Number of time steps.")] = 1000,
+    timestep: Annotated[float, typer.Option(help="Time step, fs.")] = 1.0,
+    temperature: Annotated[
+        float, typer.Option(help="Temperature of the thermostat and of the initial velocities, K.")
+    ] = 300.0,
     final_temperature: Annotated[
-        float | None, typer.Option(help="Heat or cool to this temperature, linearly, in K.")
+        float | None, typer.Option(help="Temperature at the end, K: the thermostat changes linearly.")
     ] = None,
     thermostat: Annotated[
-        Thermostat, typer.Option(help="Of nvt; npt has Nosé-Hoover chains.", case_sensitive=False)
-    ] = Thermostat.bussi,
+        Thermostat, typer.Option(help="Thermostat of nvt; npt uses Nosé-Hoover chains.", case_sensitive=False)
+    ] = "bussi",
     thermostat_time: Annotated[
-        float | None, typer.Option(help="Of the thermostat, in fs; by default 100 timesteps.", show_default=False)
+        float | None,
+        typer.Option(help="Relaxation time of the thermostat, fs; by default 100 time steps.", show_default=False),
     ] = None,
-    pressure: Annotated[float, typer.Option(help="Of npt, in GPa.")] = 0.0,
+    pressure: Annotated[float, typer.Option(help="Pressure of npt, GPa.")] = 0.0,
     cell: Annotated[
         CellChange,
-        typer.Option(help="How npt changes the cell: by one factor, each length by its own, or freely."),
-    ] = CellChange.isotropic,
+        typer.Option(help="How npt changes the cell: by one factor, each length by its own factor, or freely."),
+    ] = "isotropic",
     barostat_time: Annotated[
-        float | None, typer.Option(help="Of the barostat, in fs; by default 1000 timesteps.", show_default=False)
+        float | None,
+        typer.Option(help="Relaxation time of the barostat, fs; by default 1000 time steps.", show_default=False),
     ] = None,
     strain: Annotated[
-        float, typer.Option(help="Stretch a cell vector by this fraction until the end, linearly; 0.2 is 20 %.")
+        float, typer.Option(help="Fraction by which a cell vector is stretched linearly until the end; 0.2 is 20 %.")
     ] = 0.0,
-    strain_axis: Annotated[Axis, typer.Option(help="The cell vector that is stretched.")] = Axis.c,
-    interval: Annotated[int, typer.Option(help="Steps between frames.")] = 10,
+    strain_axis: Annotated[Axis, typer.Option(help="Cell vector that is stretched.")] = "c",
+    interval: Annotated[int, typer.Option(help="Time steps between frames.")] = 10,
     restart_interval: Annotated[
         int | None,
-        typer.Option(help="Steps between frames to resume from; by default 100 frames.", show_default=False),
+        typer.Option(
+            help="Time steps between frames that a run can be resumed from; by default 100 frames.", show_default=False
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of first velocities and random forces.")] = 0,
-    allow_close: AllowClose = False,
-    device: Device = None,
-    dtype: Precision = DType.float32,
+    seed: Annotated[int, typer.Option(help="Seed of the initial velocities and random forces.")] = 0,
+    allow_close: options.AllowClose = False,
+    device: options.Device = None,
+    dtype: options.Precision = "float32",
 ) -> None:
     """Molecular dynamics: NVE, NVT or NPT, at a temperature or a ramp, and under strain.
 
     The trajectory is of ASE's format. A run that was killed goes on with --resume, exactly as if it had not been.
     """
-    from torch_gptff.cli.output import make_console
+    from torch_gptff.calculators import GPTFFCalculator
+    from torch_gptff.cli.errors import tell
+    from torch_gptff.cli.output import make_console, print_line, print_table
+    from torch_gptff.io.structures import split_index
+    from torch_gptff.workflows import MolecularDynamicsSettings, molecular_dynamics
+    from torch_gptff.workflows.md.remarks import foreseen
+    from torch_gptff.workflows.reports.md import averages_table, md_report
 
+    settings = MolecularDynamicsSettings(
+        ensemble=ensemble,
+        steps=steps,
+        timestep=timestep,
+        temperature=temperature,
+        final_temperature=final_temperature,
+        thermostat=thermostat,
+        thermostat_time=100 * timestep if thermostat_time is None else thermostat_time,
+        pressure=pressure,
+        cell=cell,
+        barostat_time=1000 * timestep if barostat_time is None else barostat_time,
+        strain=strain,
+        strain_axis=strain_axis,
+        interval=interval,
+        restart_interval=100 * interval if restart_interval is None else restart_interval,
+        seed=seed,
+    )
+    cells, source = _repetitions(repeat), split_index(file)[0]
     console = make_console()
     with console.status(f"loading {model}"):
-        from torch_gptff.cli.model import load_potential
-        from torch_gptff.cli.molecular_dynamics import Task, parse_repeat, run_md
-        from torch_gptff.workflows import MolecularDynamicsSettings
-
-        cells = parse_repeat(repeat)
-        settings = MolecularDynamicsSettings(
-            ensemble=ensemble.value,
-            steps=steps,
-            timestep=timestep,
-            temperature=temperature,
-            final_temperature=final_temperature,
-            thermostat=thermostat.value,
-            thermostat_time=100 * timestep if thermostat_time is None else thermostat_time,
-            pressure=pressure,
-            cell=cell.value,
-            barostat_time=1000 * timestep if barostat_time is None else barostat_time,
-            strain=strain,
-            strain_axis=strain_axis.value,
-            interval=interval,
-            restart_interval=100 * interval if restart_interval is None else restart_interval,
-            seed=seed,
+        potential = options.load_potential(model, device, dtype, reference)
+    atoms = _structure(file, cells, allow_close)
+    if out is None:
+        out = Path(f"md-{Path(re.sub(r'[.](gz|bz2|xz)$', '', str(source))).stem}.traj")
+    if out.suffix != ".traj":
+        raise typer.BadParameter(f"{out} must end in .traj", param_hint="--out")
+    if out.resolve() == source.resolve():
+        raise typer.BadParameter(f"{out} is the file that is read", param_hint="--out")
+    told = foreseen(atoms, settings)
+    for remark in told:
+        tell("warning", remark)
+    with _Progress(console, settings, len(atoms)) as progress:
+        run = molecular_dynamics(
+            atoms,
+            GPTFFCalculator(potential, device=next(potential.parameters()).device),
+            settings,
+            trajectory=out,
+            resume=resume,
+            overwrite=overwrite,
+            on_frame=progress.show,
         )
-        potential = load_potential(model, device, dtype, reference)
-
-    task = Task(
-        file=file,
-        allow_close=allow_close,
-        repeat=cells,
-        out=out,
-        resume=resume,
-        overwrite=overwrite,
-        json=json,
-        report=report,
-    )
-    if not run_md(task, potential, settings, console, f"{model}, {dtype.value}"):
+    if run.problem is not None:
+        tell("error", run.problem)
+    for remark in run.remarks:
+        if remark not in told:
+            tell("warning", remark)
+    picoseconds = run.steps * timestep / 1000
+    print_line(console, f"{picoseconds:g} ps of {run.n_atoms} atoms in {run.n_frames} frames -> {out}")
+    print_table(console, averages_table(run))
+    if run.drift is not None:
+        print_line(console, f"drift of the conserved energy: {1000 * run.drift:.3g} meV/atom/ps")
+    if json is not None:
+        run.save(json)
+    if report is not None:
+        md_report(run, f"{model}, {dtype}.").save(report)
+    if run.problem is not None:
         raise typer.Exit(1)
+
+
+class _Progress:
+    """Progress of a run: on one line of a terminal, elsewhere on :data:`LINES` lines."""
+
+    def __init__(self, console: Console, settings: MolecularDynamicsSettings, n_atoms: int) -> None:
+        from torch_gptff.cli.output import make_progress
+
+        self._console = console
+        self._settings = settings
+        self._n_atoms = n_atoms
+        self._progress = make_progress(console)
+        self._task = self._progress.add_task("")
+        self._first: tuple[int, float] | None = None
+        self._lines = 0
+
+    def __enter__(self) -> _Progress:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def show(self, frame: MolecularDynamicsFrame) -> None:
+        """Show a frame, see :func:`torch_gptff.workflows.molecular_dynamics`, ``on_frame``."""
+        from torch_gptff.cli.output import print_line
+
+        now = time.perf_counter()
+        if self._first is None:
+            self._first = (frame.step, now)
+        done, since = frame.step - self._first[0], now - self._first[1]
+        speed = ""
+        if done > 0 and since > 0:
+            speed = f", {done * self._settings.timestep * 1e-6 / since * 86_400:.3g} ns/day"
+        pressure = "" if frame.pressure is None else f", {frame.pressure:.2f} GPa"
+        words = (
+            f"step {frame.step}/{self._settings.steps}: {frame.temperature:.0f} K{pressure}, "
+            f"{frame.potential_energy / self._n_atoms:.4f} eV/atom{speed}"
+        )
+        if self._console.is_terminal:
+            self._progress.update(self._task, description=words)
+        elif frame.step * LINES >= self._lines * self._settings.steps:
+            print_line(self._console, words)
+            self._lines = frame.step * LINES // self._settings.steps + 1
+
+
+def _repetitions(text: str) -> tuple[int, int, int]:
+    """Three numbers, ``"3x3x2"``.
+
+    Raises:
+        typer.BadParameter: it is something else.
+    """
+    match = re.fullmatch(r"([1-9]\d*)[x×,]([1-9]\d*)[x×,]([1-9]\d*)", text)
+    if match is None:
+        raise typer.BadParameter(f"{text!r} is not three numbers, such as 3x3x2", param_hint="--repeat")
+    a, b, c = (int(number) for number in match.groups())
+    return a, b, c
+
+
+def _structure(file: str, repeat: tuple[int, int, int], allow_close: bool) -> Atoms:
+    """The one structure of a file, with its cell repeated."""
+    from torch_gptff.errors import MissingCellError, MolecularDynamicsError, UnreadableStructureError
+    from torch_gptff.graph.contacts import check_contacts
+    from torch_gptff.io.structures import read_labelled
+
+    structures = read_labelled(file)
+    if len(structures) > 1:
+        raise UnreadableStructureError(f"{file} has {len(structures)} structures: name one, {file}@0")
+    (atoms,) = structures.values()
+    if not allow_close:
+        check_contacts(atoms)
+    if repeat == (1, 1, 1):
+        return atoms
+    try:
+        return atoms.repeat(repeat)
+    except NotImplementedError as error:
+        raise MolecularDynamicsError(
+            f"the constraints of {file} ({_names(atoms)}) cannot be repeated with the cell: repeat the structure "
+            "first, and set its constraints then"
+        ) from error
+    except ValueError as error:
+        raise MissingCellError(f"{file} has no cell vector along a direction that is repeated ({error})") from error
+
+
+def _names(atoms: Atoms) -> str:
+    return ", ".join(sorted({type(constraint).__name__ for constraint in atoms.constraints}))

@@ -1,37 +1,60 @@
-"""Arguments and options that several commands share."""
+"""Arguments and options that several commands share, and what they stand for: a device, a model, a new file."""
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import typer
 
-from torch_gptff.cli.existing import new_file
+from torch_gptff.errors import ExistingResultsError
 
 if TYPE_CHECKING:
     import torch
 
-
-class Corrections(str, Enum):
-    """Corrections that energies may be given."""
-
-    none = "none"
-    mp2020 = "mp2020"
+    from torch_gptff.potential import Potential
 
 
-class DType(str, Enum):
-    """Floating-point types that a model may compute in."""
+Output = TypeVar("Output", Path, str, None)
 
-    float32 = "float32"
-    float64 = "float64"
 
-    @property
-    def torch(self) -> torch.dtype:
-        import torch
+def new_file(context: typer.Context, parameter: typer.CallbackParam, value: Output) -> Output:
+    """The callback of an option that names a file to write: the file is kept for this process until its command ends.
 
-        return torch.float32 if self is DType.float32 else torch.float64
+    Raises:
+        ExistingResultsError: there is such a file, and neither ``--overwrite`` nor ``--resume`` is given; or another
+            process is writing it.
+    """
+    if value is not None and value != "-":
+        option = parameter.opts[0] if parameter.opts[0].startswith("-") else "the file"
+        require_new(context, Path(value), option)
+        claim_file(context, Path(value))
+    return value
+
+
+def require_new(context: typer.Context, path: Path, option: str) -> None:
+    """Refuse an output that is there already, unless it is to be replaced or gone on with.
+
+    Raises:
+        ExistingResultsError: says what can be done.
+    """
+    is_there = path.exists() and not (path.is_dir() and not any(path.iterdir()))
+    if is_there and not (context.params.get("overwrite") or context.params.get("resume")):
+        raise ExistingResultsError(f"{option} {path} is there already; {choices(context)}")
+
+
+def choices(context: typer.Context) -> str:
+    """What can be done about existing results, by the options of a command."""
+    has = {parameter.name for parameter in context.command.params}
+    said = {"overwrite": "--overwrite replaces it", "resume": "--resume goes on with it"}
+    return ", ".join([text for name, text in said.items() if name in has] + ["or name another place"])
+
+
+def claim_file(context: typer.Context, path: Path) -> None:
+    """Keep other processes from writing a file until the command ends."""
+    from torch_gptff.io.files import claimed
+
+    context.with_resource(claimed(path))
 
 
 Files = Annotated[
@@ -56,17 +79,20 @@ Reference = Annotated[
     str | None,
     typer.Option(
         "--reference",
-        help="Give energies in the reference of this source, one of those that [bold]torch-gptff info[/bold] shows.",
+        help="Reference of the energies: one of the sources that [bold]torch-gptff info[/bold] lists.",
     ),
 ]
 Device = Annotated[
     str | None,
-    typer.Option("--device", help="[bold]cpu[/bold], [bold]cuda[/bold], ... By default the GPU, where there is one."),
+    typer.Option(
+        "--device", help="Device: [bold]cpu[/bold], [bold]cuda[/bold], ... The default is the GPU, where there is one."
+    ),
 ]
-Precision = Annotated[DType, typer.Option("--dtype", help="The precision of the model's arithmetic.")]
+DType = Literal["float32", "float64"]
+Precision = Annotated[DType, typer.Option("--dtype", help="Floating-point precision of the model.")]
 AllowClose = Annotated[
     bool,
-    typer.Option("--allow-close", help="Compute structures with atoms nearer than a third of touching, too."),
+    typer.Option("--allow-close", help="Accept atoms closer than a third of the sum of their covalent radii."),
 ]
 Formulas = Annotated[
     Path | None,
@@ -75,31 +101,58 @@ Formulas = Annotated[
         metavar="FILE",
         exists=True,
         dir_okay=False,
-        help="Only what has one of these reduced formulas, one on a line: materials that a model never saw.",
+        help="Compute only materials with the reduced formulas in this file, one on each line.",
         show_default=False,
     ),
 ]
+RelaxFirst = Annotated[
+    bool, typer.Option("--relax/--as-given", help="Relax positions and cell first, or take structures as given.")
+]
+Supercell = Annotated[
+    tuple[int, int, int] | None,
+    typer.Option("--supercell", help="Repetitions of the cell along its vectors.", metavar="N N N", show_default=False),
+]
+MinLength = Annotated[
+    float,
+    typer.Option(
+        "--min-length",
+        help="Without --supercell: smallest distance between opposite faces of the supercell, Å.",
+        min=1,
+    ),
+]
+MaxSteps = Annotated[int, typer.Option("--max-steps", help="Maximum number of relaxation steps.", min=0)]
 JsonFile = Annotated[
     Path | None,
     typer.Option(
-        "--json", metavar="OUT", help="Write all values to a JSON file, anew after each structure.", callback=new_file
+        "--json", metavar="OUT", help="JSON file of all results, updated after each structure.", callback=new_file
     ),
 ]
 JsonAtTheEnd = Annotated[
     Path | None,
-    typer.Option("--json", metavar="OUT", help="Write all values to a JSON file.", callback=new_file),
+    typer.Option("--json", metavar="OUT", help="JSON file of all results.", callback=new_file),
 ]
 ReportFile = Annotated[
     Path | None,
-    typer.Option("--report", metavar="OUT", help="Write a report with pictures as one HTML file.", callback=new_file),
+    typer.Option("--report", metavar="OUT", help="HTML file of a report with figures.", callback=new_file),
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that are there already.", is_eager=True)]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing results.", is_eager=True)]
 Resume = Annotated[
     bool,
-    typer.Option(
-        "--resume", help="Keep the results that the file of --json holds, and go on with the rest.", is_eager=True
-    ),
+    typer.Option("--resume", help="Keep the results in the file of --json, and compute the others.", is_eager=True),
 ]
+
+
+def element_and_number(text: str, option: str) -> tuple[str, float]:
+    """``"Li=1"`` as an element and a number.
+
+    Raises:
+        typer.BadParameter: the text is something else.
+    """
+    element, _, value = text.partition("=")
+    try:
+        return element, float(value)
+    except ValueError:
+        raise typer.BadParameter(f"{text} is not an element and a number, Li=1", param_hint=option) from None
 
 
 def chosen_device(name: str | None) -> torch.device:
@@ -116,3 +169,18 @@ def chosen_device(name: str | None) -> torch.device:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:
         raise typer.BadParameter(f"{name}: {str(error).splitlines()[0]}", param_hint="--device") from error
+
+
+def load_potential(model: str, device: str | None, dtype: DType, reference: str | None = None) -> Potential:
+    """A potential by name or path, on a device and in a precision, and with the reference of one of its sources.
+
+    Raises:
+        typer.BadParameter: the device cannot be used.
+        CheckpointError, DownloadError, UnknownReferenceError: see :func:`torch_gptff.load_pretrained`.
+    """
+    import torch
+
+    from torch_gptff.io import load_pretrained
+
+    where = chosen_device(device)
+    return load_pretrained(model, reference).to(where, getattr(torch, dtype))

@@ -2,123 +2,233 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from torch_gptff.cli.errors import Failures
-from torch_gptff.cli.existing import choices
-from torch_gptff.cli.options import (
-    AllowClose,
-    Device,
-    DType,
-    Files,
-    JsonFile,
-    Model,
-    Overwrite,
-    Precision,
-    Reference,
-    ReportFile,
-)
+from torch_gptff.cli import options
 from torch_gptff.defaults import DEFAULT_MODEL
-from torch_gptff.errors import ExistingResultsError
+from torch_gptff.errors import ExistingResultsError, JournalError
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-class Optimizer(str, Enum):
-    """The names of :data:`torch_gptff.workflows.OPTIMIZERS`."""
+    from ase import Atoms
 
-    FIRE = "FIRE"
-    LBFGS = "LBFGS"
-    BFGS = "BFGS"
+    from torch_gptff.calculators import GPTFFCalculator
+    from torch_gptff.cli.each import Input, Run, Tell
+    from torch_gptff.cli.results import Results
+    from torch_gptff.io.output_names import OutputNames
+    from torch_gptff.workflows import Relaxation, RelaxationStep
+
+Optimizer = Literal["FIRE", "LBFGS", "BFGS"]
+"""Names of :data:`torch_gptff.workflows.OPTIMIZERS`."""
+
+STEPS_BETWEEN_LINES = 50
+"""Relaxation steps between two lines of progress, where there is no terminal."""
+
+JOURNAL = "unfinished.jsonl"
+"""File of a run of ``--batch`` in the folder of the results, until all are there."""
 
 
 def relax(
     context: typer.Context,
-    files: Files,
-    model: Model = DEFAULT_MODEL,
+    files: options.Files,
+    model: options.Model = DEFAULT_MODEL,
     out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="DIR", help="The folder for structures and trajectories.")
+        Path, typer.Option("--out", "-o", metavar="DIR", help="Folder of structures and trajectories.")
     ] = Path("relaxed"),
-    fmax: Annotated[float, typer.Option(help="Converged below this force on every atom, in eV/Å ...", min=0)] = 0.05,
+    fmax: Annotated[float, typer.Option(help="Largest force on an atom at convergence, eV/Å.", min=0)] = 0.05,
     smax: Annotated[
-        float, typer.Option(help="... and below this stress, in GPa, where the cell relaxes.", min=0)
+        float, typer.Option(help="Largest stress component at convergence where the cell relaxes, GPa.", min=0)
     ] = 0.1,
-    fix_cell: Annotated[bool, typer.Option("--fix-cell", help="Relax the positions alone.")] = False,
-    optimizer: Annotated[Optimizer, typer.Option(help="ASE's optimiser.", case_sensitive=False)] = Optimizer.FIRE,
-    max_steps: Annotated[int, typer.Option(help="Give up after so many steps.", min=0)] = 500,
-    pressure: Annotated[float, typer.Option(help="That acts on crystals from outside, in GPa.", max=1000)] = 0.0,
+    fix_cell: Annotated[bool, typer.Option("--fix-cell", help="Relax positions only.")] = False,
+    optimizer: Annotated[Optimizer, typer.Option(help="Optimizer of ASE.", case_sensitive=False)] = "FIRE",
+    max_steps: options.MaxSteps = 500,
+    pressure: Annotated[float, typer.Option(help="External pressure on crystals, GPa.", max=1000)] = 0.0,
     keep_symmetry: Annotated[
-        bool, typer.Option("--keep-symmetry", help="Keep the space groups that crystals have, to 0.01 Å.")
+        bool, typer.Option("--keep-symmetry", help="Keep the space groups of crystals, found to 0.01 Å.")
     ] = False,
     batch: Annotated[
         bool,
         typer.Option(
             "--batch",
-            help="Relax many structures side by side, with one call of the model a step: faster for small crystals; "
-            "without trajectories.",
+            help="Relax many structures together, with one call of the model per step: faster for small crystals; "
+            "writes no trajectories.",
         ),
     ] = False,
-    batch_atoms: Annotated[int, typer.Option(help="Atoms of a batch.", min=1)] = 256,
+    batch_atoms: Annotated[int, typer.Option(help="Largest number of atoms in a batch.", min=1)] = 256,
     resume: Annotated[
         bool,
         typer.Option(
             "--resume",
-            help="Keep what the file of --json holds, or what a run of --batch has left, and go on with the rest.",
+            help="Keep the results in the file of --json, or of an unfinished run of --batch, and compute the others.",
             is_eager=True,
         ),
     ] = False,
-    overwrite: Overwrite = False,
-    json: JsonFile = None,
-    report: ReportFile = None,
-    reference: Reference = None,
-    allow_close: AllowClose = False,
-    device: Device = None,
-    dtype: Precision = DType.float32,
+    overwrite: options.Overwrite = False,
+    json: options.JsonFile = None,
+    report: options.ReportFile = None,
+    reference: options.Reference = None,
+    allow_close: options.AllowClose = False,
+    device: options.Device = None,
+    dtype: options.Precision = "float32",
 ) -> None:
     """Relax positions, and the cell where there is one.
 
-    DIR receives each structure as extxyz, as CIF too if it is a crystal, and the way there as an ASE trajectory.
+    DIR receives each structure as extxyz, crystals also as CIF, and the path of each relaxation as an ASE trajectory.
     """
-    from torch_gptff.cli.output import make_console
+    from torch_gptff.cli.each import Run
+    from torch_gptff.io.files import claimed
+    from torch_gptff.io.output_names import OutputNames
+    from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
+    from torch_gptff.workflows import Relaxation
+    from torch_gptff.workflows.reports.relax import relaxation_report
 
-    console = make_console()
-    with console.status(f"loading {model}"):
-        from torch_gptff.cli.dependence import dependence
-        from torch_gptff.cli.each import about_model
-        from torch_gptff.cli.model import load_potential
-        from torch_gptff.cli.relaxations import OutputNames, Settings, conclude, relax_all
-        from torch_gptff.cli.relaxations_together import relax_together
-        from torch_gptff.cli.results import Results
-        from torch_gptff.io.files import claimed
-        from torch_gptff.workflows import Relaxation
-
-        if resume and json is None and not batch:
-            raise typer.BadParameter("needs --json OUT, the file to go on with, or --batch", param_hint="--resume")
-        context.with_resource(claimed(out))
-        names = OutputNames(out, files, resume=resume, overwrite=overwrite)
-        if names.existing and not resume and not overwrite:
-            raise ExistingResultsError(f"--out {names.existing[0]} is there already; {choices(context)}")
-        potential = load_potential(model, device, dtype, reference)
-
-    settings = Settings(
-        out=out,
-        fmax=fmax,
-        smax_gpa=smax,
-        fix_cell=fix_cell,
-        optimizer=optimizer.value,
-        max_steps=max_steps,
-        pressure_gpa=pressure,
-        keep_symmetry=keep_symmetry,
-        batch_atoms=batch_atoms,
-    )
-    failures, about = Failures(context), dependence(context, potential)
-    results = Results(Relaxation, json, about, resume and json is not None)
+    if resume and json is None and not batch:
+        raise typer.BadParameter("needs --json OUT, the file to go on with, or --batch", param_hint="--resume")
+    context.with_resource(claimed(out))
+    names = OutputNames(out, files, resume=resume, overwrite=overwrite)
+    if names.existing and not resume and not overwrite:
+        raise ExistingResultsError(f"--out {names.existing[0]} is there already; {options.choices(context)}")
+    settings = {
+        "fmax": fmax,
+        "smax": smax / GPA_PER_EV_PER_ANGSTROM3,
+        "fix_cell": fix_cell,
+        "pressure": pressure / GPA_PER_EV_PER_ANGSTROM3,
+        "keep_symmetry": keep_symmetry,
+        "optimizer": optimizer,
+        "max_steps": max_steps,
+    }
+    run = Run(context)
+    results = run.results(Relaxation, resume and json is not None)
     if batch:
-        relax_together(files, potential, settings, console, failures, results, names, about)
+        _relax_together(run, results, names, out / JOURNAL, settings, batch_atoms)
     else:
-        relax_all(files, potential, settings, console, failures, results, names)
-    conclude(results, files, console, failures, report, about_model(context, potential))
-    if failures or not all(relaxation.converged for _, relaxation in results.items()):
-        raise typer.Exit(1)
+        _relax_each(run, results, names, settings)
+    run.print_records(results.items())
+    results.write(run.failures)
+    if report is not None:
+        done = {run.short(label): relaxation for label, relaxation in results.items()}
+        relaxation_report(done, f"{run.about}.").save(report)
+    run.end(all(relaxation.converged for _, relaxation in results.items()))
+
+
+def _relax_each(run: Run, results: Results[Relaxation], names: OutputNames, settings: dict[str, Any]) -> None:
+    """Relax every structure of every file by itself, and write its trajectory."""
+    from torch_gptff.cli.output import print_line
+    from torch_gptff.io.output_names import with_ending
+    from torch_gptff.workflows import relax
+
+    paths: dict[str, Path] = {}
+
+    def compute(atoms: Atoms, calculator: GPTFFCalculator, tell: Tell) -> Relaxation:
+        path = paths[tell.label] = names.take(tell.label)
+        names.require_free(path)
+
+        def show(step: RelaxationStep) -> None:
+            words = _words(step, len(atoms))
+            tell(words)
+            if not run.console.is_terminal and step.number and step.number % STEPS_BETWEEN_LINES == 0:
+                print_line(run.console, f"{run.short(tell.label)}: {words}")
+
+        return relax(atoms, calculator, **settings, trajectory=with_ending(path, ".traj"), on_step=show)
+
+    def write(relaxation: Relaxation, tell: Tell) -> str:
+        path = paths[tell.label]
+        return _verdict(relaxation, [*write_final(relaxation, path), with_ending(path, ".traj")])
+
+    def write_if_missing(relaxation: Relaxation, tell: Tell) -> None:
+        path = names.take(tell.label)
+        if not with_ending(path, ".extxyz").exists():  # the run was stopped before it wrote the structure
+            write_final(relaxation, path)
+
+    run.each(results, compute, write, kept=write_if_missing)
+
+
+def _relax_together(
+    run: Run,
+    results: Results[Relaxation],
+    names: OutputNames,
+    path: Path,
+    settings: dict[str, Any],
+    batch_atoms: int,
+) -> None:
+    """Relax every structure of every file, many of them in one batch.
+
+    Raises:
+        JournalError: there is an unfinished run that is neither resumed nor replaced; or it has other settings.
+    """
+    from torch_gptff.cli.output import make_progress, print_line
+    from torch_gptff.io.journal import Journal, key_of
+    from torch_gptff.workflows import Relaxation, relax_many
+
+    if path.exists() and not names.resume:
+        if not names.overwrite:
+            raise JournalError(f"{path} is of an unfinished run: go on with it (--resume), or replace it (--overwrite)")
+        path.unlink()
+    inputs: dict[str, Input] = {}
+    for each in run.structures():
+        with run.failures.alone(each.label):
+            run.failures.check(each.content)
+            inputs[each.label] = each
+    labels, structures = list(inputs), [each.content for each in inputs.values()]
+    paths = [names.take(label) for label in labels]
+    journal = Journal(path, run.dependence)
+    for number, (label, each) in enumerate(inputs.items()):
+        key = key_of(str(number), each.content)
+        if key not in journal and results.holds(label, each.digest):
+            journal.add(key, results[label].to_dict())
+        elif key not in journal:
+            names.require_free(paths[number])
+    n_relaxed = n_written = 0
+    with make_progress(run.console) as progress:
+        task = progress.add_task(f"{len(labels)} structures")
+
+        def show(size: int, ended: int) -> None:
+            progress.update(task, description=f"{ended} of {len(labels)} done, {size} under way")
+
+        for number, result in relax_many(
+            structures, run.potential, **settings, max_atoms=batch_atoms, journal=journal, on_step=show
+        ):
+            n_relaxed += isinstance(result, Relaxation)
+            label = labels[number]
+            with run.failures.alone(label):
+                if not isinstance(result, Relaxation):
+                    raise result
+                results.add(label, result, inputs[label].digest)
+                written = write_final(result, paths[number])
+                print_line(run.console, f"{run.short(label)}: {_verdict(result, written)}")
+                n_written += 1
+    results.arrange(labels)
+    if n_written == n_relaxed:
+        journal.remove()
+
+
+def write_final(relaxation: Relaxation, path: Path) -> list[Path]:
+    """Write the structure reached, and return the files that exist now."""
+    from torch_gptff.io.output_names import with_ending
+    from torch_gptff.io.structures import write_structures
+
+    endings = (".extxyz", ".cif") if relaxation.final.pbc.all() else (".extxyz",)
+    written = [with_ending(path, ending) for ending in endings]
+    for file in written:
+        write_structures(file, [relaxation.final])
+    return written
+
+
+def _words(step: RelaxationStep, n_atoms: int) -> str:
+    from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
+
+    stress = "" if step.max_stress is None else f", {step.max_stress * GPA_PER_EV_PER_ANGSTROM3:.2f} GPa"
+    return f"step {step.number}: {step.energy / n_atoms:.4f} eV/atom, {step.fmax:.4f} eV/Å{stress}"
+
+
+def _verdict(relaxation: Relaxation, written: Sequence[Path]) -> str:
+    """The end of a relaxation and the names of its files, in one line."""
+    converged = "converged" if relaxation.converged else "NOT CONVERGED"
+    plural = "" if relaxation.n_steps == 1 else "s"
+    files = ", ".join([str(written[0]), *(path.suffix for path in written[1:])])
+    remarks = "".join(f"; {remark}" for remark in relaxation.remarks)
+    return f"{converged} after {relaxation.n_steps} step{plural}{remarks} -> {files}"

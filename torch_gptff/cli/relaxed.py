@@ -1,4 +1,4 @@
-"""The relaxation that comes before what asks for a minimum of the energy."""
+"""Relaxation before a computation that needs a minimum of the energy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
 from torch_gptff.workflows import Relaxation, relax
 
 SMAX_GPA = 0.01
-"""The stress that is left."""
+"""Largest stress after a relaxation, GPa."""
 
 
 def relaxed(
@@ -30,10 +30,10 @@ def relaxed(
     Args:
         atoms: the structure
         calculator: any ASE calculator
-        fmax: the force that is left, eV/Å
-        max_steps: give up after so many
-        tell: how it stands
-        smax_gpa: the stress that is left
+        fmax: largest force at convergence, eV/Å
+        max_steps: maximum number of steps
+        tell: shows the progress
+        smax_gpa: largest stress at convergence, GPa
         otherwise: what can be done beside allowing more, for the message
 
     Raises:

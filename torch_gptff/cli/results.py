@@ -1,7 +1,8 @@
-"""Results of many structures in one JSON file, written anew after each: a kill loses only the one under way."""
+"""Results of many structures in one JSON file, written anew after each, and what they depend on."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,10 +13,20 @@ import typer
 from torch_gptff import __version__
 from torch_gptff.errors import RecordError
 from torch_gptff.io.files import written_atomically
-from torch_gptff.io.identity import difference
-from torch_gptff.workflows.record import Record
+from torch_gptff.io.identity import difference, identity
+from torch_gptff.potential import Potential
+from torch_gptff.record import Record
 
 R = TypeVar("R", bound=Record)
+
+NO_SETTINGS = frozenset(
+    {
+        *("context", "files", "folder", "model", "device"),
+        *("out", "json", "report", "resume", "overwrite", "batch", "batch_atoms"),
+    }
+)
+"""Options that no number depends on, or whose content is compared by itself: structures one by one, the model by its
+digest."""
 
 
 class Results(Generic[R]):
@@ -24,7 +35,7 @@ class Results(Generic[R]):
     Args:
         kind: of the records
         path: of the JSON file; ``None`` to keep results in memory alone
-        settings: what results depend on, see :func:`~torch_gptff.cli.dependence.dependence`; those of a file to go on
+        settings: what results depend on, see :func:`dependence`; those of a file to go on
             with must be the same
         resume: keep the results that the file holds already
 
@@ -121,3 +132,23 @@ class Results(Generic[R]):
             self._digests = {result["file"]: result.get("input_digest") for result in results}
         except RecordError as error:
             raise RecordError(f"{path}: {error}") from error
+
+
+def dependence(context: typer.Context, potential: Potential, **more: Any) -> dict[str, Any]:
+    """All that stored results must have in common with new ones, in types that JSON knows.
+
+    Args:
+        context: of the command: every option of it counts but those in :data:`NO_SETTINGS`
+        potential: that computes
+        **more: what the command depends on beside its options
+    """
+    options = {name: _plain(value) for name, value in context.params.items() if name not in NO_SETTINGS}
+    return {"model": str(context.params.get("model")), **options, **identity(potential), **more}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path) and value.is_file():
+        return hashlib.sha256(value.read_bytes()).hexdigest()
+    if isinstance(value, tuple | list):
+        return [_plain(each) for each in value]
+    return str(value) if isinstance(value, Path) else value

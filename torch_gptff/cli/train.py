@@ -1,20 +1,21 @@
-"""``torch-gptff train``, ``cooldown`` and ``finetune``."""
+"""``torch-gptff train``, and what the other commands that train have in common with it."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from torch_gptff.cli.dataset_options import ReaderOptions
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch_gptff.training.config import SourceSettings, TrainingConfig
 
 Out = Annotated[
-    Path, typer.Option("--out", "-o", metavar="DIR", help="The folder of the run: models, figures, logs, report.")
+    Path, typer.Option("--out", "-o", metavar="DIR", help="Folder of the run: models, metrics, logs, report.")
 ]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in DIR, as if it had never stopped.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue the run in DIR as if it had never stopped.")]
 Set = Annotated[
     list[str] | None,
     typer.Option(
@@ -24,19 +25,15 @@ Set = Annotated[
         show_default=False,
     ),
 ]
-Devices = Annotated[int, typer.Option("--devices", help="Processes that share the work.", min=1)]
+Devices = Annotated[int, typer.Option("--devices", help="Number of processes that share the work.", min=1)]
 Accelerator = Annotated[
-    str, typer.Option("--accelerator", help="[bold]cpu[/bold], [bold]gpu[/bold] or [bold]auto[/bold].")
+    str, typer.Option("--accelerator", help="Device: [bold]cpu[/bold], [bold]gpu[/bold] or [bold]auto[/bold].")
 ]
-NoReport = Annotated[bool, typer.Option("--no-report", help="Leave out the evaluation and the report at the end.")]
+NoReport = Annotated[bool, typer.Option("--no-report", help="Skip the evaluation and the report at the end.")]
 
 
-class Divide(str, Enum):
-    """How frames are held out."""
-
-    material = "material"
-    random = "random"
-    given = "given"
+Divide = Literal["material", "random", "given"]
+"""Ways to hold out frames."""
 
 
 def train(
@@ -53,100 +50,73 @@ def train(
     DIR receives the best model (best.safetensors), the state to resume from, a line of figures for every epoch
     (metrics.csv), logs for TensorBoard, the evaluation of the best model on frames held out, and report.html.
     """
-    from torch_gptff.cli.training import changed, run
     from torch_gptff.training.config import TrainingConfig
 
-    run(changed(TrainingConfig.from_yaml(config), set), out, resume, devices, accelerator, not no_report)
+    run_training(changed(TrainingConfig.from_yaml(config), set), out, resume, devices, accelerator, not no_report)
 
 
-def cooldown(
-    run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="The folder of a run with a constant rate.", show_default=False)
-    ],
-    out: Out,
-    epochs: Annotated[int, typer.Option("--epochs", help="Passes over the data.", min=1)] = 1,
-    resume: Resume = False,
-    set: Set = None,
-    devices: Devices = 1,
-    accelerator: Accelerator = "auto",
-    no_report: NoReport = False,
-) -> None:
-    """Take weights from a run with a constant learning rate: train on from its latest state while the rate falls.
+def sources(paths: Sequence[str] | None, options: Sequence[str] | None = None) -> tuple[SourceSettings, ...]:
+    """Paths as sources of frames, all with these options of their readers; sources of the same name are numbered."""
+    from torch_gptff.cli.sources import parsed
+    from torch_gptff.training.config import SourceSettings
 
-    The run in RUN (optimizer.schedule: constant) is only read: it may go on meanwhile, or be resumed later. Where
-    energies matter most, let them weigh more in this last stage: --set loss.energy=20.
+    of_reader = parsed(options)
+    found: list[SourceSettings] = []
+    for path in paths or ():
+        source = SourceSettings(path)
+        alike = sum(SourceSettings(other).title == source.title for other in (paths or ())[: len(found)])
+        name = f"{source.title}-{alike + 1}" if alike else None
+        found.append(SourceSettings(path, name=name, options=of_reader))
+    return tuple(found)
+
+
+def changed(config: TrainingConfig, assignments: Sequence[str] | None) -> TrainingConfig:
+    """A configuration after ``["optimizer.lr=1e-3"]`` and the like.
+
+    Raises:
+        typer.BadParameter: there is no ``=`` in one.
+        ConfigError: a key is unknown, or a value of another type or out of range.
     """
-    from torch_gptff.cli.training import changed
-    from torch_gptff.cli.training import run as run_training
-    from torch_gptff.errors import TrainingError
-    from torch_gptff.training.config import TrainingConfig
-    from torch_gptff.training.files import CONFIG
+    from torch_gptff.errors import ConfigError
+    from torch_gptff.training.config import TrainingConfig, merged, yaml_value
 
-    if not (run / CONFIG).is_file():
-        raise TrainingError(f"{run} has no {CONFIG}: name the folder that a training has written")
-    config = TrainingConfig.from_yaml(run / CONFIG)
-    if config.optimizer.schedule != "constant":
-        raise TrainingError(
-            f"the learning rate of {run} follows optimizer.schedule: {config.optimizer.schedule}, and falls by itself; "
-            "only a run with a constant one is cooled down"
-        )
-    falling = config.changed(optimizer=replace(config.optimizer, schedule="decay"), start=str(run), epochs=epochs)
-    run_training(changed(falling, set), out, resume, devices, accelerator, not no_report)
+    table: dict[str, Any] = config.to_dict()
+    for assignment in assignments or ():
+        key, equals, text = assignment.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"{assignment!r} is not KEY=VALUE", param_hint="--set")
+        try:
+            value = yaml_value(text)
+        except ConfigError as error:
+            raise ConfigError(f"--set {assignment}: {error}") from error
+        for part in reversed(key.split(".")):
+            value = {part: value}
+        table = merged(table, value)
+    return TrainingConfig.from_dict(table)
 
 
-def finetune(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A checkpoint, by name or path.", show_default=False)],
-    data: Annotated[list[str], typer.Argument(metavar="DATA", help="Files or folders of frames.", show_default=False)],
-    out: Out,
-    epochs: Annotated[
-        int | None, typer.Option("--epochs", help="Passes over the data.", min=1, show_default=False)
-    ] = None,
-    preset: Annotated[str, typer.Option("--preset", help="Settings to start from.")] = "fine-tune",
-    validation: Annotated[
-        list[str] | None, typer.Option("--validation", help="Frames that choose the best model.", show_default=False)
-    ] = None,
-    test: Annotated[
-        list[str] | None, typer.Option("--test", help="Frames that it is measured on at the end.", show_default=False)
-    ] = None,
-    split: Annotated[
-        Divide, typer.Option("--split", help="How frames are held out where none are named.")
-    ] = Divide.random,
-    option: ReaderOptions = None,
-    freeze: Annotated[
-        list[str] | None,
-        typer.Option("--freeze", help="Keep parameters whose names begin so as they are.", show_default=False),
-    ] = None,
-    repair: Annotated[
-        bool, typer.Option("--repair", help="Give a published GPTFF the recommended readout and envelope first.")
-    ] = False,
-    replay: Annotated[
-        list[str] | None, typer.Option("--replay", help="Older frames to mix in, against forgetting.")
-    ] = None,
-    resume: Resume = False,
-    set: Set = None,
-    devices: Devices = 1,
-    accelerator: Accelerator = "auto",
-    no_report: NoReport = False,
-) -> None:
-    """Train a checkpoint further, on data of one's own.
+def run_training(config: TrainingConfig, out: Path, resume: bool, devices: int, accelerator: str, report: bool) -> None:
+    """Train with a progress bar, and print the errors of the best model."""
+    from torch_gptff.cli.errors import tell_notes
+    from torch_gptff.cli.output import make_console, print_line
 
-    Element energies are fitted to the new data first, so that another reference of energies does no harm. The best
-    model is DIR/best.safetensors.
-    """
-    from torch_gptff.cli.training import changed, run, sources
-    from torch_gptff.training.config import DataSettings, ModelSettings, TrainingConfig
-
-    base = TrainingConfig.preset(preset)
-    config = replace(
-        base,
-        model=ModelSettings(checkpoint=model, repair=repair, freeze=tuple(freeze or ())),
-        data=DataSettings(
-            train=sources(data, option),
-            validation=sources(validation, option),
-            test=sources(test, option),
-            replay=sources(replay),
-            split=split.value,
-        ),
-        epochs=epochs or base.epochs,
+    tell_notes()
+    console = make_console()
+    with console.status("loading data"):
+        from torch_gptff.training.progress import ShowProgress
+        from torch_gptff.training.run import train
+    result = train(
+        config,
+        out,
+        resume=resume,
+        devices=devices,
+        accelerator=accelerator,
+        callbacks=[ShowProgress(console)],
+        report=report,
     )
-    run(changed(config, set), out, resume, devices, accelerator, not no_report)
+    if result.evaluation is not None:
+        from torch_gptff.cli.evaluate import print_evaluation
+
+        print_line(console, f"the best model, on the {result.part} frames:")
+        print_evaluation(console, result.evaluation, by_element=False)
+    print_line(console, f"{result.epochs} epochs, {result.seconds:.0f} s -> {result.best}")

@@ -16,7 +16,7 @@ from torch_gptff.datasets.named import NAMED, named_sources
 from torch_gptff.datasets.on_disk import OnDiskCrystalDataset
 from torch_gptff.datasets.opening import open_dataset
 from torch_gptff.datasets.readers import FORMATS, detect_format, read_frames
-from torch_gptff.datasets.sources import Source, read_sources
+from torch_gptff.datasets.sources import Source, WatchedSource, read_sources
 from torch_gptff.datasets.split import Split, check_leaks
 from torch_gptff.datasets.splits import element_split, given_split, group_split, k_fold, random_split
 from torch_gptff.datasets.statistics import DatasetStatistics, dataset_statistics
@@ -34,6 +34,7 @@ __all__ = [
     "PyGSource",
     "Source",
     "Split",
+    "WatchedSource",
     "WorkCheck",
     "check_labels",
     "check_leaks",

@@ -1,4 +1,4 @@
-"""What tells one dataset from another: a fingerprint of all its frames, in their order."""
+"""Fingerprint of all frames of a dataset, in their order."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Where the frames of a dataset come from: files, folders, their formats and what they are called."""
+"""Sources of the frames of a dataset: files and folders, their formats and names."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ class Source:
             )
 
     def identity(self) -> dict[str, Any]:
-        """What tells whether stored frames were made from this: name and size of a file, name of a folder, options."""
+        """Identity of the source, stored with frames: name and size of a file, name of a folder, options."""
         path = Path(self.path).expanduser()
         return {
             "path": path.name,
@@ -59,6 +59,18 @@ class Source:
             "name": self.name,
             "options": {key: _plain(value) for key, value in sorted(self.options.items())},
         }
+
+
+@dataclass(frozen=True)
+class WatchedSource(Source):
+    """A source that calls ``tick`` for every frame that is read from it."""
+
+    tick: Callable[[], None] = field(default=lambda: None, compare=False)
+
+    def read(self) -> Iterator[CrystalData]:
+        for frame in super().read():
+            self.tick()
+            yield frame
 
 
 Sources = str | Path | Source | Iterable[str | Path | Source]

@@ -1,4 +1,4 @@
-"""What a dataset holds: elements, distributions of the labels, what is missing, and what stands out."""
+"""Statistics of a dataset: elements, distributions of the labels, missing labels, and outliers."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ ALL = "all sources"
 
 @dataclass(frozen=True)
 class Distribution:
-    """Of magnitudes: their number, mean, root mean square, median, 99 % quantile and maximum."""
+    """Distribution of magnitudes: number, mean, root mean square, median, 99 % quantile and maximum."""
 
     number: int
     mean: float
@@ -83,7 +83,7 @@ class Outlier:
 
 @dataclass(frozen=True)
 class DatasetStatistics:
-    """What is in a dataset.
+    """Statistics of a dataset.
 
     Attributes:
         n_frames: in all

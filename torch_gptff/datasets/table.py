@@ -1,4 +1,4 @@
-"""What splits need to know of every frame, gathered in one pass."""
+"""Table of the frames of a dataset, for splits, made in one pass."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from torch_geometric.data import Data
 from torch_gptff.graph.data import structure_index
 
 COSINE_SCALE = 1 - 1e-6
-"""Every cosine is drawn in by this factor, so that its inverse would stay differentiable for collinear bonds."""
+"""Cosines are scaled by this factor, so that arccos is differentiable for collinear bonds."""
 
 
 def bond_vectors(data: Data) -> Tensor:

@@ -144,7 +144,7 @@ def load(path: str | Path) -> Potential:
             for name, table in header["references"].items()
         }
         if header["reference"] is not None:
-            potential.speak(header["reference"])
+            potential.use_reference(header["reference"])
         if header["calibration"] is not None:
             potential.calibration = Calibration(**header["calibration"])
         if header["seen_pairs"] is not None:

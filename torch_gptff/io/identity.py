@@ -1,4 +1,4 @@
-"""By what the numbers of one potential are told from those of another."""
+"""Identity of a potential and of structures: what results depend on, as digests."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def structure_digest(atoms: Atoms) -> str:
 
 
 def difference(stored: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
-    """What differs first between two such records, in words; ``None`` where results of both may be mixed."""
+    """The first difference between two such records, in words; ``None`` where results of both may be mixed."""
     for name in dict.fromkeys((*now, *stored)):
         theirs, ours = stored.get(name), now.get(name)
         if theirs == ours or (name == "model" and "model_digest" in now):  # a name is nothing where weights are known

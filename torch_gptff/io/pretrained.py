@@ -54,8 +54,8 @@ def load_pretrained(name_or_path: str | Path = DEFAULT_MODEL, reference: str | N
     Args:
         name_or_path: ``"gptff-universal"``, which comes with the package; ``"gptff-v1"`` or ``"gptff-v2"``, which are
             fetched once and kept in the user's cache folder, or in ``$TORCH_GPTFF_CACHE``; or a path
-        reference: of which source energies are given, see :meth:`~torch_gptff.Potential.speak`; by default the one that
-            was saved
+        reference: source whose reference energies are relative to, see
+            :meth:`~torch_gptff.Potential.use_reference`; by default the one that was saved
 
     Raises:
         CheckpointError: neither a known name nor a file, or see :func:`load` and :func:`load_published`.
@@ -63,7 +63,7 @@ def load_pretrained(name_or_path: str | Path = DEFAULT_MODEL, reference: str | N
         UnknownReferenceError: the model has no such reference.
     """
     potential = _load(name_or_path)
-    return potential if reference is None else potential.speak(reference)
+    return potential if reference is None else potential.use_reference(reference)
 
 
 def _load(name_or_path: str | Path) -> Potential:

@@ -1,4 +1,4 @@
-"""What every energy model is to the rest of the package."""
+"""Base class of energy models."""
 
 from __future__ import annotations
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 
 from torch_gptff.errors import ConfigError
 from torch_gptff.models.model_config import ModelConfig
 from torch_gptff.models.properties import check_properties
-from torch_gptff.settings import check_types, from_table
 
 _CHOICES = {
     "angle_update": ("none", "explicit", "harmonic"),
     "transformer": ("none", "global", "local", "geometric"),
-    "readout": ("atomwise", "mean", "pooled"),
 }
 
 _POSITIVE = (
@@ -27,7 +25,7 @@ _PAPER = {"cutoff": 5.0, "angle_update": "explicit", "degree": 3, "heads": 2, "f
 
 @dataclass(frozen=True)
 class GPTFFConfig(ModelConfig):
-    """What makes one GPTFF differ from another. The defaults are the recommended model.
+    """Configuration of a GPTFF. The defaults are the recommended model.
 
     Its attention carries geometry: besides invariants, atoms have features that turn with the crystal, and what a bond
     brings is elementwise, see :class:`~torch_gptff.nn.GeometricTransformer`. The layers of the paper instead compute
@@ -89,19 +87,18 @@ class GPTFFConfig(ModelConfig):
     num_readouts: int = 1
     properties: Mapping[str, str] = field(default_factory=dict)
 
+    readouts: ClassVar[Mapping[str, str]] = {
+        "atomwise": "atomwise", "mean": "mean", "pooled": "pooled", "add": "atomwise", "sum": "atomwise"
+    }  # fmt: skip
+
     def __post_init__(self) -> None:
         for name, value in (_GEOMETRIC if self.transformer == "geometric" else _PAPER).items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
-        check_types(self)
-        if self.readout in ("add", "sum"):
-            object.__setattr__(self, "readout", "atomwise")
+        self._check_fields(*_POSITIVE)
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ConfigError(f"{name} must be one of {', '.join(choices)}; got {getattr(self, name)!r}")
-        for name in _POSITIVE:
-            if not getattr(self, name) > 0:
-                raise ConfigError(f"{name} must be positive; got {getattr(self, name)!r}")
         if self.angle_update != "none" and not 0 < self.angle_cutoff <= self.cutoff:
             raise ConfigError(f"angle_cutoff must be in (0, cutoff = {self.cutoff}]; got {self.angle_cutoff!r}")
         if self.envelope_exponent is not None and self.envelope_exponent < 2:
@@ -123,7 +120,6 @@ class GPTFFConfig(ModelConfig):
             raise ConfigError("a committee predicts an energy: num_readouts > 1 needs out_channels=1 and dipole=False")
         if self.repulsion and (self.out_channels > 1 or self.dipole):
             raise ConfigError("repulsion is an energy: repulsion=True needs out_channels=1 and dipole=False")
-        self._check_output(self.readout)
         check_properties(self.properties, self.transformer == "geometric", self.degree)
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout must be in [0, 1); got {self.dropout!r}")
@@ -176,17 +172,3 @@ class GPTFFConfig(ModelConfig):
     def to_dict(self) -> dict[str, Any]:
         """Fields by name, for JSON: all but ``properties`` and those of the output that are at their defaults."""
         return {name: value for name, value in super().to_dict().items() if name != "properties" or value}
-
-    @classmethod
-    def from_dict(cls, entries: Mapping[str, Any]) -> GPTFFConfig:
-        """The configuration that :meth:`to_dict` wrote.
-
-        Raises:
-            ConfigError: a key is unknown, or a value of another type or out of range.
-        """
-        known = {field.name for field in fields(cls)}
-        unknown = sorted(set(entries) - known)
-        if unknown:
-            raise ConfigError(f"unknown {'key' if len(unknown) == 1 else 'keys'} {', '.join(unknown)}; there are "
-                              f"{', '.join(sorted(known))}")  # fmt: skip
-        return from_table(cls, entries)

@@ -20,7 +20,7 @@ _MAX_Z = 94
 
 @dataclass(frozen=True)
 class DimeNetConfig(ModelConfig):
-    """What makes one DimeNet++ differ from another. The defaults are the published widths, at the cutoffs of GPTFF.
+    """Configuration of a DimeNet++. The defaults are the published widths, at the cutoffs of GPTFF.
 
     Attributes:
         hidden_channels: width of the messages

@@ -1,4 +1,4 @@
-"""What the configurations of models have in common, and how a model is built from one or from its settings."""
+"""Base of the configurations of models, and of the models that are built from one or from its settings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,15 @@ _OF_GRAPHS = {"max_num_neighbors": _NO_LIMIT, "interaction_graph": _NO_LIMIT}
 
 
 class ModelConfig(OutputConfig):
-    """Base of a frozen dataclass that a model is built from: to JSON and back, with unknown keys refused."""
+    """Base of a frozen dataclass that a model is built from: to JSON and back, with unknown keys refused.
+
+    Attributes:
+        readout: how the numbers of atoms become that of a structure
+        readouts: the names that a readout can be given by, and the one that is kept
+    """
+
+    readout: str
+    readouts: ClassVar[Mapping[str, str]] = {"add": "add", "mean": "mean", "sum": "add"}
 
     @classmethod
     def from_dict(cls: type[Config], entries: Mapping[str, Any]) -> Config:
@@ -37,12 +45,10 @@ class ModelConfig(OutputConfig):
     def _check_fields(self, *positive: str) -> None:
         """Hold every field to its declared type, those named to be positive, and the output to what there is."""
         check_types(self)
-        readout = getattr(self, "readout", "add")
-        if readout == "sum":
-            object.__setattr__(self, "readout", "add")
-        elif readout not in ("add", "mean"):
-            raise ConfigError(f"readout must be add or mean; got {readout!r}")
-        self._check_output(readout)
+        if self.readout not in self.readouts:
+            raise ConfigError(f"readout must be one of {', '.join(self.readouts)}; got {self.readout!r}")
+        object.__setattr__(self, "readout", self.readouts[self.readout])
+        self._check_output(self.readout)
         for name in positive:
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be positive; got {getattr(self, name)!r}")

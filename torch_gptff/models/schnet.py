@@ -17,7 +17,7 @@ _MAX_Z = 99
 
 @dataclass(frozen=True)
 class SchNetConfig(ModelConfig):
-    """What makes one SchNet differ from another. The defaults are those of PyG, but for the cutoff.
+    """Configuration of a SchNet. The defaults are those of PyG, but for the cutoff.
 
     Attributes:
         hidden_channels: width of atom features

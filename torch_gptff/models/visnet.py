@@ -32,7 +32,7 @@ _MAX_Z = 99
 
 @dataclass(frozen=True)
 class ViSNetConfig(ModelConfig):
-    """What makes one ViSNet differ from another. The defaults are those of PyG.
+    """Configuration of a ViSNet. The defaults are those of PyG.
 
     Attributes:
         hidden_channels: width of atom and bond features

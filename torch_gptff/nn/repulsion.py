@@ -35,7 +35,8 @@ COVALENT_RADII = (
 
 
 class ZBLRepulsion(nn.Module):
-    r"""The universal potential of Ziegler, Biersack and Littmark between screened nuclei, off beyond touching atoms.
+    r"""The universal potential of Ziegler, Biersack and Littmark between screened nuclei, zero beyond
+    the sum of covalent radii.
 
     .. math::
         V_{ij} = \frac{e^2}{4\pi\varepsilon_0} \frac{Z_i Z_j}{r}\, \varphi(r/a)\, u(r/c), \qquad

@@ -3,15 +3,15 @@
 Every function recomputes what it needs of the forward pass, so that nothing per angle outlives its chunk. With
 ``z = p_i + q_j``, ``h = swish(z)``, ``[v ‖ g] = W h + b``, ``c = w_a cos θ + b_a`` and ``κ`` the scale of the cosine:
 
-=================  ==================================================
-here               in SPEC of :func:`torch_gptff.ops.angle_sum`
-=================  ==================================================
+=================  ====================================================
+here               in the formulas of :func:`torch_gptff.ops.angle_sum`
+=================  ====================================================
 ``first, second``  the bonds ``i`` and ``j`` of an angle
 ``v, g``           the two halves of ``W h + b``
 ``message``        ``m = swish(v) ⊙ σ(g) ⊙ k_j ⊙ c``
 ``dx``             the gradient of the loss by ``x``
 ``tx``             the tangent of ``x``: what it changes by
-=================  ==================================================
+=================  ====================================================
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from torch_gptff import __version__
 from torch_gptff.io.files import written_atomically
 from torch_gptff.report.markup import figure_markup
-from torch_gptff.report.tables import Column, cells, written
+from torch_gptff.report.tables import Column, Table, cells, written
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -75,6 +75,17 @@ class Report:
     def facts(self, facts: Mapping[str, Any]) -> Report:
         """Add names with what they stand for; nested tables are indented."""
         return self._add("facts", _flattened(facts))
+
+    def records(self, records: Sequence[tuple[str, Any]], columns: Sequence[Column], caption: str = "") -> Report:
+        """Add a table with a row for each record.
+
+        Args:
+            records: labels and records
+            columns: of the records
+            caption: below it
+        """
+        table = Table.of(records, columns, "structure", detail=True)
+        return self.table(table.columns, table.rows, caption)
 
     def table(self, columns: Sequence[Column | str], rows: Sequence[Sequence[Any]], caption: str = "") -> Report:
         """Add a table; a large one scrolls.

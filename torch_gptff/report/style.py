@@ -1,4 +1,4 @@
-"""How every plot looks. Figures are made without pyplot, which keeps them all in one global place."""
+"""Style of all plots. Figures are made without pyplot, which keeps them all in one global place."""
 
 from __future__ import annotations
 

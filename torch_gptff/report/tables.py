@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
+
+from torch_gptff.errors import GPTFFError
 
 NOTHING = "–"
 """Stands for a value that does not exist."""
 
 DIGITS = 4
-"""Significant ones, of a number by itself and of the median of a column."""
+"""Significant digits of a single number, and of the median of a column."""
 
 MOST_DECIMALS = 6
 SMALLEST, LARGEST = 1e-4, 1e7
@@ -21,37 +23,102 @@ SMALLEST, LARGEST = 1e-4, 1e7
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table.
+    """A column of a table, on a terminal or in a report.
 
     Attributes:
-        name: above it
-        unit: of its values
-        decimals: digits behind the point; ``None`` for what the values call for
-        number: align to the right what is given as text, too
+        name: heading
+        unit: unit of the values
+        decimals: digits behind the point; ``None`` for as many as the values call for
+        value: the value of a record in this column
+        number: whether text is aligned to the right, as numbers are
+        optional: whether the column is left out where no row has a value
+        detail: whether the column is shown in reports only
     """
 
     name: str
     unit: str = ""
     decimals: int | None = None
+    value: Callable[[Any], Any] | None = None
     number: bool = False
+    optional: bool = False
+    detail: bool = False
+
+    def of(self, record: Any) -> Any:
+        """The value of a record; ``None`` where the record has none."""
+        assert self.value is not None
+        try:
+            return self.value(record)
+        except GPTFFError:
+            return None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of text and numbers; ``None`` and NaN stand for what does not exist.
+
+    Attributes:
+        columns: headings
+        rows: a value for each column
+    """
+
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Any]]
+
+    @classmethod
+    def of(
+        cls, records: Iterable[tuple[str, Any]], columns: Sequence[Column], first: str, detail: bool = False
+    ) -> Table:
+        """A table with a row for each record.
+
+        Args:
+            records: labels and records
+            columns: of the records
+            first: heading of the labels
+            detail: whether columns for reports are shown
+        """
+        shown = [column for column in columns if detail or not column.detail]
+        rows = [[label, *(column.of(record) for column in shown)] for label, record in records]
+        return cls([Column(first), *shown], rows).without_empty_options()
+
+    def without_empty_options(self) -> Table:
+        """The same table without optional columns in which no row has a value."""
+        kept = [
+            k
+            for k, each in enumerate(self.columns)
+            if not each.optional or any(row[k] is not None for row in self.rows)
+        ]
+        return Table([self.columns[k] for k in kept], [[row[k] for k in kept] for row in self.rows])
+
+    def cells(self, separators: bool = True) -> list[list[Cell]]:
+        """Every value as text, a column of numbers with the same decimals throughout.
+
+        Args:
+            separators: see :func:`written`
+
+        Raises:
+            ValueError: a row of another length than there are columns.
+        """
+        return cells(self.columns, self.rows, separators)
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What is written in a place of a table, and whether it stands among numbers."""
+    """Text of a cell of a table, and whether it is aligned as a number."""
 
     text: str
     is_number: bool
 
 
-def written(value: Any, decimals: int | None = None, digits: int = DIGITS) -> str:
+def written(value: Any, decimals: int | None = None, digits: int = DIGITS, separators: bool = True) -> str:
     """A value as text: integers with separators of thousands, ``None`` and NaN as :data:`NOTHING`, lists with commas.
 
     Args:
         value: anything
         decimals: of a number that is no integer
         digits: significant ones, where no ``decimals`` are given
+        separators: whether the digits of a number that is no integer are divided into thousands
     """
+    group = "," if separators else ""
     if value is None or (_is_real(value) and math.isnan(value)):
         return NOTHING
     if isinstance(value, bool):
@@ -59,13 +126,13 @@ def written(value: Any, decimals: int | None = None, digits: int = DIGITS) -> st
     if isinstance(value, Integral):
         return f"{int(value):,}"
     if _is_real(value):
-        return _written_number(float(value), decimals, digits)
+        return _written_number(float(value), decimals, digits, group)
     if isinstance(value, list | tuple | set | frozenset):
         return ", ".join(written(item) for item in value) or NOTHING
     return str(value)
 
 
-def cells(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> list[list[Cell]]:
+def cells(columns: Sequence[Column], rows: Sequence[Sequence[Any]], separators: bool = True) -> list[list[Cell]]:
     """Every value of a table as text, a column of numbers with the same decimals throughout.
 
     Raises:
@@ -80,14 +147,13 @@ def cells(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> list[list
         decimals = common_decimals(values) if column.decimals is None else column.decimals
         numeric = any(_is_real(value) for value in values)
         for line, value in zip(body, values, strict=True):
-            line.append(
-                Cell(written(value, decimals), column.number or (numeric and (value is None or _is_real(value))))
-            )
+            text = written(value, decimals, separators=separators)
+            line.append(Cell(text, column.number or (numeric and (value is None or _is_real(value)))))
     return body
 
 
 def common_decimals(values: Sequence[Any]) -> int | None:
-    """So many that the median of the numbers has :data:`DIGITS` significant digits; ``None`` where there are none."""
+    """Decimals with which the median of the numbers has :data:`DIGITS` significant digits; ``None`` without numbers."""
     sizes = sorted(
         abs(float(value))
         for value in values
@@ -96,14 +162,14 @@ def common_decimals(values: Sequence[Any]) -> int | None:
     return None if not sizes else _decimals(sizes[len(sizes) // 2], DIGITS)
 
 
-def _written_number(value: float, decimals: int | None, digits: int) -> str:
+def _written_number(value: float, decimals: int | None, digits: int, group: str) -> str:
     if value == 0:
         return "0" if decimals is None else f"{0:.{decimals}f}"
     if not math.isfinite(value):
         return "-∞" if value < 0 else "∞"
     if abs(value) >= LARGEST or (decimals is None and abs(value) < SMALLEST):
         return f"{value:.{max(digits - 2, 0)}e}"
-    text = f"{value:,.{_decimals(abs(value), digits) if decimals is None else decimals}f}"
+    text = f"{value:{group}.{_decimals(abs(value), digits) if decimals is None else decimals}f}"
     return text.removeprefix("-") if not text.strip("-0.,") else text
 
 

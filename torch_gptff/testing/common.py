@@ -1,4 +1,4 @@
-"""What the parts of the conformance suite share: structures fit for a model, and the comparison of predictions."""
+"""Shared parts of the conformance suite: structures fit for a model, and the comparison of predictions."""
 
 from __future__ import annotations
 

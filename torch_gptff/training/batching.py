@@ -14,7 +14,7 @@ from torch_gptff.training.config import BatchSettings
 
 @dataclass(frozen=True)
 class Costs:
-    """What every frame costs.
+    """Cost of every frame.
 
     Attributes:
         bonds: of every frame, ``[F]``
@@ -101,7 +101,7 @@ class BudgetSampler(Sampler[list[int]]):
         return self.batches_in(self.epoch)
 
     def batches_in(self, epoch: int) -> int:
-        """How many batches this process takes in an epoch."""
+        """Number of batches of this process in an epoch."""
         return len(self.batches(epoch)[self.rank :: self.world_size])
 
     def batches(self, epoch: int) -> list[list[int]]:

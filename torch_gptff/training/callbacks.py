@@ -1,4 +1,4 @@
-"""What a run leaves on disk as it goes: the state to resume from, the best model, and the figures of every epoch."""
+"""Files that a run writes as it goes: the state to resume from, the best model, and the metrics of every epoch."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from torch_gptff.training.module import EnergyModelModule
 from torch_gptff.training.references import References
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-"""That a run is asked to stop by."""
+"""Signals that stop a run."""
 
 POSITION = "position"
-"""In the state: the epoch, and the batch in it, that come next."""
+"""Key of the state: the next epoch and batch."""
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -154,7 +154,7 @@ class SaveBest(Callback):
         potential.seen_pairs, potential.provenance = trained.seen_pairs, trained.provenance
         potential.references = {name: dict(table) for name, table in references.tables.items()}
         if len(potential.references) > 1:
-            potential.speak(references.first)
+            potential.use_reference(references.first)
         reached = {"epoch": trainer.current_epoch, "step": trainer.global_step}
         save(potential, self._path, {**self._provenance, "reached": reached})
 

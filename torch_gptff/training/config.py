@@ -1,4 +1,4 @@
-"""How a model is trained: one frozen dataclass for each part, together one YAML file."""
+"""Settings of a training run: one frozen dataclass for each part, together one YAML file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _check(ok: bool, name: str, value: object, must: str) -> None:
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """What is trained.
+    """Settings of the model.
 
     Attributes:
         name: of a registered energy model
@@ -81,13 +81,13 @@ class SourceSettings:
 
     @property
     def title(self) -> str:
-        """What the source is called."""
+        """Name of the source."""
         return self.name or Path(self.path).name.split(".")[0]
 
 
 @dataclass(frozen=True)
 class DataSettings:
-    """What it is trained on.
+    """Settings of the data.
 
     Energies of all sources are counted from the reference of the first one in ``train``: element energies are fitted to
     each source, with those that share its reference, and the differences taken off.
@@ -129,7 +129,7 @@ class DataSettings:
 
 @dataclass(frozen=True)
 class LossSettings:
-    """What is made small: a weighted sum of the errors of energy per atom (eV), forces (eV/Å) and stress (GPa).
+    """Settings of the loss: a weighted sum of the errors of energy per atom (eV), forces (eV/Å) and stress (GPa).
 
     Attributes:
         energy: weight
@@ -169,7 +169,7 @@ class LossSettings:
 
 @dataclass(frozen=True)
 class OptimizerSettings:
-    """How it is made small.
+    """Settings of the optimizer.
 
     Attributes:
         schedule: what the learning rate does. ``"cosine"``: a linear warm-up, then a cosine from ``lr`` to
@@ -209,7 +209,7 @@ class OptimizerSettings:
 
 @dataclass(frozen=True)
 class BatchSettings:
-    """How much goes through the model at a time.
+    """Settings of the batches.
 
     Attributes:
         max_frames: frames in a batch, at most
@@ -292,7 +292,7 @@ class TrainingConfig:
 
     @classmethod
     def from_dict(cls, table: Mapping[str, Any]) -> TrainingConfig:
-        """From nested tables; a key ``preset`` names what is left out is taken from.
+        """Read nested tables; settings that are left out are those of the preset that the key ``preset`` names.
 
         Raises:
             ConfigError: a key is unknown, or a value of another type or out of range.
@@ -305,7 +305,7 @@ class TrainingConfig:
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> TrainingConfig:
-        """From a YAML file.
+        """Read a YAML file.
 
         Raises:
             FileNotFoundError: no such file.
@@ -346,11 +346,11 @@ PRESETS = {
         epochs=100,
     ),
 }
-"""``paper``: as SPEC and paper give it; the others are starting points for thousands of frames rather than millions."""
+"""``paper``: the settings of the GPTFF paper; the others are starting points for thousands of frames, not millions."""
 
 
 def yaml_value(text: str | bytes) -> Any:
-    """What YAML says; an empty document says nothing, ``None``.
+    """The value of a YAML document; ``None`` for an empty one.
 
     Raises:
         ConfigError: it is not YAML, nested deeper than settings are, or holds a value that Python has none for.

@@ -1,4 +1,4 @@
-"""From the settings of the data to what a run draws its batches from."""
+"""Data of a run: frames, parts, graphs and loaders, from the settings."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def held_out_loader(frames: GraphFrames, config: TrainingConfig, rank: int, worl
 
 
 def shares(part: Part, config: TrainingConfig) -> list[Share]:
-    """How many frames of each source an epoch holds; places are those in ``part.numbers``."""
+    """Number of frames of each source in an epoch, by their places in ``part.numbers``."""
     source_of = np.searchsorted(np.array(part.frames.ends), part.numbers, side="right")
     places = [np.flatnonzero(source_of == source) for source in range(len(part.frames.sources))]
     wanted = [len(each) * source.frequency for each, source in zip(places, part.frames.sources, strict=True)]

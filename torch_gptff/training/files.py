@@ -1,4 +1,4 @@
-"""What the files in the folder of a run are called."""
+"""Names of the files in the folder of a run."""
 
 from __future__ import annotations
 
@@ -14,4 +14,4 @@ COLUMNS = (
     *("epoch", "step", "lr", "train_loss"),
     *("val_loss", "val_energy_mae", "val_forces_mae", "val_stress_mae", "seconds"),
 )
-"""Of :data:`METRICS`: energies per atom in eV, forces in eV/Å, stresses in eV/Å³."""
+"""Columns of :data:`METRICS`: energies per atom in eV, forces in eV/Å, stresses in eV/Å³."""

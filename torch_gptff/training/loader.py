@@ -36,7 +36,7 @@ class BudgetLoader:
         return iter(self._loader)
 
     def batches_in(self, epoch: int) -> int:
-        """How many batches this process takes in an epoch."""
+        """Number of batches of this process in an epoch."""
         if self._length[0] != epoch:
             self._length = epoch, self.batches.batches_in(epoch)
         return self._length[1]

@@ -131,7 +131,7 @@ class EnergyModelModule(LightningModule):
         self.log_dict(means, sync_dist=False, rank_zero_only=False)
 
     def errors(self, potential: Potential, batch: Batch, create_graph: bool) -> Errors:
-        """What is wrong with the prediction of a batch, in the reference of the first source."""
+        """Errors of the prediction of a batch, with energies relative to the reference of the first source."""
         derivatives = self.config.loss.is_of_energies or not create_graph
         prediction: Prediction = potential.evaluate(
             batch, forces=derivatives, stress=derivatives, properties=True, create_graph=create_graph

@@ -1,4 +1,4 @@
-"""Which frames are for training, for validation and for the test."""
+"""Division of the frames into training, validation and test."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch_gptff.training.config import DataSettings
 
 NAMES = {"train": "train", "rest": "train", "validation": "validation", "valid": "validation", "val": "validation",
          "test": "test"}  # fmt: skip
-"""What files call the parts."""
+"""Names of the parts in files."""
 
 Parts = dict[str, NDArray[np.int64]]
 

@@ -13,7 +13,7 @@ from torch_gptff.training.callbacks import WriteMetrics
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
 
 HEADING = "epoch      loss   val loss   meV/atom      meV/Å     GPa         lr   seconds"
-"""Of the lines: the losses, and the mean absolute errors of the validation frames."""
+"""Columns of the lines: losses, and mean absolute errors of the validation frames."""
 
 
 class ShowProgress(Callback):

@@ -20,7 +20,7 @@ SIZE = 119
 
 @dataclass(frozen=True)
 class References:
-    """What the energies of each source are counted from.
+    """Reference energies of the elements, for each source.
 
     Attributes:
         tables: by source, eV by atomic number
@@ -39,7 +39,7 @@ class References:
         return energies
 
     def shifts(self, sources: Sequence[str]) -> Tensor:
-        """What is to be taken off for every atom of an element, eV, ``[S, 119]``."""
+        """Reference energy of an atom of each element, eV, ``[S, 119]``."""
         shifts = torch.zeros(len(sources), SIZE, dtype=torch.float64)
         common = self.common
         for row, source in zip(shifts, sources, strict=True):
@@ -66,12 +66,12 @@ def fitted(frames: Iterable[CrystalData], first: str) -> References:
 
 
 def counted_before(potential: Potential, source: str) -> dict[int, float]:
-    """What a trained potential counts energies of a source from, eV by atomic number.
+    """Reference energies of a source in a trained potential, eV by atomic number.
 
-    That is its reference of this name, or else the one that it speaks; of elements which that one lacks, any other.
+    That is its reference of this name, or else the one that it uses; of elements which that one lacks, any other.
     """
-    spoken = potential.element_energies.energies.tolist()
-    own = {number: energy for number, energy in enumerate(spoken) if number in potential.model.elements}
+    in_use = potential.element_energies.energies.tolist()
+    own = {number: energy for number, energy in enumerate(in_use) if number in potential.model.elements}
     own = {number: energy for number, energy in own.items() if isfinite(energy)}
     tables = {"": own, **potential.references}
     return References(tables, source if source in tables else "").common
@@ -99,7 +99,7 @@ def refitted(
 
 
 def sample(numbers: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:
-    """At most so many of the frames, at random, in their order."""
+    """A random selection of a given number of frames, in their order."""
     if len(numbers) <= most:
         return numbers
     return np.sort(np.random.default_rng(seed).choice(numbers, most, replace=False))

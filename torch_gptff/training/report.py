@@ -13,12 +13,12 @@ import numpy as np
 
 from torch_gptff import __version__
 from torch_gptff.errors import TrainingError
+from torch_gptff.evaluation.record import Evaluation
+from torch_gptff.evaluation.report import QUANTITIES, add_evaluation, add_headline
+from torch_gptff.evaluation.scores import Floats
 from torch_gptff.report import Report, plots
 from torch_gptff.training.config import TrainingConfig
-from torch_gptff.training.evaluation_record import Evaluation
-from torch_gptff.training.evaluation_report import QUANTITIES, add_evaluation, add_headline
 from torch_gptff.training.files import COLUMNS, CONFIG, METRICS, REPORT
-from torch_gptff.training.scores import Floats
 
 HELD_OUT = {
     "test": "Errors on the test frames, which the run has not seen.",
@@ -31,7 +31,7 @@ PACKAGES = ("torch", "torch_geometric", "lightning", "numpy", "ase", "pymatgen")
 
 @dataclass(frozen=True)
 class Metrics:
-    """What a run wrote down of its epochs.
+    """Metrics of the epochs of a run, as it wrote them.
 
     Attributes:
         columns: of the file, each ``[E]``, NaN where there is no number

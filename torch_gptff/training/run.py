@@ -20,16 +20,16 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from torch_gptff.datasets import Split
 from torch_gptff.errors import ConfigError, TrainingError, UnsupportedElementError
+from torch_gptff.evaluation import Evaluation, evaluate
+from torch_gptff.evaluation.calibration import calibrate
 from torch_gptff.graph.checks import element_ranges
 from torch_gptff.io import load, save
 from torch_gptff.io.files import claimed, written_atomically
 from torch_gptff.nn import ElementEnergies
 from torch_gptff.potential import Potential
-from torch_gptff.training.calibration import calibrate
 from torch_gptff.training.callbacks import AtomicCheckpointIO, Interrupted, SaveBest, SaveState, WriteMetrics
 from torch_gptff.training.config import TrainingConfig
 from torch_gptff.training.data import TrainingData, held_out_loader, references_for, train_loader
-from torch_gptff.training.evaluation import Evaluation, evaluate
 from torch_gptff.training.files import BEST, CONFIG, EVALUATION, SPLIT, STATE
 from torch_gptff.training.graphs import GraphFrames
 from torch_gptff.training.loader import BudgetLoader
@@ -171,7 +171,7 @@ def quiet_lightning() -> Iterator[None]:
 
 
 def provenance(config: TrainingConfig, data: TrainingData) -> dict[str, Any]:
-    """Where the weights of a run come from, for their checkpoint."""
+    """Provenance of the weights of a run, for their checkpoint."""
     sources = data.train.frames.sources
     return {
         "trained_on": [
@@ -309,7 +309,7 @@ def _calibrate(folder: Path, data: TrainingData) -> None:
 
 
 def _evaluated(folder: Path, data: TrainingData) -> tuple[Evaluation | None, str | None]:
-    """What the best model is worth on frames held out, written down."""
+    """Evaluate the best model on frames held out, and write the result."""
     from torch_gptff.training.report import write_training_report
 
     potential, references = _in_common_reference(load(folder / BEST), data.sources[0])

@@ -51,7 +51,7 @@ class JoinedFrames(Dataset):
         return (self[number] for number in range(len(self)))
 
     def source_of(self, number: int) -> int:
-        """Which of the sources a frame is of."""
+        """Number of the source of a frame."""
         return bisect_right(self.ends, number)
 
 

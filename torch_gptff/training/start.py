@@ -1,4 +1,4 @@
-"""What a run starts from: random weights, or a checkpoint, as it is or repaired."""
+"""Start of a run: random weights, or a checkpoint, unchanged or repaired."""
 
 from __future__ import annotations
 

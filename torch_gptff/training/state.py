@@ -15,7 +15,7 @@ from torch_gptff.training.files import BEST, STATE
 from torch_gptff.training.references import References
 
 ANEW = f"start the run anew in another folder, or from {BEST}"
-"""What to do about a state that cannot be used."""
+"""Advice in the message about a state that cannot be used."""
 
 
 def read_state(folder: str | Path) -> dict[str, Any]:

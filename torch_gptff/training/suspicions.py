@@ -34,7 +34,7 @@ MOVED = 0.3
 
 
 def suspicions(part: Part) -> list[str]:
-    """What looks wrong about the labels themselves, one sentence each; looked for in each source by itself."""
+    """Signs of wrong labels in each source, one sentence each."""
     sources = np.searchsorted(np.array(part.frames.ends), part.numbers, side="right")
     looked_at = (part.numbers[sources == source][:LOOKED_AT] for source in np.unique(sources))
     return [sentence for numbers in looked_at for sentence in check_labels(part.taken(numbers))]
@@ -43,7 +43,7 @@ def suspicions(part: Part) -> list[str]:
 def disagreements(
     frames: Sequence[CrystalData], predictions: Sequence[Prediction], potential: Potential, references: References
 ) -> list[str]:
-    """What a trained potential finds odd about labels, one sentence each, with numbers.
+    """Signs of wrong labels that a trained potential finds, one sentence each, with numbers.
 
     Args:
         frames: some of the data

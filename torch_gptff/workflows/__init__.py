@@ -1,41 +1,62 @@
-"""What is done with a potential, through any ASE calculator."""
+"""Workflows: computations with any ASE calculator, each with a record of its result."""
 
-from torch_gptff.workflows.arrhenius import ArrheniusFit, ArrheniusLine, fit_arrhenius
+from torch_gptff import moved  # noqa: F401  (old names of modules)
 from torch_gptff.workflows.corrections import mp2020_correction
 from torch_gptff.workflows.diffraction import (
+    LOCAL_STRUCTURES,
     DiffractionPattern,
     DiffractionSeries,
+    PeakTrack,
     diffraction_pattern,
     diffraction_series,
+    local_structure,
+    structure_fractions,
 )
-from torch_gptff.workflows.diffusion import Diffusion, diffusion
-from torch_gptff.workflows.diffusion_series import DiffusionSeries, diffusion_series
+from torch_gptff.workflows.diffusion import (
+    ArrheniusFit,
+    ArrheniusLine,
+    Diffusion,
+    DiffusionSeries,
+    Estimate,
+    IonDensity,
+    Motion,
+    diffusion,
+    diffusion_series,
+    fit_arrhenius,
+    ion_density,
+    ion_motion,
+)
+from torch_gptff.workflows.elastic import elastic_tensor
 from torch_gptff.workflows.elastic_moduli import ElasticTensor
-from torch_gptff.workflows.elasticity import elastic_tensor
-from torch_gptff.workflows.eos import EquationOfState, equation_of_state
-from torch_gptff.workflows.eos_comparison import (
+from torch_gptff.workflows.eos import (
+    EquationOfState,
     EquationOfStateBenchmark,
     EquationOfStateComparison,
+    EquationOfStateFit,
+    ReferenceCrystal,
     compare_equation_of_state,
+    equation_of_state,
+    fit_equation_of_state,
+    reference_crystals,
 )
-from torch_gptff.workflows.eos_fit import EquationOfStateFit, fit_equation_of_state
-from torch_gptff.workflows.eos_reference import ReferenceCrystal, reference_crystals
-from torch_gptff.workflows.estimate import Estimate
+from torch_gptff.workflows.evaluate_many import EvaluatedStructure, evaluate_many
 from torch_gptff.workflows.frames import iterate_frames
 from torch_gptff.workflows.hull import ConvexHull, HullEntry, Phase, convex_hull
-from torch_gptff.workflows.ion_density import IonDensity, ion_density
-from torch_gptff.workflows.local_structure import LOCAL_STRUCTURES, local_structure, structure_fractions
-from torch_gptff.workflows.md import MolecularDynamicsFrame, molecular_dynamics
-from torch_gptff.workflows.md_run import MolecularDynamicsRun
-from torch_gptff.workflows.md_settings import MolecularDynamicsSettings
-from torch_gptff.workflows.motion import Motion, ion_motion
-from torch_gptff.workflows.peaks import PeakTrack
+from torch_gptff.workflows.md import (
+    MolecularDynamicsFrame,
+    MolecularDynamicsRun,
+    MolecularDynamicsSettings,
+    TrajectoryFile,
+    TrajectoryWriter,
+    molecular_dynamics,
+    open_trajectory,
+)
 from torch_gptff.workflows.phonon_spectrum import PhononSpectrum
 from torch_gptff.workflows.phonons import phonon_spectrum
 from torch_gptff.workflows.relax import OPTIMIZERS, relax
 from torch_gptff.workflows.relax_many import relax_many
 from torch_gptff.workflows.relaxation import Relaxation, RelaxationStep
-from torch_gptff.workflows.trajectory import TrajectoryFile, TrajectoryWriter, open_trajectory
+from torch_gptff.workflows.vacancy import Vacancy, VacancyFormation, vacancy_formation
 
 __all__ = [
     "LOCAL_STRUCTURES",
@@ -53,6 +74,7 @@ __all__ = [
     "EquationOfStateComparison",
     "EquationOfStateFit",
     "Estimate",
+    "EvaluatedStructure",
     "HullEntry",
     "IonDensity",
     "MolecularDynamicsFrame",
@@ -67,6 +89,8 @@ __all__ = [
     "RelaxationStep",
     "TrajectoryFile",
     "TrajectoryWriter",
+    "Vacancy",
+    "VacancyFormation",
     "compare_equation_of_state",
     "convex_hull",
     "diffraction_pattern",
@@ -75,6 +99,7 @@ __all__ = [
     "diffusion_series",
     "elastic_tensor",
     "equation_of_state",
+    "evaluate_many",
     "fit_arrhenius",
     "fit_equation_of_state",
     "ion_density",
@@ -89,4 +114,5 @@ __all__ = [
     "relax",
     "relax_many",
     "structure_fractions",
+    "vacancy_formation",
 ]

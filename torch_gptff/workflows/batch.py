@@ -11,13 +11,13 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError
 from ase.stress import full_3x3_to_voigt_6_stress
 
+from torch_gptff.calculators import potential_of
 from torch_gptff.errors import StructureError
 from torch_gptff.graph import VerletGraph
 from torch_gptff.graph.checks import check_elements
 from torch_gptff.graph.convert import from_ase
 from torch_gptff.potential import Potential, Prediction
-from torch_gptff.workflows.energies import doubts_untold
-from torch_gptff.workflows.inputs import potential_of
+from torch_gptff.workflows.evaluate_many import no_doubts
 from torch_gptff.workflows.network import REACH
 
 
@@ -78,7 +78,7 @@ def _by_potential(structures: Sequence[Atoms], potential: Potential) -> list[Str
         else:
             calculators.append((held, is_new, atoms.cell.rank == 3))
             refusals.append(None)
-    with doubts_untold():  # a structure is doubted once, and not at every step
+    with no_doubts():  # a structure is doubted once, and not at every step
         predictions = potential.predict(graphs, energy_std=is_committee)
     for graph, (held, is_new, has_volume), prediction in zip(graphs, calculators, predictions, strict=True):
         held.results = _results(prediction, has_volume)

@@ -14,7 +14,7 @@ HUBBARD = {"Co": 3.32, "Cr": 3.7, "Fe": 5.3, "Mn": 3.9, "Mo": 4.38, "Ni": 6.2, "
 
 
 def mp2020_correction(atoms: Atoms) -> float:
-    """What the energy of a crystal is corrected by, eV of the cell.
+    """Correction of the energy of a crystal, eV per cell.
 
     It is what pymatgen's ``MaterialsProject2020Compatibility`` adds. The energy is taken for one as the Materials
     Project calculates it: by PBE+U for oxides and fluorides of V, Cr, Mn, Fe, Co, Ni, Mo and W, and by PBE for all

@@ -11,7 +11,8 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from torch_gptff.errors import ElasticityError
-from torch_gptff.workflows.record import Record
+from torch_gptff.record import FORMULA, Record, verdict
+from torch_gptff.report import Column
 
 PAIRS = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 """The Cartesian indices of each Voigt component."""
@@ -54,6 +55,17 @@ class ElasticTensor(Record):
         ),
         "GPa",
     )
+    columns: ClassVar[tuple[Column, ...]] = (
+        FORMULA,
+        Column("bulk", "GPa", 1, lambda tensor: tensor.bulk_modulus),
+        Column("shear", "GPa", 1, lambda tensor: tensor.shear_modulus),
+        Column("Young", "GPa", 1, lambda tensor: tensor.young_modulus),
+        Column("Poisson", "", 3, lambda tensor: tensor.poisson_ratio),
+        Column("anisotropy", "", 2, lambda tensor: tensor.universal_anisotropy),
+        Column("least eigenvalue", "GPa", 1, lambda tensor: float(tensor.stability_eigenvalues[0]), detail=True),
+        Column("stress", "GPa", 3, lambda tensor: float(np.abs(tensor.residual_stress).max())),
+        Column("stable", value=lambda tensor: verdict(tensor.is_stable)),
+    )
 
     atoms: Atoms
     stiffness: NDArray[np.float64]
@@ -78,7 +90,7 @@ class ElasticTensor(Record):
 
     @property
     def stability_eigenvalues(self) -> NDArray[np.floating]:
-        """Of the stiffness as a linear map of strains to stresses (Kelvin notation), ascending, GPa, ``[6]``."""
+        """Eigenvalues of the stiffness as a map of strains to stresses (Kelvin notation), ascending, GPa, ``[6]``."""
         return np.linalg.eigvalsh(self.stiffness * np.outer(_KELVIN, _KELVIN))
 
     @property
@@ -89,7 +101,7 @@ class ElasticTensor(Record):
 
     @property
     def _rounding(self) -> float:
-        """Below it, GPa, an eigenvalue is zero."""
+        """Threshold below which an eigenvalue counts as zero, GPa."""
         return 1e-9 * float(np.abs(self.stability_eigenvalues).max())
 
     @property
@@ -126,13 +138,13 @@ class ElasticTensor(Record):
 
     @property
     def young_modulus(self) -> float:
-        """Of the isotropic polycrystal of Hill's moduli, GPa."""
+        """Young's modulus of the isotropic polycrystal of Hill's moduli, GPa."""
         bulk, shear = self.bulk_modulus, self.shear_modulus
         return 9 * bulk * shear / (3 * bulk + shear)
 
     @property
     def poisson_ratio(self) -> float:
-        """Of the isotropic polycrystal of Hill's moduli."""
+        """Poisson's ratio of the isotropic polycrystal of Hill's moduli."""
         bulk, shear = self.bulk_modulus, self.shear_modulus
         return (3 * bulk - 2 * shear) / (6 * bulk + 2 * shear)
 

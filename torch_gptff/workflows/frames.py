@@ -12,7 +12,7 @@ from ase.io import iread
 from torch_gptff.errors import UnreadableStructureError
 from torch_gptff.io.elements import check_trajectory
 from torch_gptff.io.structures import split_index
-from torch_gptff.workflows.trajectory import open_trajectory
+from torch_gptff.workflows.md.trajectory import open_trajectory
 
 
 def iterate_frames(path: str | Path) -> Iterator[Atoms]:

@@ -10,7 +10,8 @@ import numpy as np
 from ase import Atoms
 
 from torch_gptff.errors import HullError
-from torch_gptff.workflows.record import Record
+from torch_gptff.record import Record, uncertainty
+from torch_gptff.report import Column
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,21 @@ class HullEntry(Record):
         ("energy_per_atom", "energy_std_per_atom", "formation_energy", "energy_above_hull", "separation_energy"),
         "eV/atom",
     )
+    columns: ClassVar[tuple[Column, ...]] = (
+        Column("formula", value=lambda entry: entry.formula),
+        Column("energy", "eV/atom", 4, lambda entry: entry.energy_per_atom),
+        uncertainty(lambda entry: entry.energy_std_per_atom),
+        Column("formation", "meV/atom", 1, lambda entry: 1000 * entry.formation_energy),
+        Column("above hull", "meV/atom", 1, lambda entry: 1000 * entry.energy_above_hull),
+        Column(
+            "separation",
+            "meV/atom",
+            1,
+            lambda entry: None if entry.separation_energy is None else 1000 * entry.separation_energy,
+            detail=True,
+        ),
+        Column("decomposes into", value=lambda entry: entry.decomposes_into or "stable"),
+    )
 
     label: str
     formula: str
@@ -73,6 +89,13 @@ class HullEntry(Record):
         """Whether it lies on the hull."""
         return self.energy_above_hull == 0
 
+    @property
+    def decomposes_into(self) -> str:
+        """``"0.75 Cu.cif + 0.25 Au.cif"``, shares of the atoms; empty for a stable phase."""
+        if self.is_stable:
+            return ""
+        return " + ".join(f"{share:.2f} {label}" for label, share in self.decomposition.items())
+
 
 @dataclass(frozen=True)
 class ConvexHull(Record):
@@ -88,7 +111,7 @@ class ConvexHull(Record):
 
     @property
     def stable(self) -> tuple[HullEntry, ...]:
-        """Those on the hull."""
+        """Phases on the hull."""
         return tuple(entry for entry in self.entries if entry.is_stable)
 
 

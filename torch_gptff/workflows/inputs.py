@@ -1,4 +1,4 @@
-"""What every workflow takes: a structure of any kind, and anything that gives energies and forces."""
+"""Inputs of every workflow: a structure of any kind, and anything that gives energies and forces."""
 
 from __future__ import annotations
 
@@ -42,13 +42,6 @@ def as_inputs(structure: Any, calculator: Any, error: type[GPTFFError]) -> tuple
     """
     atoms = as_atoms(structure)
     return atoms, as_calculator(atoms.calc if calculator is None else calculator, error)
-
-
-def potential_of(calculator: Any) -> Potential | None:
-    """The potential that gives the forces of a calculator of this package; ``None`` of any other."""
-    if isinstance(calculator, GPTFFCalculator):
-        return calculator.potential
-    return calculator if isinstance(calculator, Potential) else None
 
 
 def as_calculator(calculator: Any, error: type[GPTFFError] = GPTFFError) -> Any:

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import breadth_first_order, connected_components
 
-from torch_gptff.errors import GPTFFError
+from torch_gptff.calculators import potential_of
+from torch_gptff.errors import EmptyStructureError, GPTFFError
 from torch_gptff.graph.checks import check_geometry
 from torch_gptff.graph.convert import from_ase
 from torch_gptff.graph.neighbors import neighbor_list
-from torch_gptff.workflows.inputs import potential_of
 
 REACH = 6.0
 """Å. Atoms that are farther apart count as not bonded, for a calculator that does not tell its own cutoff."""
@@ -28,7 +28,7 @@ THICKNESS = 3.0
 """Å that a sheet of atoms takes beyond the distance between its outermost ones: about the diameter of an atom."""
 
 WORDS = ("single atoms or molecules", "a wire or chain", "a sheet or slab", "a crystal")
-"""What has a network of bonds of so many dimensions."""
+"""Names of structures by the dimension of their network of bonds."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class BondNetwork:
     filling: float
 
     def stress(self, stress: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Between the directions of the network, and per volume that atoms fill, of the unit given, ``[3, 3]``."""
+        """Stress along the directions of the network, per volume that atoms fill, in the unit given, ``[3, 3]``."""
         return self.projector @ stress @ self.projector / self.filling
 
 
@@ -84,23 +84,32 @@ def bond_network(atoms: Atoms, reach: float) -> BondNetwork:
     return BondNetwork(dimension, np.round(along.T @ along, 12), filling)
 
 
-def require_crystal(atoms: Atoms, calculator: Any, what: str, error: type[GPTFFError]) -> None:
-    """Refuse a periodic structure that vacuum cuts through.
+def require_crystal(atoms: Atoms, what: str, error: type[GPTFFError], calculator: Any = None) -> None:
+    """Refuse a structure that is no crystal.
 
     Args:
-        atoms: with a cell of three vectors
-        calculator: of the structure
-        what: is asked for, for the message: ``"an elastic tensor"``
-        error: that is raised
+        atoms: the structure
+        what: what is asked for, for the message: ``"an elastic tensor"``
+        error: class of the error
+        calculator: of the structure, whose reach of bonds is used to refuse a periodic structure that vacuum cuts
+            through; ``None`` to accept such a structure
 
     Raises:
-        GPTFFError: bonds do not hold the structure together along three directions; of the class ``error``.
+        EmptyStructureError: there are no atoms.
+        GPTFFError: the structure is not periodic in three directions, or bonds do not hold it together along three
+            directions; of the class ``error``.
     """
+    if len(atoms) == 0:
+        raise EmptyStructureError("the structure has no atoms")
+    if not atoms.pbc.all() or atoms.cell.rank < 3:
+        raise error(f"{what} needs a crystal, periodic in three directions")
+    if calculator is None:
+        return
     reach = reach_of(calculator)
     dimension = bond_network(atoms, reach).dimension
     if dimension < 3:
         raise error(
-            f"{what} is that of a crystal, and this is {WORDS[dimension]} in vacuum: no bond of up to {reach:g} Å "
+            f"{what} needs a crystal, and this is {WORDS[dimension]} in vacuum: no bond of up to {reach:g} Å "
             "crosses the cell along some direction, so that what is measured per volume would depend on the vacuum"
         )
 

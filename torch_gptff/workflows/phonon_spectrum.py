@@ -1,4 +1,4 @@
-"""What is known of the phonons of a crystal."""
+"""Record of the phonons of a crystal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from torch_gptff.errors import PhononError
-from torch_gptff.workflows.record import Record
+from torch_gptff.record import FORMULA, Record, verdict
+from torch_gptff.report import Column
 
 if TYPE_CHECKING:
     from phonopy import Phonopy
@@ -81,6 +82,16 @@ class PhononSpectrum(Record):
         "zero_point_energy": "eV/atom",
         "lowest_frequency": "THz",
     }
+    columns: ClassVar[tuple[Column, ...]] = (
+        FORMULA,
+        Column("lowest", "THz", 2, lambda spectrum: spectrum.lowest_frequency),
+        Column("highest", "THz", 2, lambda spectrum: float(spectrum.band_frequencies.max())),
+        Column("imaginary", "%", 2, lambda spectrum: 100 * spectrum.imaginary_fraction, detail=True),
+        Column("C 300 K", "J/mol/K", 2, lambda spectrum: spectrum.heat_capacity_300K_formula_unit),
+        Column("per atom", "J/mol/K", 2, lambda spectrum: spectrum.heat_capacity_300K),
+        Column("zero point", "meV/atom", 1, lambda spectrum: 1000 * spectrum.zero_point_energy),
+        Column("stable", value=lambda spectrum: verdict(spectrum.is_stable)),
+    )
 
     atoms: Atoms
     primitive: Atoms
@@ -142,7 +153,7 @@ class PhononSpectrum(Record):
         return float(np.interp(temperature, self.temperatures, values))
 
     def to_phonopy(self) -> Phonopy:
-        """The same as a ``Phonopy`` object, for whatever else phonopy computes."""
+        """The force constants as a ``Phonopy`` object, for other properties."""
         phonon = phonopy_of(self.atoms, self.supercell, self.symprec)
         phonon.force_constants = np.ascontiguousarray(self.force_constants)
         return phonon

@@ -9,16 +9,16 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
-from torch_gptff.errors import EmptyStructureError, PhononError
+from torch_gptff.errors import PhononError
 from torch_gptff.units import EV_PER_KJ_PER_MOL
+from torch_gptff.workflows.evaluate_many import evaluate_many
 from torch_gptff.workflows.inputs import as_inputs
+from torch_gptff.workflows.network import require_crystal
 from torch_gptff.workflows.phonon_spectrum import NUMERICAL_ZERO, PhononSpectrum, phonopy_of
+from torch_gptff.workflows.supercell import repetitions
 
 if TYPE_CHECKING:
     from phonopy import Phonopy
-
-BATCH = 32
-"""Displaced supercells that are given to a model together, which makes batches of them as memory allows."""
 
 NO_STIFFNESS = 1e-8
 """Force constants below this are rounding, eV/Å²; those of the softest crystals are a million times it."""
@@ -63,13 +63,10 @@ def phonon_spectrum(
         StructureError: the calculator refuses the structure.
     """
     atoms, calculator = as_inputs(atoms, calculator, PhononError)
-    _check(atoms, displacement)
-    if supercell is None:
-        heights = 1 / np.linalg.norm(atoms.cell.reciprocal().array, axis=1)
-        supercell = tuple(int(n) for n in np.ceil(min_length / heights - 1e-6))
-    repeats = tuple(int(n) for n in supercell)
-    if len(repeats) != 3 or min(repeats) < 1:
-        raise PhononError(f"a supercell is given by three numbers of 1 or more, not {list(supercell)}")
+    require_crystal(atoms, "a phonon spectrum", PhononError)
+    if not 0 < displacement <= 0.5:
+        raise PhononError(f"a displacement of {displacement} Å is not small: take some 0.01 Å")
+    repeats = repetitions(atoms, supercell, min_length, PhononError)
     kelvins = np.sort(np.asarray(np.arange(0, 1001, 10) if temperatures is None else temperatures, dtype=np.float64))
     if kelvins.ndim != 1 or len(kelvins) == 0 or kelvins[0] < 0:
         raise PhononError("temperatures are one or more numbers of at least 0 K")
@@ -114,22 +111,8 @@ def _forces(
     supercells: Sequence[Atoms], calculator: Any, on_force: Callable[[int, int], None] | None
 ) -> NDArray[np.float64]:
     """eV/Å, ``[S, N, 3]``."""
-    from torch_gptff.calculators import GPTFFCalculator
-
-    found: list[NDArray[np.float64]] = []
-    size = BATCH if isinstance(calculator, GPTFFCalculator) else 1
-    for start in range(0, len(supercells), size):
-        group = supercells[start : start + size]
-        if isinstance(calculator, GPTFFCalculator):
-            predictions = calculator.potential.predict(group, stress=False)
-            found += [prediction.forces.double().numpy() for prediction in predictions if prediction.forces is not None]
-        else:
-            for atoms in group:
-                atoms.calc = calculator
-                found.append(np.array(atoms.get_forces()))
-        if on_force is not None:
-            on_force(len(found), len(supercells))
-    forces = np.array(found)
+    evaluated = evaluate_many(supercells, calculator, stress=False, on_done=on_force)
+    forces = np.array([each.forces for each in evaluated])
     if not np.isfinite(forces).all():
         raise PhononError("forces are not finite: look at the structure")
     return forces
@@ -180,7 +163,7 @@ def _mesh(phonon: Phonopy, density: float, kelvins: NDArray[np.float64], n_atoms
 
 
 def _computed(result: Any) -> Any:
-    """What phonopy has computed, which it types as perhaps nothing."""
+    """A result of phonopy, which its types allow to be ``None``."""
     assert result is not None
     return result
 
@@ -189,12 +172,3 @@ def _atoms_of(cell: Any) -> Atoms:
     atoms = Atoms(cell.symbols, cell=cell.cell, scaled_positions=cell.scaled_positions, pbc=True)
     atoms.set_masses(cell.masses)
     return atoms
-
-
-def _check(atoms: Atoms, displacement: float) -> None:
-    if len(atoms) == 0:
-        raise EmptyStructureError("the structure has no atoms")
-    if not atoms.pbc.all() or atoms.cell.rank < 3:
-        raise PhononError("phonons are those of a crystal, periodic in three directions")
-    if not 0 < displacement <= 0.5:
-        raise PhononError(f"a displacement of {displacement} Å is not small: take some 0.01 Å")

@@ -31,7 +31,7 @@ one."""
 
 @dataclass(frozen=True)
 class RelaxationSettings:
-    """How to relax: see :func:`relax`."""
+    """Settings of a relaxation: see :func:`relax`."""
 
     fmax: float = 0.05
     smax: float = 0.1 / GPA_PER_EV_PER_ANGSTROM3
@@ -74,11 +74,11 @@ def relax(
             fill (0.1 GPa by default). A bound on forces alone says nothing of the stress of a crystal whose atoms
             stand on symmetric sites
         fix_cell: relax the positions alone
-        pressure: that acts on a crystal from outside, eV/Å³
+        pressure: external pressure on a crystal, eV/Å³
         keep_symmetry: keep the space group that the structure has (ASE's ``FixSymmetry``)
         symprec: to which it has it, Å
         optimizer: a name in :data:`OPTIMIZERS`
-        max_steps: give up after so many
+        max_steps: maximum number of steps
         trajectory: a file for ASE's ``Trajectory``, one frame a step, written as the run goes
         on_step: called at the start and after every step
 
@@ -190,7 +190,7 @@ class RelaxationRun:
         self._number += 1
 
     def result(self) -> Relaxation:
-        """What came of it, at the last look."""
+        """Record of the relaxation as it stands."""
         assert self._step is not None
         assert self._initial is not None
         final = _with_results(self.atoms)
@@ -231,14 +231,14 @@ class RelaxationRun:
         return RelaxationStep(number, energy, fmax, max_stress)
 
     def _kept(self) -> str | None:
-        """Which part of the cell was not relaxed though it was free to, and why."""
+        """The part of the cell that was not relaxed although it was free, and the reason."""
         if self.network is None or self.settings.fix_cell or self.network.dimension == self.atoms.pbc.sum():
             return None
         kept = "the cell is kept" if self.network.dimension == 0 else "the cell relaxes along its directions alone"
         return f"{WORDS[self.network.dimension]} in vacuum, which no bond of up to {self.reach:g} Å crosses: {kept}"
 
     def _changed(self) -> str | None:
-        """What became of the structure, where it no longer is what it was."""
+        """How the structure has changed, where it is no longer what it was."""
         if self.network is None or self._number == 0:
             return None
         try:

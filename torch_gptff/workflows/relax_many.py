@@ -38,8 +38,8 @@ def relax_many(
     """Relax structures as :func:`~torch_gptff.workflows.relax` does each, many of them side by side.
 
     After one call of the model, every structure of a batch takes a step. A structure leaves the batch when it has
-    converged, run out of steps or failed, and the next one enters. Each goes the way that it goes alone, but for the
-    rounding of sums.
+    converged, run out of steps or failed, and the next one enters. Each follows the same
+    path as when relaxed alone, up to rounding.
 
     A batch is made of neighbours in the list: structures of like size together waste nothing.
 

@@ -1,4 +1,4 @@
-"""What came of a relaxation."""
+"""Record of a relaxation."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from torch_gptff.workflows.record import Record
+from torch_gptff.graph.formula import formula_of
+from torch_gptff.record import Record, uncertainty, verdict
+from torch_gptff.report import Column
+from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
 
 Self = TypeVar("Self", bound="Relaxation")
 
 
 @dataclass(frozen=True)
 class RelaxationStep:
-    """Where a relaxation stands.
+    """State of a relaxation after a step.
 
     Attributes:
         number: of steps taken
@@ -50,10 +53,23 @@ class Relaxation(Record):
         dimension: of the network of bonds at the start, see :class:`~torch_gptff.workflows.network.BondNetwork`: along
             its directions alone the cell relaxes; ``None`` without periods or volume
         energy_std: expected error of ``energy``, eV; ``None`` for a calculator that is no committee
-        remarks: what to know of it
+        remarks: warnings about the result
     """
 
     units: ClassVar[dict[str, str]] = {"energy": "eV", "fmax": "eV/Å", "max_stress": "eV/Å³", "energy_std": "eV"}
+    columns: ClassVar[tuple[Column, ...]] = (
+        Column("formula", value=lambda each: formula_of(each.final)),
+        Column("atoms", value=lambda each: len(each.final)),
+        Column("energy", "eV/atom", 4, lambda each: each.energy / len(each.final)),
+        uncertainty(lambda each: None if each.energy_std is None else each.energy_std / len(each.final)),
+        Column("energy gained", "meV/atom", 1, lambda each: 1000 * each.energy_gained / len(each.final), detail=True),
+        Column("max force", "eV/Å", 4, lambda each: each.fmax),
+        Column("max stress", "GPa", 3, lambda each: each.max_stress_gpa),
+        Column("ΔV", "%", 2, lambda each: None if each.volume_change is None else 100 * each.volume_change),
+        Column("furthest atom", "Å", 3, lambda each: each.furthest_move, detail=True),
+        Column("steps", value=lambda each: each.n_steps),
+        Column("conv.", value=lambda each: verdict(each.converged)),
+    )
 
     initial: Atoms
     final: Atoms
@@ -68,12 +84,32 @@ class Relaxation(Record):
 
     @property
     def volume_change(self) -> float | None:
-        """By which part the volume of the cell grew; ``None`` without periods or volume."""
+        """Relative change of the volume of the cell; ``None`` without periods or volume."""
         before, after = self.initial.cell.volume, self.final.cell.volume
         return after / before - 1 if self.final.pbc.any() and before > 0 else None
 
+    @property
+    def max_stress_gpa(self) -> float | None:
+        """``max_stress`` in GPa."""
+        return None if self.max_stress is None else self.max_stress * GPA_PER_EV_PER_ANGSTROM3
+
+    @property
+    def energy_gained(self) -> float:
+        """Energy of ``initial`` minus that of ``final``, eV."""
+        return float(self.initial.get_potential_energy()) - self.energy
+
+    @property
+    def furthest_move(self) -> float:
+        """Largest displacement of an atom, beside the change of the cell and a shift of all atoms, Å."""
+        initial, final = self.initial, self.final
+        carried = initial.positions
+        if initial.cell.rank == 3:
+            carried = np.linalg.solve(initial.cell.T, initial.positions.T).T @ final.cell.array
+        moves = final.positions - carried
+        return float(np.linalg.norm(moves - moves.mean(axis=0), axis=1).max())
+
     def to_dict(self) -> dict[str, Any]:
-        """As :meth:`Record.to_dict`, with the results of both structures."""
+        """The record as :meth:`Record.to_dict` gives it, with the results of both structures."""
         document = super().to_dict()
         for name in ("initial", "final"):
             results = getattr(self, name).calc.results

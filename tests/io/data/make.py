@@ -45,7 +45,7 @@ def make(name: str, settings: dict[str, object]) -> None:
     potential.references = {"one": {z: -0.2 * z for z in range(1, 41)}, "other": {12: -1.0, 8: -2.0, 29: -3.0}}
     potential.calibration = Calibration(energy=2.0, forces=3.0, seen=0.05)
     potential.seen_pairs = frozenset({(8, 12), (8, 29), (12, 29)})
-    save(potential.speak("other"), path)
+    save(potential.use_reference("other"), path)
     prediction = potential.double().predict([Atoms(**STRUCTURE)])[0]
     expected = {
         "config": settings,

@@ -1,4 +1,4 @@
-"""What a distilled dataset covers."""
+"""Coverage of a distilled dataset: elements, pairs, distances, energies and forces."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Coverage:
         return "\n".join(lines)
 
     def _fraction_of_radii(self, pair: str) -> float:
-        """How close these elements came, as a fraction of the sum of their covalent radii."""
+        """Shortest distance between these elements, divided by the sum of their covalent radii."""
         radii = (covalent_radii[atomic_numbers[symbol]] for symbol in pair.split("–"))
         return float(self.pairs[pair].closest / sum(radii))
 

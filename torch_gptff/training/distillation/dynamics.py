@@ -61,7 +61,7 @@ def dynamics(
 
 
 def repeats(atoms: Atoms, length: float) -> tuple[int, int, int]:
-    """How often a cell fits into a height of ``length`` Å along each of its periods, at least once."""
+    """Repetitions of a cell to a height of at least ``length`` Å along each of its periods."""
     if not atoms.pbc.any():
         return 1, 1, 1
     with np.errstate(divide="ignore"):  # vectors that are zero have no period

@@ -47,11 +47,11 @@ class Parts:
         return read(file, ":", format="extxyz") if self.n_frames(number) else []
 
     def n_frames(self, number: int) -> int:
-        """How many frames a part has."""
+        """Number of frames of a part."""
         return int(json.loads(self._count(number).read_text())["frames"])
 
     def left_out(self, n_parts: int) -> Counter[str]:
-        """What was left out of all parts, by reason."""
+        """Number of frames left out of all parts, by reason."""
         total: Counter[str] = Counter()
         for number in range(n_parts):
             total.update(json.loads(self._count(number).read_text())["left_out"])

@@ -12,7 +12,7 @@ from torch_gptff.training.distillation.settings import DistillationSettings
 from torch_gptff.training.distillation.substitution import substituted
 
 KINDS = ("seed", "strained", "rattled", "rescaled", "substituted", "dynamics", "collided")
-"""What a frame may be; its place here is part of its random seed."""
+"""Kinds of frames; the place of a kind here is part of the random seed."""
 
 
 def generator(settings: DistillationSettings, seed: int, kind: str, number: int) -> Generator:

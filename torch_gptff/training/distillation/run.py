@@ -1,4 +1,4 @@
-"""From seed structures and a teacher to a labelled dataset."""
+"""Distillation: a labelled dataset from seed structures and a teacher."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from torch_gptff.training.distillation.settings import DistillationSettings
 from torch_gptff.training.distillation.teachers import Teacher, make_teacher
 
 SEEDS_PER_PART = 8
-"""What at most is done again after a kill."""
+"""Number of seeds in a part; after a stop, at most one part is computed again."""
 
 JOB, COVERAGE, PAGE, PARTS = "distillation.json", "coverage.json", "coverage.html", "parts"
 

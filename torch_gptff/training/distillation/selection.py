@@ -1,4 +1,4 @@
-"""Which structures are worth a label: those on which students disagree."""
+"""Selection of structures to label: those on which students disagree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a distillation makes of every seed, and what it leaves out."""
+"""Settings of a distillation: frames made from every seed, and limits for them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch_gptff.errors import ConfigError
 
 @dataclass(frozen=True)
 class DistillationSettings:
-    """How many frames of which kind come of a seed structure.
+    """Numbers of frames of each kind for a seed structure, and limits for them.
 
     Attributes:
         unchanged: whether the seed itself is one of them

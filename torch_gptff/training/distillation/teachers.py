@@ -16,7 +16,7 @@ from ase.calculators.calculator import Calculator, PropertyNotImplementedError
 from ase.stress import full_3x3_to_voigt_6_stress
 from numpy.typing import NDArray
 
-from torch_gptff.calculators import GPTFFCalculator
+from torch_gptff.calculators import GPTFFCalculator, potential_of
 from torch_gptff.errors import DistillationError, GPTFFError
 from torch_gptff.io import fingerprint
 from torch_gptff.prediction import Prediction
@@ -26,7 +26,7 @@ from torch_gptff.training.distillation.nequix import NequixCalculator
 
 @dataclass(frozen=True)
 class Labels:
-    """What a teacher says of a structure.
+    """Labels of a structure by a teacher.
 
     Attributes:
         energy: eV
@@ -54,10 +54,11 @@ class Teacher:
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
     def identity(self) -> dict[str, Any]:
-        """What tells it from another, as JSON: its name, its arguments and, for one of our models, its fingerprint."""
+        """Identity of the teacher as JSON: its name, its arguments and, where it is known, its fingerprint."""
         known: dict[str, Any] = {"name": self.name, "arguments": dict(self.arguments)}
-        if isinstance(self.calculator, GPTFFCalculator):
-            known["fingerprint"] = fingerprint(self.calculator.potential)
+        potential = potential_of(self.calculator)
+        if potential is not None:
+            known["fingerprint"] = fingerprint(potential)
         return known
 
     def label(self, atoms: Atoms) -> Labels | str:
@@ -80,7 +81,7 @@ class Teacher:
         return Labels(energy, np.array(forces), stress) if np.isfinite(values).all() else NOT_FINITE
 
     def label_all(self, structures: Sequence[Atoms]) -> list[Labels | str]:
-        """As :meth:`label`, of many; in batches where the teacher is one of our models or of nequix."""
+        """Label many structures, in batches where the teacher is a model of this package or of nequix."""
         predict = _predict_of(self.calculator)
         if predict is not None:
             try:
@@ -93,9 +94,10 @@ class Teacher:
 
 
 def _predict_of(calculator: Calculator) -> Callable[[Sequence[Atoms]], list[Prediction]] | None:
-    """What predicts many structures at a time; ``None`` where a calculator takes them one by one."""
-    if isinstance(calculator, GPTFFCalculator):
-        return calculator.potential.predict
+    """The function that predicts many structures at a time; ``None`` for a calculator without one."""
+    potential = potential_of(calculator)
+    if potential is not None:
+        return potential.predict
     return calculator.predict if isinstance(calculator, NequixCalculator) else None
 
 

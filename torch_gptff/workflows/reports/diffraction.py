@@ -7,21 +7,44 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from torch_gptff.report import Column, Report
+from torch_gptff.report import Column, Report, Table
 from torch_gptff.report.plots import SERIES, heat_map, lines, new_figure
-from torch_gptff.workflows.diffraction import DiffractionSeries
+from torch_gptff.workflows.diffraction.series import DiffractionSeries
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Against = Literal["frame", "time", "strain-a", "strain-b", "strain-c"]
-"""What a trajectory is shown against: the number of the frame, the time, or the strain of a cell vector."""
+"""Vertical axis of the map: the number of the frame, the time, or the strain of a cell vector."""
 
 LEAST_FRAMES = 0.1
-"""Of all: a peak that was followed through fewer is not shown."""
+"""Smallest share of the frames through which a peak is followed, to be shown."""
 
 MOST_ROWS = 400
-"""Of a heat map; of more frames, the means of neighbours are shown."""
+"""Largest number of rows of a heat map; of more frames, means of neighbours are shown."""
+
+
+def peak_table(series: DiffractionSeries) -> Table:
+    """Peaks that were followed through a tenth of the frames or more: their places and heights at first and at last."""
+    columns = (
+        Column("first"),
+        Column("last"),
+        Column("2θ first", "°", 2),
+        Column("2θ last", "°", 2),
+        Column("height last/first", "", 2),
+    )
+    rows = [
+        [
+            int(track.frames[0]),
+            int(track.frames[-1]),
+            float(track.two_theta[0]),
+            float(track.two_theta[-1]),
+            float(track.heights[-1] / track.heights[0]),
+        ]
+        for track in series.tracks
+        if len(track.frames) >= max(LEAST_FRAMES * len(series.profiles), 1)
+    ]
+    return Table(columns, rows)
 
 
 def diffraction_report(series: DiffractionSeries, against: Against = "frame", about: str = "") -> Report:
@@ -51,19 +74,8 @@ def diffraction_report(series: DiffractionSeries, against: Against = "frame", ab
         report.figure(lines(series.two_theta, ends, "2θ", "intensity", x_unit="°", width=5.4), "Powder patterns.")
         report.heading("Peaks")
         report.figure(_tracks(series, label, places), "Places of peaks that were followed.")
-        report.table(
-            ("frames", Column("2θ, first", "°", 2), Column("2θ, last", "°", 2), Column("height, last / first", "", 2)),
-            [
-                (
-                    f"{track.frames[0]} to {track.frames[-1]}",
-                    float(track.two_theta[0]),
-                    float(track.two_theta[-1]),
-                    float(track.heights[-1] / track.heights[0]),
-                )
-                for track in series.tracks
-                if len(track.frames) >= max(LEAST_FRAMES * n_frames, 2)
-            ],
-        )
+        table = peak_table(series)
+        report.table(table.columns, table.rows)
     if series.fractions is not None:
         report.heading("Local structure")
         if n_frames > 1:

@@ -7,32 +7,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from torch_gptff.report import Column, Report
+from torch_gptff.report import Report
 from torch_gptff.report.plots import SERIES, heat_map, new_figure
 from torch_gptff.units import KELVIN_IN_EV
-from torch_gptff.workflows.arrhenius import ArrheniusFit
-from torch_gptff.workflows.diffusion import Diffusion
-from torch_gptff.workflows.diffusion_series import DiffusionSeries
-from torch_gptff.workflows.estimate import Estimate
-from torch_gptff.workflows.ion_density import IonDensity
+from torch_gptff.workflows.diffusion.arrhenius import ArrheniusFit
+from torch_gptff.workflows.diffusion.coefficient import Diffusion
+from torch_gptff.workflows.diffusion.density import IonDensity
+from torch_gptff.workflows.diffusion.estimate import Estimate
+from torch_gptff.workflows.diffusion.series import DiffusionSeries
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ROOM = 300.0
 """K."""
-
-_COLUMNS = (
-    "run",
-    Column("temperature", "K", 0),
-    Column("D", "cm²/s"),
-    Column("standard error", "cm²/s"),
-    Column("σ", "mS/cm"),
-    Column("σ, independent", "mS/cm"),
-    Column("Haven ratio", "", 2),
-    Column("jumps", "", 0),
-    "dimensions",
-)
 
 
 def diffusion_report(
@@ -52,7 +40,7 @@ def diffusion_report(
         report.numbers(_numbers(series.runs[0]))
     else:
         report.heading("All temperatures")
-        report.table(_COLUMNS, [_row(label, run) for label, run in runs], "– where there is no valid estimate.")
+        report.records(runs, Diffusion.columns, "– where there is no valid estimate.")
         for fit, name in (
             (series.diffusivity_fit, "Diffusion coefficient"),
             (series.conductivity_fit, "Conductivity"),
@@ -104,20 +92,6 @@ def _in_powers(estimate: Estimate, unit: str) -> tuple[str, str]:
 
 def _raised(power: int) -> str:
     return str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-
-
-def _row(label: str, run: Diffusion) -> list[object]:
-    valid = run.is_diffusive
-    conductivities = (run.conductivity, run.nernst_einstein_conductivity, run.haven_ratio)
-    return [
-        label,
-        run.temperature,
-        run.diffusivity.value if valid else None,
-        run.diffusivity.standard_error if valid else None,
-        *(each.value if valid and each is not None else None for each in conductivities),
-        run.hops,
-        run.dimensionality if valid else None,
-    ]
 
 
 def _arrhenius(report: Report, fit: ArrheniusFit, name: str, series: DiffusionSeries) -> None:

@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from torch_gptff.graph.formula import formula_of
 from torch_gptff.report import Column, Report
 from torch_gptff.report.style import SERIES, new_figure
-from torch_gptff.workflows.eos import EquationOfState
-from torch_gptff.workflows.eos_fit import EquationOfStateFit
+from torch_gptff.workflows.eos.curve import EquationOfState
+from torch_gptff.workflows.eos.fit import EquationOfStateFit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 IN_DETAIL = 20
-"""So many structures have a part of their own; of more, the table tells."""
+"""Number of structures with a section of their own; the table has all."""
 
 MEV = 1000.0
 
@@ -40,13 +39,9 @@ def eos_report(curves: Sequence[tuple[str, EquationOfState]], about: str = "") -
     report = Report("Equations of state", about)
     if not curves:
         return report.note("There is no result.")
-    rows = [
-        [label, formula_of(curve.atoms), *_numbers(curve.fits[0] if curve.fits else None, len(curve.atoms))]
-        for label, curve in curves
-    ]
     form = next((curve.fit.form for _, curve in curves if curve.fits), None)
     caption = "No curve has a minimum in range." if form is None else f"Of the form of {_form_name(form)}."
-    report.table(("structure", "formula", *_FIT_COLUMNS), rows, caption)
+    report.records(curves, EquationOfState.columns, caption)
     for label, curve in curves:
         if not curve.fits:
             report.note(f"{label}: {curve.problem}.")
@@ -101,9 +96,7 @@ def eos_figure(curve: EquationOfState) -> Figure:
     return figure
 
 
-def _numbers(fit: EquationOfStateFit | None, n_atoms: int) -> list[float | None]:
-    if fit is None:
-        return [None] * 5
+def _numbers(fit: EquationOfStateFit, n_atoms: int) -> list[float]:
     return [
         fit.volume / n_atoms,
         fit.energy / n_atoms,

@@ -7,23 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from torch_gptff.report import Column, Report
+from torch_gptff.report import Report
 from torch_gptff.report.plots import SERIES, color_map, new_figure
 from torch_gptff.workflows.hull import ConvexHull, HullEntry
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-_COLUMNS = (
-    "phase",
-    "formula",
-    Column("energy", "eV/atom", 4),
-    Column("±", "meV/atom", 1),
-    Column("formation", "meV/atom", 1),
-    Column("above hull", "meV/atom", 1),
-    Column("separation", "meV/atom", 1),
-    "decomposes into",
-)
 
 
 def hull_report(hull: ConvexHull, about: str = "") -> Report:
@@ -45,30 +34,9 @@ def hull_report(hull: ConvexHull, about: str = "") -> Report:
         report.figure(_binary(hull), "Formation energy over composition, and the hull.")
     elif len(hull.elements) == 3:
         report.figure(_ternary(hull), "Phases: filled ones are stable; the colour is the energy above the hull.")
-    rows = [_row(entry) for entry in sorted(hull.entries, key=lambda entry: entry.energy_above_hull)]
+    entries = sorted(hull.entries, key=lambda entry: entry.energy_above_hull)
     caption = "Separation: of a stable compound from phases of other compositions."
-    return report.table(_COLUMNS, rows, caption)
-
-
-def decomposed(entry: HullEntry) -> str:
-    """``"0.75 Cu.cif + 0.25 Au.cif"``, shares of the atoms; nothing for a stable phase."""
-    if entry.is_stable:
-        return ""
-    return " + ".join(f"{share:.2f} {label}" for label, share in entry.decomposition.items())
-
-
-def _row(entry: HullEntry) -> list[object]:
-    separation = entry.separation_energy
-    return [
-        entry.label,
-        entry.formula,
-        entry.energy_per_atom,
-        None if entry.energy_std_per_atom is None else 1000 * entry.energy_std_per_atom,
-        1000 * entry.formation_energy,
-        1000 * entry.energy_above_hull,
-        None if separation is None else 1000 * separation,
-        decomposed(entry) or "stable",
-    ]
+    return report.records([(entry.label, entry) for entry in entries], HullEntry.columns, caption)
 
 
 def _binary(hull: ConvexHull) -> Figure:

@@ -6,16 +6,32 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from torch_gptff.report import Report
+from torch_gptff.report import Column, Report, Table
 from torch_gptff.report.plots import lines
-from torch_gptff.workflows.md_run import MolecularDynamicsRun
-from torch_gptff.workflows.md_settings import MolecularDynamicsSettings
+from torch_gptff.workflows.md.result import MolecularDynamicsRun
+from torch_gptff.workflows.md.settings import MolecularDynamicsSettings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
 _UNITS = {"temperature": "K", "pressure": "GPa", "potential_energy": "eV/atom", "volume": "Å³/atom"}
+
+
+def averages_table(run: MolecularDynamicsRun) -> Table:
+    """Means and standard deviations over the second half of the frames."""
+    columns = (
+        Column(""),
+        Column("T", "K", 1),
+        Column("P", "GPa", 3),
+        Column("E pot", "eV/atom", 4),
+        Column("V", "Å³/atom", 3),
+    )
+    rows: list[list[object]] = []
+    for name in ("mean", "standard_deviation"):
+        values = {key: getattr(average, name) / _share(key, run) for key, average in run.averages.items()}
+        rows.append([f"{name.replace('_', ' ')}, second half", *(values.get(key) for key in _UNITS)])
+    return Table(columns, rows)
 
 
 def md_report(run: MolecularDynamicsRun, about: str = "") -> Report:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from torch_gptff.graph.formula import formula_of
-from torch_gptff.report import Column, Report
+from torch_gptff.report import Report
 from torch_gptff.report.plots import SERIES, lines, new_figure
 from torch_gptff.workflows.phonon_spectrum import NUMERICAL_ZERO, PhononSpectrum
 
@@ -17,19 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 IN_DETAIL = 20
-"""So many structures have a part of their own; of more, the table tells."""
-
-_COLUMNS = (
-    "structure",
-    "formula",
-    Column("lowest", "THz", 2),
-    Column("highest", "THz", 2),
-    Column("imaginary", "%", 2),
-    Column("C, atom", "J/(mol K)", 2),
-    Column("C, formula", "J/(mol K)", 2),
-    Column("zero point", "meV/atom", 1),
-    "stable",
-)
+"""Number of structures with a section of their own; the table has all."""
 
 
 def phonon_report(spectra: Sequence[tuple[str, PhononSpectrum]], about: str = "") -> Report:
@@ -43,27 +30,10 @@ def phonon_report(spectra: Sequence[tuple[str, PhononSpectrum]], about: str = ""
     if not spectra:
         return report.note("There is no result.")
     report.heading("Overview")
-    report.table(
-        _COLUMNS, [_row(label, spectrum) for label, spectrum in spectra], "C: heat capacity at 300 K, per mole."
-    )
+    report.records(spectra, PhononSpectrum.columns, "C: heat capacity at 300 K, per mole of formula units.")
     for label, spectrum in spectra[:IN_DETAIL]:
         _detail(report, label, spectrum)
     return report
-
-
-def _row(label: str, spectrum: PhononSpectrum) -> list[object]:
-    reaches = spectrum.temperatures[0] == 0, spectrum.temperatures[0] <= 300 <= spectrum.temperatures[-1]
-    return [
-        label,
-        formula_of(spectrum.atoms),
-        spectrum.lowest_frequency,
-        float(spectrum.band_frequencies.max()),
-        100 * spectrum.imaginary_fraction,
-        spectrum.heat_capacity_300K if reaches[1] else None,
-        spectrum.heat_capacity_300K_formula_unit if reaches[1] else None,
-        1000 * spectrum.zero_point_energy if reaches[0] else None,
-        spectrum.is_stable,
-    ]
 
 
 def _detail(report: Report, label: str, spectrum: PhononSpectrum) -> None:

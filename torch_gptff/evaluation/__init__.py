@@ -1,0 +1,7 @@
+"""Evaluation: a model's predictions of labelled frames, and their errors."""
+
+from torch_gptff.evaluation.evaluate import evaluate
+from torch_gptff.evaluation.record import Evaluation, FrameErrors, GroupErrors
+from torch_gptff.evaluation.scores import Compared, Scores
+
+__all__ = ["Compared", "Evaluation", "FrameErrors", "GroupErrors", "Scores", "evaluate"]

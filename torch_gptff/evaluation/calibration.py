@@ -1,0 +1,154 @@
+"""Calibration of a committee: the ratio of its errors to its spread, measured on data held out of training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from torch_gptff.errors import TrainingError
+from torch_gptff.graph import CrystalData
+from torch_gptff.potential import Potential
+from torch_gptff.prediction import Calibration
+from torch_gptff.record import Record
+
+CHUNK = 256
+"""Frames that are predicted together."""
+
+SILENT = 1e-5
+"""eV/Å: a force that symmetry forbids is below it in reference and model, and its rounding tells nothing."""
+
+NEARLY_ALL = 0.99
+"""The part of the frames whose energies are less uncertain, per atom, than what :class:`Calibration` keeps as seen."""
+
+WITHIN_ONE = 0.6827
+"""The part of normal errors that lies within one standard deviation."""
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Reliability(Record):
+    """Errors of one quantity beside the calibrated uncertainties.
+
+    Attributes:
+        factor: factor of the members' standard deviations, with which 68 % of the errors lie within one of them
+        number: number of errors: energies, or components of forces
+        within_two: share of the errors within 1.96 calibrated standard deviations; 0.95 for normal errors
+        rank_correlation: Spearman's, of uncertainties and sizes of errors (of a force: the length of its error)
+    """
+
+    factor: float
+    number: int
+    within_two: float
+    rank_correlation: float
+
+
+@dataclass(frozen=True)
+class CalibrationReport(Record):
+    """Result of :func:`calibrate`.
+
+    Attributes:
+        energy: reliability of energies
+        forces: reliability of the components of forces
+    """
+
+    energy: Reliability
+    forces: Reliability
+
+    def __str__(self) -> str:
+        """A table, one line for each quantity."""
+        lines = [f"{'':8}{'number':>10}{'factor':>10}{'in 95 %':>10}{'rank corr.':>12}"]
+        for name, found in (("energy", self.energy), ("forces", self.forces)):
+            parts = f"{found.within_two:>10.1%}{found.rank_correlation:>12.2f}"
+            lines.append(f"{name:8}{found.number:>10,}{found.factor:>10.3g}{parts}")
+        return "\n".join(lines)
+
+
+def calibrate(potential: Potential, frames: Iterable[CrystalData]) -> CalibrationReport:
+    """Set ``potential.calibration`` such that 68 % of the errors lie within the uncertainty, and say how it fits.
+
+    A quantile of the ratios of errors and spreads, as in conformal prediction (A. N. Angelopoulos and S. Bates,
+    https://arxiv.org/abs/2107.07511, 2.3), and not a mean square: a few atoms that collide, or one on which the members
+    agree by symmetry, would decide that.
+
+    Args:
+        potential: whose model is a committee; ``calibration`` is replaced
+        frames: labelled, with energies relative to the reference that the potential uses, and not among those it was
+            trained on
+
+    Raises:
+        TrainingError: the model is no committee, no frame has a known energy or none has known forces, or the members
+            agree to the last digit.
+    """
+    if potential.model.num_readouts == 1:
+        raise TrainingError("the model has one readout: train one with num_readouts of at least 2 to calibrate it")
+    potential.calibration = None
+    energies, forces = _Pairs(), _Pairs(SILENT)
+    by_atom: list[float] = []
+    for chunk in _chunks(frames):
+        found = potential.predict(chunk, stress=False, energy_std=True, forces_std=True)
+        for frame, prediction in zip(chunk, found, strict=True):
+            assert prediction.energy_std is not None
+            assert prediction.forces is not None
+            assert prediction.forces_std is not None
+            energies.add((prediction.energy - frame.energy).unsqueeze(1), prediction.energy_std)
+            by_atom.append(prediction.energy_std.item() / len(frame.z))
+            forces.add(prediction.forces - frame.forces, prediction.forces_std)
+    report = CalibrationReport(energies.reliability("energies"), forces.reliability("forces"))
+    seen = report.energy.factor * float(np.quantile(by_atom, NEARLY_ALL))
+    potential.calibration = Calibration(energy=report.energy.factor, forces=report.forces.factor, seen=seen)
+    return report
+
+
+class _Pairs:
+    """Errors ``[M, components]`` beside standard deviations ``[M]``; what is not known is left out.
+
+    Args:
+        silent: an error and a deviation that are both smaller are left out
+    """
+
+    def __init__(self, silent: float = 0.0) -> None:
+        self._silent = silent
+        self._errors: list[Values] = []
+        self._stds: list[Values] = []
+
+    def add(self, error: torch.Tensor, std: torch.Tensor) -> None:
+        known = ~error.isnan().any(dim=1) & ~((error.norm(dim=1) < self._silent) & (std < self._silent))
+        self._errors.append(error[known].double().numpy())
+        self._stds.append(std[known].double().numpy())
+
+    def reliability(self, what: str) -> Reliability:
+        from scipy.stats import spearmanr
+
+        errors = np.concatenate(self._errors) if self._errors else np.zeros((0, 1))
+        stds = np.concatenate(self._stds) if self._stds else np.zeros(0)
+        if not len(errors):
+            raise TrainingError(f"no frame to calibrate on has known {what}")
+        sizes = np.abs(errors)
+        ratios = np.divide(sizes, stds[:, None], out=np.where(sizes > 0, np.inf, 0.0), where=stds[:, None] > 0)
+        factor = float(np.quantile(ratios, WITHIN_ONE, method="higher"))
+        if factor == np.inf:
+            raise TrainingError(f"the members agree on {what} to the last digit: was each of them trained?")
+        if factor == 0:
+            raise TrainingError(
+                f"{what} are known to the last digit: calibrate on data that the model was not made from"
+            )
+        return Reliability(
+            factor=factor,
+            number=errors.size,
+            within_two=float(np.mean(ratios <= 1.96 * factor)),
+            rank_correlation=(
+                float(spearmanr(stds, np.linalg.norm(errors, axis=1)).statistic) if len(stds) > 1 else float("nan")
+            ),
+        )
+
+
+def _chunks(frames: Iterable[CrystalData]) -> Iterator[list[CrystalData]]:
+    remaining = iter(frames)
+    while chunk := list(islice(remaining, CHUNK)):
+        yield chunk

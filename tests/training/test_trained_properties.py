@@ -16,9 +16,9 @@ from ase.io import write
 from torch_gptff import GPTFFCalculator, load, load_pretrained, save
 from torch_gptff.datasets import read_frames
 from torch_gptff.errors import ConfigError
+from torch_gptff.evaluation import Evaluation, evaluate
 from torch_gptff.training import TrainingConfig, train
 from torch_gptff.training.config import ModelSettings
-from torch_gptff.evaluation import Evaluation, evaluate
 from torch_gptff.training.start import starting_potential
 
 BODY: dict[str, Any] = {

@@ -8,6 +8,7 @@ PyG fetches the molecule into the folder where it is not there yet.
 import argparse
 import warnings
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch_geometric.data import Data
@@ -17,7 +18,7 @@ from torch_gptff import GPTFF, Potential
 from torch_gptff.datasets import fit_element_energies, frames_of_pyg
 
 
-def train(dataset: Iterable[Data], epochs: int = 20, **settings: float) -> list[float]:
+def train(dataset: Iterable[Data], epochs: int = 20, **settings: Any) -> list[float]:
     """The mean absolute error of the forces in every epoch, eV/Å."""
     frames = list(frames_of_pyg(dataset, energy="energy", forces="force", energy_unit="kcal/mol"))
     with warnings.catch_warnings():  # one molecule does not tell the energies of its elements apart, and need not

@@ -76,7 +76,8 @@ class GeometricNetwork(nn.Module):
         def attend(attention: GeometricAttention, y: Tensor, features: list[Tensor]) -> tuple:
             return attention(y, features, graph.edge_index, lengths, harmonics)
 
-        x, features = self.embedding(graph.z), []
+        x = self.embedding(graph.z)
+        features: list[Tensor] = []
         for layer in self.layers:
             x, features = layer(x, features, attend)
         return self.lin_out(features[0]).squeeze(-1)

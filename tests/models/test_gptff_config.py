@@ -34,7 +34,7 @@ def test_what_is_not_given_is_the_default():
     ("keys", "message"),
     [
         (["chanels"], "unknown key 'chanels': did you mean 'channels'"),
-        (["a", "b"], "unknown key 'a': there are angle_cutoff, angle_update, channels"),
+        (["a", "b"], "unknown key 'a': there are angle_cutoff, angle_update, atomref, channels"),
     ],
 )
 def test_unknown_keys_are_refused(keys, message):

@@ -66,14 +66,19 @@ ZERO_DECIMALS = 2
 def add_headline(report: Report, evaluation: Evaluation) -> None:
     """Add the mean absolute errors in large type."""
     shown = compared(evaluation, _known(evaluation))
-    report.numbers({f"{name}, MAE": (quantity.error(each.mae), quantity.error_unit) for name, each, quantity in shown})
+    errors = {f"{name}, MAE": (quantity.error(each.mae), quantity.error_unit) for name, each, quantity in shown}
+    of_properties = {f"{name}, MAE": (scores.mae, "") for name, scores in evaluation.property_scores.items()}
+    report.numbers({**errors, **of_properties})
 
 
 def add_evaluation(report: Report, evaluation: Evaluation) -> None:
     """Add errors, parity plots, distributions of errors, errors by element and by source, and the worst frames."""
     known = _known(evaluation)
-    _add_errors(report, evaluation, known)
+    if known:
+        _add_errors(report, evaluation, known)
     _add_properties(report, evaluation)
+    if not known:
+        return
     report.heading("Predicted against known")
     for title, values, quantity in compared(evaluation, known):
         pair = getattr(values, quantity.label)

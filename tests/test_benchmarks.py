@@ -25,6 +25,7 @@ from torch_gptff import GPTFF, CrystalData, GPTFFCalculator, GPTFFConfig, load_p
 from torch_gptff.models import geometry
 from torch_gptff.nn import geometric_transformer
 from torch_gptff.ops.geometric_attention import Radial, Spline, columns, messages
+from torch_gptff.workflows import OPTIMIZERS
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the benchmarks are part of the repository only")
@@ -393,6 +394,7 @@ def test_known_materials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     assert "| bcc − fcc | " in text
 
 
+@pytest.mark.slow
 def test_memory(on_path: None) -> None:
     memory = import_module("memory")
     structures = list(memory.different(20))
@@ -400,3 +402,27 @@ def test_memory(on_path: None) -> None:
     assert memory.slope([(0, 10.0), (1, 9.0), (2, 10.0), (3, 10.5), (4, 11.0)]) == pytest.approx(2**19)
     slopes = memory.main(["--calls", "10", "--structures", "3"])
     assert len(slopes) == 3
+
+
+def test_optimizers(on_path: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every optimiser takes its steps on one crystal with a cell to relax, and none raises."""
+    optimizers = import_module("optimizers")
+    before = dict(OPTIMIZERS)
+    found = tmp_path / "optimizers.json"
+    optimizers.main(["--crystals", "NiAl", "--max-steps", "2", "--json", str(found)])
+    results = json.loads(found.read_text())["results"]
+    assert list(results) == list(optimizers.CONTENDERS)
+    for name, each in results.items():
+        assert not each["NiAl"].get("remarks"), name
+        assert each["NiAl"]["calls"] >= 3, name  # a line search takes more than one a step
+    assert results["FIRE"]["NiAl"]["calls"] == 3
+    assert "Force calls to relax 1 crystals" in capsys.readouterr().out
+    assert before == OPTIMIZERS
+
+
+def test_the_crystals_of_the_optimizers(on_path: None) -> None:
+    crystals = import_module("crystals")
+    sixty = crystals.sixty_crystals()
+    assert [sum(kind == each for kind, _ in sixty.values()) for each in crystals.KINDS] == [15] * 4
+    sizes = [len(atoms) for _, atoms in sixty.values()]
+    assert (min(sizes), max(sizes)) == (1, 108)

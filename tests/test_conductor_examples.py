@@ -59,6 +59,7 @@ def test_a_crystal_of_springs_does_not_conduct(example: ModuleType, tmp_path: Pa
     assert again.to_dict() == series.to_dict()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:lgps|the energies of")  # of another reference and one composition, as it is meant
 def test_lgps_is_fine_tuned(tmp_path: Path, capsys, monkeypatch) -> None:
     monkeypatch.syspath_prepend(EXAMPLES)

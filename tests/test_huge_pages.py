@@ -29,6 +29,7 @@ def faults(**environment: str) -> int:
     return int(done.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not CHOICE.is_file() or "[madvise]" not in CHOICE.read_text(), reason="the kernel gives no large pages on request"
 )

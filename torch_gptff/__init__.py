@@ -14,7 +14,7 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # PyTorch then asks Linux for large pages for large tensors, if it has made none yet. See docs/pages/speed.md.
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")

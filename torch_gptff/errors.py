@@ -58,6 +58,10 @@ class UnreadableStructureError(StructureError):
     """A file that no reader makes a structure of."""
 
 
+class TruncatedStructureError(UnreadableStructureError):
+    """A file that announces more atoms than it has lines for."""
+
+
 class GraphSizeError(StructureError):
     """A structure whose bonds and angles do not fit into memory."""
 
@@ -216,3 +220,11 @@ class EquationOfStateError(GPTFFError):
 
 class MolecularDynamicsError(GPTFFError):
     """A run of molecular dynamics that cannot start or go on."""
+
+
+class LammpsError(GPTFFError):
+    """LAMMPS, or what it needs, that is not installed, or a run of it that failed."""
+
+
+class ScreeningError(GPTFFError):
+    """A screening that cannot start or go on."""

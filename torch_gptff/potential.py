@@ -22,6 +22,7 @@ from torch_gptff.graph import CrystalData, structure_index
 from torch_gptff.graph.convert import from_structure
 from torch_gptff.graph.geometry import forces_from_bonds, stress_from_bonds
 from torch_gptff.models import EnergyModel, PyGModel
+from torch_gptff.models.exchange import ALONE, Exchange
 from torch_gptff.nn import ElementEnergies, ReferenceEnergies, remove_generated_modules, sum_by_structure
 from torch_gptff.prediction import Calibration, Prediction
 
@@ -294,6 +295,30 @@ class Potential(nn.Module):
             atom_properties={name: value for name, value in found.items() if name in of_atoms},
         )
 
+    def energies_and_gradient(self, graph: Data, vectors: Tensor, exchange: Exchange = ALONE) -> tuple[Tensor, Tensor]:
+        """What a program that keeps bonds by itself makes forces and stress of: the energies of a process's own atoms
+        in eV, ``[M]``, float64, and the gradient of the energy of all processes by its bond vectors, in eV/Å,
+        ``[E, 3]``. The parameters must be frozen.
+
+        Args:
+            graph: atomic numbers, bonds and angles of one structure, or of the part that the process sees
+            vectors: of the bonds, in Å, ``[E, 3]``, in the dtype of the model
+            exchange: between the processes that share the structure
+
+        Raises:
+            NotImplementedError: see :meth:`EnergyModel.member_energies`.
+        """
+        reference = self.element_energies(exchange.own(graph.z))
+        with torch.no_grad():
+            found = self.model.energies_and_gradient(graph, vectors, exchange)
+        if found is not None:
+            members, gradient = found
+            return members.mean(1) + reference, gradient
+        with torch.enable_grad():
+            vectors = vectors.detach().requires_grad_()
+            of_atoms = self.model.member_energies(graph, vectors, exchange).mean(1)
+        return of_atoms.detach() + reference, self._gradient(of_atoms, vectors, create_graph=False)
+
     def _without_autograd(
         self, graph: Data, reference: Tensor, forces: bool, stress: bool, energies: bool, energy_std: bool
     ) -> Prediction | None:
@@ -404,6 +429,18 @@ class Potential(nn.Module):
                         self.warn_of_doubt(one.energy_std.item(), graph.z, f"structure {number} of the list")
                 results += found
         return results
+
+    def predict_graph(self, graph: Data, *, energy_std: bool = False) -> Prediction:
+        """Energy, forces and stress of a record whose graph is complete, for the workflows that keep one.
+
+        As :meth:`evaluate`, in evaluation mode; on the device of the potential.
+
+        Args:
+            graph: one structure or a batch
+            energy_std: whether to give the uncertainty of the energy
+        """
+        with _for_inference(self):
+            return self.evaluate(graph, energy_std=energy_std)
 
     def _batches(
         self, structures: Iterable[Any], device: torch.device, max_bonds: int, max_angles: int

@@ -53,6 +53,7 @@ def test_a_selection(call, copper: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "frames.extxyz").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the uncertainties are not calibrated")  # symmetry forbids forces in its frame
 def test_a_student(call, copper: Path, tmp_path: Path) -> None:
     model = {"config": {"channels": 4, "num_layers": 1, "num_radial": 3, "feedforward_channels": 8, "num_readouts": 2}}

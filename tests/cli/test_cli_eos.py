@@ -114,6 +114,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_benchmark_goes_on_where_it_was_killed(call, folder: Path, tmp_path: Path, checkpoint: Path) -> None:
     whole, part, page = tmp_path / "whole.json", tmp_path / "part.json", tmp_path / "page.html"
     result = call("eos-benchmark", folder, "--json", whole, "--report", page)

@@ -242,6 +242,7 @@ def test_a_batch_gives_what_one_by_one_gives(call, salt: Atoms, tmp_path: Path) 
         np.testing.assert_allclose(one.positions, two.positions, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_a_batch_goes_on_where_it_was_killed(call, checkpoint: Path, tmp_path: Path) -> None:
     write_structures(tmp_path / "salts.extxyz", [bulk("NaCl", "rocksalt", a=a) for a in (5.4, 5.5, 5.6)])
     out = tmp_path / "out"

@@ -147,3 +147,53 @@ def test_a_batch_of_relaxations(call, model: Path, tmp_path: Path, change: str) 
     result = call(*options, "--resume", *more)
     assert result.exit_code == 1
     assert "an unfinished run with other settings" in result.stderr
+
+
+def test_results_of_inputs_that_are_not_named_stay_and_take_no_part(call, model: Path, tmp_path: Path) -> None:
+    """A phase of an earlier run that is not named now is no phase of this hull, and is not lost."""
+    files = [tmp_path / f"{name}.extxyz" for name in ("bcc", "fcc")]
+    for file, a in zip(files, (4.2, 5.3), strict=True):
+        write_structures(file, [bulk("Na", file.stem, a=a)])
+    out = tmp_path / "out.json"
+    options = ("--as-given", "--model", model, "--json", out)
+    both = call("hull", *files, *options)
+    assert both.exit_code == 0, both.output
+    entries = json.loads(out.read_text())["hull"]["entries"]
+    (unstable,) = (file for file, entry in zip(files, entries, strict=True) if entry["energy_above_hull"] > 0)
+    result = call("hull", unstable, *options, "--resume")
+    assert result.exit_code == 0, result.output
+    assert "has results of 1 more, which are not named now" in " ".join(result.stdout.split())
+    document = json.loads(out.read_text())
+    assert {Path(each["file"]).name for each in document["results"]} == {file.name for file in files}
+    (entry,) = document["hull"]["entries"]
+    assert entry["energy_above_hull"] == pytest.approx(0, abs=1e-9)
+    again = call("hull", *files, *options, "--resume")
+    assert again.stdout.count("done before") == 2
+    assert len(json.loads(out.read_text())["hull"]["entries"]) == 2
+
+
+def test_a_batch_that_is_finished_has_nothing_left(call, model: Path, tmp_path: Path) -> None:
+    (file,) = make_inputs("relax", tmp_path)
+    options = ("relax", file, "--batch", "--model", model, "--out", tmp_path / "out", "--fmax", 100, "--smax", 100)
+    assert call(*options).exit_code == 0
+    kept = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    result = call(*options, "--resume")
+    assert result.exit_code == 0, result.output
+    assert "nothing left to do" in result.stdout
+    assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == kept
+    write_structures(tmp_path / "second.extxyz", [bulk("Na", "bcc", a=4.1)])
+    more = call(*options[:2], tmp_path / "second.extxyz", *options[2:], "--resume")
+    assert more.exit_code == 2
+    assert "is not of the run that goes on" in more.stderr
+
+
+@pytest.mark.parametrize("value", ["inf", "1e400", "nan"])
+def test_settings_are_finite(call, model: Path, tmp_path: Path, value: str) -> None:
+    """JSON knows no other numbers, and no result could be compared."""
+    (file,) = make_inputs("relax", tmp_path)
+    for command in ("relax", "hull"):
+        out = ("--out", tmp_path / "out") if command == "relax" else ()
+        result = call(command, file, "--model", model, "--fmax", value, "--json", tmp_path / "out.json", *out)
+        assert result.exit_code == 2
+        assert "--fmax" in result.stderr
+    assert not (tmp_path / "out.json").exists()

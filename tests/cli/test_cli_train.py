@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -61,6 +62,7 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "torch_gptff", *map(str, arguments)]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the (forces|stresses) are")  # the small model knows next to nothing
 def test_train_then_finetune(call, settings, tmp_path):
     path, _ = settings
@@ -114,6 +116,7 @@ def test_frames_of_two_namings_can_be_trained_on_as_the_message_says(
     assert [has_labels(frame) for frame in frames] == [advice[1] == "naming=plain", True] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the (forces|stresses) are")
 def test_cooldown(call, settings, tmp_path):
     path, _ = settings
@@ -136,6 +139,7 @@ def test_cooldown(call, settings, tmp_path):
     assert len(losses(tmp_path / "cold")) == 4
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_losses_of_one(settings, tmp_path):
     """Gradients are averaged over two batches, by two processes or by one that accumulates them."""
     path, _ = settings
@@ -149,6 +153,34 @@ def test_two_processes_give_the_losses_of_one(settings, tmp_path):
     assert two[1::2] == pytest.approx(one[1::2], rel=1e-4), "validation losses"
 
 
+@pytest.mark.slow
+def test_two_machines_give_the_losses_of_two_processes(settings, tmp_path):
+    """Machines that torchrun starts, here both on this one."""
+    path, _ = settings
+    common = (str(path), "--no-report", "--accelerator", "cpu")
+    alone = command("train", *common, "--out", tmp_path / "alone", "--devices", 2)
+    subprocess.run(alone, check=True, env=ALONE, capture_output=True, timeout=300)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    meeting = ("--nnodes", "2", "--nproc-per-node", "1", "--master-addr", "127.0.0.1", "--master-port", str(port))
+    training = ("-m", "torch_gptff", "train", *common, "--out", str(tmp_path / "machines"), "--nodes", "2")
+    machines = [
+        subprocess.Popen(
+            [sys.executable, "-m", "torch.distributed.run", *meeting, "--node-rank", str(rank), *training],
+            env=ALONE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in (0, 1)
+    ]
+    said = [machine.communicate(timeout=300)[0] for machine in machines]
+    assert [machine.returncode for machine in machines] == [0, 0], said
+    assert losses(tmp_path / "machines") == pytest.approx(losses(tmp_path / "alone"), rel=1e-6)
+
+
+@pytest.mark.slow
 def test_a_killed_process_resumes(settings, tmp_path):
     path, _ = settings
     arguments = command("train", path, "--no-report", "--accelerator", "cpu", "--out")

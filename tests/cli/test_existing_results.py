@@ -167,6 +167,7 @@ def test_relaxations_are_written_as_they_come_and_gone_on_with(
     assert (out / "three.extxyz").read_text() == "of another run"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_a_signal_ends_a_command_in_one_line(name: str, checkpoint: Path, tmp_path: Path) -> None:
     """With a trajectory that can be gone on with."""

@@ -13,7 +13,7 @@ import pytest
 import torch
 from ase.build import bulk
 from ase.calculators.emt import EMT
-from ase.io import write
+from ase.io import read, write
 
 from torch_gptff.comparison import ComparedModel, Comparison, compare
 from torch_gptff.comparison.contender import Contender
@@ -94,6 +94,7 @@ def compared(configs: dict[str, TrainingConfig], tmp_path_factory: pytest.TempPa
         return folder, compare(configs, folder, accelerator="cpu")
 
 
+@pytest.mark.slow
 def test_a_process_of_its_own_gives_what_this_one_gives(
     compared: tuple[Path, Comparison], configs: dict[str, TrainingConfig], tmp_path: Path
 ) -> None:
@@ -143,6 +144,14 @@ def test_what_is_there_is_kept_on_a_resume(
     longer = {name: config.changed(epochs=2) for name, config in configs.items()}
     with pytest.raises(ConfigError, match="holds a model of other settings"):
         compare(longer, folder, resume=True)
+    data = Path(configs["schnet"].data.train[0].path)
+    kept = data.read_text()
+    try:
+        write(data, read(data, ":")[::-1])
+        with pytest.raises(TrainingError, match="holds a model of other data than those that the files hold now"):
+            compare(configs, folder, resume=True)
+    finally:
+        data.write_text(kept)
 
 
 def test_models_differ_in_nothing_but_the_model(data: Path, tmp_path: Path) -> None:

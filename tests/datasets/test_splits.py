@@ -120,6 +120,20 @@ def test_folds(table: FrameTable) -> None:
         k_fold(table, 1)
 
 
+def test_a_split_that_cannot_be_made_names_what_would_work(many: list[CrystalData]) -> None:
+    """The fractions, the number of parts or the way to divide that a message names are those that work."""
+    of_one = [frame for frame in many if frame.material == many[0].material]
+    with pytest.raises(SplitError, match=r"divide them at random \(--by random, random_split\)"):
+        group_split(of_one)
+    assert len(random_split(of_one, {"train": 0.5, "test": 0.5}).parts) == 2
+    two = [*of_one, *(frame for frame in many if frame.material == many[-1].material)]
+    with pytest.raises(SplitError, match="divide them into 2 parts at most"):
+        group_split(two)
+    assert len(group_split(two, {"train": 0.5, "test": 0.5}).parts) == 2
+    with pytest.raises(SplitError, match=r"fractions that are nearer to each other, such as 0\.5, 0\.5"):
+        group_split(two, {"train": 0.999, "test": 0.001})
+
+
 def test_the_split_of_the_files(frames: list[CrystalData], many: list[CrystalData]) -> None:
     split = given_split(frames)
     assert split.parts["test"].tolist() == [0, 3, 6, 9]

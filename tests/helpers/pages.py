@@ -26,6 +26,8 @@ REPOSITORY = Path(__file__).parents[2]
 ENTRY: Any = typer.main.get_command(app)
 FOREIGN = ("git", "grep", "mkdocs", "nox", "pip", "pre-commit", "pytest", "python", "python3", ".ci/run")
 """Commands of others, which stand in blocks that are not run and are not looked at."""
+LAUNCHERS = ("srun", "torchrun", "mpirun")
+"""Commands of others that start one of this package's."""
 
 
 def run_page(page: Path) -> dict[str, int]:
@@ -80,6 +82,9 @@ def _logical_lines(block: str) -> Iterator[str]:
 
 def check_options(words: list[str], where: str) -> None:
     """Options of this package's commands and scripts exist, and take the values that are given."""
+    if words[0] in LAUNCHERS:
+        names = [word.replace("_", "-") for word in words]
+        words = ["torch-gptff", *words[names.index("torch-gptff") + 1 :]] if "torch-gptff" in names else words
     program, *arguments = words
     if program == "torch-gptff":
         command: Any = ENTRY
@@ -100,7 +105,7 @@ def check_options(words: list[str], where: str) -> None:
         for option in (word for word in arguments if word.startswith("--")):
             assert f'"{option.split("=")[0]}"' in known, f"{where}: {arguments[0]} has no option {option}"
     else:
-        assert program in FOREIGN, f"{where}: what is {program}?"
+        assert program in (*FOREIGN, *LAUNCHERS), f"{where}: what is {program}?"
 
 
 def _run_shell(example: Example) -> None:

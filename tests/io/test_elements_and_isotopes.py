@@ -143,8 +143,9 @@ def test_dumps_of_lammps(tmp_path: Path) -> None:
     path = tmp_path / "a.lammpstrj"
     path.write_text("".join(DUMP.format(step=step, columns="type", first=1, second=2) for step in (0, 1)))
     for read in (read_structures, lambda file: list(iterate_frames(file)), lambda file: list(read_frames(file))):
-        with pytest.raises(UnknownElementError, match=r"a.lammpstrj: .*types of atoms, and no elements: .*dump_modify"):
+        with pytest.raises(UnknownElementError, match=r"types of atoms, and no elements: .*dump_modify") as error:
             read(path)
+        assert str(error.value).count("a.lammpstrj") == 1
     path.write_text(DUMP.format(step=0, columns="type mass", first="1 1.0", second="2 1.0"))
     with pytest.raises(UnknownElementError, match=r"atoms of the mass 1\.0, which is that of no one element"):
         read_structures(path)

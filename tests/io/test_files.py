@@ -93,6 +93,7 @@ def test_a_place_is_written_by_one_process_at_a_time(tmp_path: Path) -> None:
     assert [path.name for path in place.parent.iterdir()] == ["run"]
 
 
+@pytest.mark.slow
 def test_the_claim_of_a_killed_process_ends_with_it(tmp_path: Path) -> None:
     code = (
         "import sys, time; from torch_gptff.io.files import claimed\nwith claimed(sys.argv[1]): print(); time.sleep(60)"

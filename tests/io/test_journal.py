@@ -46,9 +46,11 @@ def test_other_settings_and_other_files_are_refused(tmp_path: Path) -> None:
     Journal(path, SETTINGS)
     with pytest.raises(JournalError, match="other settings"):
         Journal(path, {**SETTINGS, "model": "two"})
-    path.write_text("no journal\n")
-    with pytest.raises(JournalError, match="not the file of an unfinished run"):
-        Journal(path, SETTINGS)
+    for text in ("no journal\n", "no journal, and no end of a line"):
+        path.write_text(text)
+        with pytest.raises(JournalError, match="not the file of an unfinished run"):
+            Journal(path, SETTINGS)
+        assert path.read_text() == text
 
 
 def test_without_a_file_results_are_kept_in_memory() -> None:

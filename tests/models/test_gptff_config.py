@@ -156,3 +156,9 @@ def test_types_are_checked_of_every_model(config):
             config(cutoff=value)
     with pytest.raises(ConfigError, match="cutoff must be a finite number; got None"):
         config.from_dict({"cutoff": None})
+
+
+@pytest.mark.parametrize("table", [None, 3, [None], {None: 1}])
+def test_what_is_no_table_of_settings_is_refused(table: object) -> None:
+    with pytest.raises(ConfigError):
+        GPTFFConfig.from_dict(table)

@@ -116,6 +116,7 @@ def arguments(model: EnergyModel, data: CrystalData) -> tuple[tuple[Any, ...], d
     }
 
 
+@pytest.mark.slow
 def test_compiled() -> None:
     """The search for neighbours stands outside what is compiled."""
     model = SchNet(SchNetConfig(hidden_channels=8, num_filters=8, num_interactions=1)).eval().requires_grad_(False)

@@ -26,7 +26,7 @@ def batch() -> Batch:
 def test_ranges_cover_everything_once(batch, max_bonds, config):
     graph = GPTFF(config).build_graph(batch)
     angle_index = graph.get("angle_index", torch.empty(2, 0))
-    ranges = ranges_of_centres(graph, max_bonds)
+    ranges = ranges_of_centres(graph, max_bonds, len(graph.z))
     for kind, size in enumerate((len(graph.z), graph.edge_index.size(1), angle_index.size(1))):
         pieces = [cut[kind] for cut in ranges]
         assert [piece.start for piece in pieces] == [0, *(piece.stop for piece in pieces[:-1])]

@@ -42,6 +42,7 @@ class TestSchNet(BaselineTests):
         return ours, theirs
 
 
+@pytest.mark.slow
 def test_no_compiled_extension_is_asked_for() -> None:
     """All baselines, with what PyG can be extended by made unavailable."""
     code = """

@@ -293,6 +293,7 @@ def test_nan_stays_where_it_belongs(path: str) -> None:
 # Within the rest of PyTorch
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [4, 32])
 @pytest.mark.parametrize("with_parameters", [True, False])
 def test_operators_keep_their_promises(channels: int, with_parameters: bool) -> None:

@@ -224,6 +224,7 @@ def test_nan_stays_where_it_belongs(update: Update) -> None:
 # Within the rest of PyTorch
 
 
+@pytest.mark.slow
 def test_operators_keep_their_promises(update: Update) -> None:
     inputs = random_inputs(update, "from more atoms than there are centres")
     name = update.fused.__name__

@@ -164,6 +164,7 @@ def test_doing_without_is_not_told(monkeypatch: pytest.MonkeyPatch, recwarn: pyt
     assert not told_of(recwarn)
 
 
+@pytest.mark.slow
 def test_compiled_once(cache: Path, commands: list[list[str]]) -> None:
     if library() is None:
         pytest.skip("there is no C++ compiler that makes the native kernels")
@@ -255,6 +256,7 @@ def test_a_cache_that_others_can_write_to_is_not_used(
     assert files(cache) == [kept]
 
 
+@pytest.mark.slow
 def test_processes_that_compile_at_once_keep_one_library(cache: Path, kept: Path) -> None:
     """Whatever the order of their ends; the umask of many systems lets the group write."""
     shutil.rmtree(cache)

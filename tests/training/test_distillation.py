@@ -131,6 +131,13 @@ def test_a_folder_of_another_distillation_is_refused(tmp_path: Path) -> None:
         distill(seeds()[:1], "emt", tmp_path / "out", DistillationSettings())
     with pytest.raises(DistillationError, match="other teacher"):
         distill(seeds()[:1], make_teacher("emt", {"asap_cutoff": True}), tmp_path / "out", FEW)
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "model.pt").write_text("one")
+    teacher = Teacher("emt", EMT(), {}, tmp_path / "weights")
+    distill(seeds()[:1], teacher, tmp_path / "read", FEW)
+    (tmp_path / "weights" / "model.pt").write_text("two")
+    with pytest.raises(DistillationError, match="other teacher"):
+        distill(seeds()[:1], teacher, tmp_path / "read", FEW)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").touch()
     with pytest.raises(DistillationError, match="holds files of something else"):

@@ -36,7 +36,7 @@ def settings(path: Path, **changes: Any) -> TrainingConfig:
         "model": {"config": {**BODY, "properties": {"magmoms": "atom", "band_gap": "mean"}}},
         "data": {
             "train": [
-                {"path": str(path), "options": {"keep": "band_gap", "keep_per_atom": "magmoms=abs(magmom)"}},
+                {"path": str(path), "options": {"keep": "band_gap?", "keep_per_atom": "magmoms=abs(magmom)"}},
             ],
             "validation_fraction": 0.2,
             "split": "random",

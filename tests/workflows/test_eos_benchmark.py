@@ -93,6 +93,15 @@ def test_the_reference_itself_scores_perfectly(folder: Path) -> None:
     assert result.volume_r2 == pytest.approx(1)
 
 
+def test_fits_with_constants_that_no_solid_has_are_doubtful(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(CONSTANTS, "Al", (16.5, 0.48, -0.5))  # of the calculator: the folder is written
+    result = benchmark(folder, ByVolume())
+    assert result.n_failed == 0
+    assert {each.name for each in result.doubtful} == {"Al-X/FCC", "Al-X/BCC"}
+    assert result.n_doubtful == 2
+    assert benchmark(folder, ByVolume(1.03, 0.8)).n_doubtful == 2
+
+
 def test_errors_are_what_they_are(folder: Path) -> None:
     result = benchmark(folder, ByVolume(1.03, 0.8))
     assert result.n_failed == 0

@@ -352,6 +352,7 @@ def test_constrained_molecules_move_and_go_on(constraint: Any, tmp_path: Path) -
         assert run.temperature[0] == pytest.approx(400, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_kill_9_in_the_middle_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "md.traj"
     for size in (30_000, 80_000):

@@ -55,6 +55,7 @@ def test_one_atom_too_few_steps_and_fast_ramps_are_told(copper: Atoms) -> None:
     assert "700 K, and 1000 K were asked for: the thermostat has not brought the atoms there yet" in told
 
 
+@pytest.mark.slow
 def test_a_ramp_lags_by_what_is_told(copper: Atoms, tmp_path: Path) -> None:
     settings = MolecularDynamicsSettings(
         steps=400, timestep=5, temperature=300, final_temperature=1300, thermostat="berendsen", thermostat_time=400

@@ -225,6 +225,7 @@ for result in relax_many(metals, EMT(), journal=Journal(sys.argv[1], {}), max_at
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="no kill -9")
 def test_kill_9_in_the_middle_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "relaxations.part"

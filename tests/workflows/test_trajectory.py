@@ -175,6 +175,7 @@ with TrajectoryWriter(sys.argv[1], {}) as writer:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="no kill -9")
 def test_a_killed_writer_leaves_whole_frames(tmp_path: Path) -> None:
     path = tmp_path / "md.traj"

@@ -12,6 +12,7 @@ from ase.calculators.calculator import Calculator, PropertyNotImplementedError, 
 from ase.outputs import Properties, all_outputs
 from ase.stress import full_3x3_to_voigt_6_stress
 
+from torch_gptff.calculators.memory import keep_freed_memory
 from torch_gptff.defaults import DEFAULT_MODEL
 from torch_gptff.graph.checks import check_elements
 from torch_gptff.graph.convert import from_ase
@@ -69,7 +70,7 @@ class GPTFFCalculator(Calculator):
         if potential.model.is_atomwise:
             self.implemented_properties.append("energies")
         if self.device.type == "cpu":
-            _keep_freed_memory()
+            keep_freed_memory()
         self._properties = dict(potential.model.property_kinds)
         self.implemented_properties += list(self._properties)
         self._is_committee = potential.model.num_readouts > 1
@@ -112,15 +113,6 @@ class GPTFFCalculator(Calculator):
     def export_properties(self) -> Properties:
         """The results that ASE has a name for: all but the uncertainties, which are in ``results``."""
         return Properties({name: value for name, value in self.results.items() if name in all_outputs})
-
-
-def _keep_freed_memory() -> None:
-    """Let the C library keep up to 64 MB of what a step has freed for the next one, which else has to be zeroed anew.
-
-    glibc keeps twice the largest block that it saw freed, of those up to 32 MB. This one is never written to, and so
-    takes no memory; other libraries pay no heed to it.
-    """
-    torch.empty(33_000_000, dtype=torch.uint8)
 
 
 def _results(prediction: Prediction) -> dict[str, Any]:

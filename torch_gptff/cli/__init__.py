@@ -22,10 +22,12 @@ from torch_gptff.cli.evaluate import evaluate
 from torch_gptff.cli.finetune import finetune
 from torch_gptff.cli.hull import hull
 from torch_gptff.cli.info import info
+from torch_gptff.cli.lammps import lammps, lammps_plugin
 from torch_gptff.cli.md import md
 from torch_gptff.cli.phonons import phonons
 from torch_gptff.cli.predict import predict
 from torch_gptff.cli.relax import relax
+from torch_gptff.cli.screen import screen
 from torch_gptff.cli.train import train
 from torch_gptff.cli.vacancy import vacancy
 
@@ -41,9 +43,11 @@ for command in (
     *(predict, relax, eos, eos_benchmark, elastic, phonons, vacancy, hull),
     *(md, diffusion, diffraction),
     *(train, finetune, cooldown, distill, evaluate, compare),
+    *(screen, lammps_plugin),
     *(info, convert),
 ):
     app.command()(command)
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(lammps)
 app.add_typer(dataset.app, name="dataset")
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from torch_gptff.cli.train import Accelerator, Devices, NoReport, Out, Resume, Set, changed, run_training
+from torch_gptff.cli.train import Accelerator, Devices, Nodes, NoReport, Out, Resume, Set, changed, run_training
 
 
 def cooldown(
@@ -19,6 +19,7 @@ def cooldown(
     resume: Resume = False,
     set: Set = None,
     devices: Devices = 1,
+    nodes: Nodes = 1,
     accelerator: Accelerator = "auto",
     no_report: NoReport = False,
 ) -> None:
@@ -42,4 +43,4 @@ def cooldown(
             "only a run with a constant one is cooled down"
         )
     falling = config.changed(optimizer=replace(config.optimizer, schedule="decay"), start=str(run), epochs=epochs)
-    run_training(changed(falling, set), out, resume, devices, accelerator, not no_report)
+    run_training(changed(falling, set), out, resume, devices, nodes, accelerator, not no_report)

@@ -154,7 +154,7 @@ def distill(
         folder = out / "student"
         source = SourceSettings(str(result.dataset), name=made.name)
         config = replace(config, data=replace(config.data, train=(source,)))
-        run_training(config, folder, resume=folder.exists(), devices=1, accelerator="auto", report=True)
+        run_training(config, folder, resume=folder.exists(), devices=1, nodes=1, accelerator="auto", report=True)
 
 
 def _arguments(text: str | None) -> dict[str, Any]:

@@ -21,6 +21,9 @@ from torch_gptff.report import Report, Table
 
 R = TypeVar("R", bound=Record)
 
+MOST_NAMED = 5
+"""Results of an earlier run that are named where they are left out."""
+
 
 @dataclass(frozen=True)
 class Input:
@@ -143,8 +146,10 @@ class Run:
             RecordError: the result of an input is there, and the input has changed since.
         """
         short, before = self.short, set(results)
+        labels = []
         with make_progress(self.console) as progress:
             for each in self.structures() if inputs is None else inputs:
+                labels.append(each.label)
                 place = f"{each.place} {short(each.label)}"
                 task = progress.add_task(place)
 
@@ -168,7 +173,20 @@ class Run:
                         if verdict is not None:
                             print_line(self.console, f"{short(each.label)}: {verdict(record, tell)}")
                 progress.remove_task(task)
+        self.arrange(results, labels)
         results.write(self.failures)
+
+    def arrange(self, results: Results[R], labels: Sequence[str]) -> None:
+        """Put results into the order of the inputs, and say which of an earlier run are left out, because it was of
+        other inputs too."""
+        aside = results.arrange(labels)
+        if aside:
+            print_line(
+                self.console,
+                f"{self.given['json']} has results of {len(aside)} more, which are not named now: they stay there, and "
+                f"take no part in what follows ({', '.join(map(self.short, aside[:MOST_NAMED]))}"
+                f"{', ...' if len(aside) > MOST_NAMED else ''})",
+            )
 
     def print_records(self, records: Sequence[tuple[str, Record]]) -> None:
         """Print the table of records, where there are some."""

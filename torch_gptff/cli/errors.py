@@ -31,6 +31,8 @@ EXTRAS = {
     "lmdb": "lmdb",
     "phonopy": "phonons",
     "pyscal3": "diffraction",
+    "distributed": "screen",
+    "pyarrow": "screen",
 }
 """Extra of this package with which a module is installed."""
 
@@ -135,7 +137,7 @@ class _Teller(logging.Handler):
     """Writes what the package logs to standard error; of several processes that train together, only the first."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        if os.environ.get("LOCAL_RANK", "0") == "0":
+        if os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0":
             tell("warning" if record.levelno >= logging.WARNING else "note", record.getMessage())
 
 

@@ -11,6 +11,7 @@ from torch_gptff.cli.train import (
     Accelerator,
     Devices,
     Divide,
+    Nodes,
     NoReport,
     Out,
     Resume,
@@ -53,6 +54,7 @@ def finetune(
     resume: Resume = False,
     set: Set = None,
     devices: Devices = 1,
+    nodes: Nodes = 1,
     accelerator: Accelerator = "auto",
     no_report: NoReport = False,
 ) -> None:
@@ -78,4 +80,4 @@ def finetune(
         ),
         epochs=epochs or base.epochs,
     )
-    run_training(changed(config, set), out, resume, devices, accelerator, not no_report)
+    run_training(changed(config, set), out, resume, devices, nodes, accelerator, not no_report)

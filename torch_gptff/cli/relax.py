@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch_gptff.io.output_names import OutputNames
     from torch_gptff.workflows import Relaxation, RelaxationStep
 
-Optimizer = Literal["FIRE", "LBFGS", "BFGS"]
+Optimizer = Literal["LBFGS", "FIRE", "BFGS"]
 """Names of :data:`torch_gptff.workflows.OPTIMIZERS`."""
 
 STEPS_BETWEEN_LINES = 50
@@ -44,7 +44,7 @@ def relax(
         float, typer.Option(help="Largest stress component at convergence where the cell relaxes, GPa.", min=0)
     ] = 0.1,
     fix_cell: Annotated[bool, typer.Option("--fix-cell", help="Relax positions only.")] = False,
-    optimizer: Annotated[Optimizer, typer.Option(help="Optimizer of ASE.", case_sensitive=False)] = "FIRE",
+    optimizer: Annotated[Optimizer, typer.Option(help="Optimizer of the relaxation.", case_sensitive=False)] = "LBFGS",
     max_steps: options.MaxSteps = 500,
     pressure: Annotated[float, typer.Option(help="External pressure on crystals, GPa.", max=1000)] = 0.0,
     keep_symmetry: Annotated[
@@ -162,6 +162,7 @@ def _relax_together(
     """
     from torch_gptff.cli.output import make_progress, print_line
     from torch_gptff.io.journal import Journal, key_of
+    from torch_gptff.io.output_names import with_ending
     from torch_gptff.workflows import Relaxation, relax_many
 
     if path.exists() and not names.resume:
@@ -175,6 +176,14 @@ def _relax_together(
             inputs[each.label] = each
     labels, structures = list(inputs), [each.content for each in inputs.values()]
     paths = [names.take(label) for label in labels]
+    is_finished = not (path.exists() or len(results) or names.overwrite) and names.resume
+    if paths and is_finished and all(with_ending(each, ".extxyz").exists() for each in paths):
+        print_line(
+            run.console,
+            f"nothing left to do: {path.parent} has the {len(paths)} structures of a finished run; with what settings "
+            "they were relaxed is not compared, which needs --json",
+        )
+        return
     journal = Journal(path, run.dependence)
     for number, (label, each) in enumerate(inputs.items()):
         key = key_of(str(number), each.content)
@@ -201,7 +210,7 @@ def _relax_together(
                 written = write_final(result, paths[number])
                 print_line(run.console, f"{run.short(label)}: {_verdict(result, written)}")
                 n_written += 1
-    results.arrange(labels)
+    run.arrange(results, labels)
     if n_written == n_relaxed:
         journal.remove()
 

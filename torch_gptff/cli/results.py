@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -51,6 +52,7 @@ class Results(Generic[R]):
         self._settings = dict(settings)
         self._records: dict[str, R] = {}
         self._digests: dict[str, str | None] = {}
+        self._aside: dict[str, R] = {}
         if resume and path is not None and path.exists():
             self._read(kind, path)
 
@@ -92,9 +94,19 @@ class Results(Generic[R]):
         self._records[label], self._digests[label] = record, digest
         self.write()
 
-    def arrange(self, labels: Sequence[str]) -> None:
-        """Put what came in another order into that of its labels, without writing yet."""
-        self._records = {label: self._records[label] for label in labels if label in self._records}
+    def arrange(self, labels: Sequence[str]) -> list[str]:
+        """Put records into the order of their labels, and the others aside, without writing yet.
+
+        What is put aside, results of an earlier run whose inputs are not named now, stays in the file, and takes no
+        part in tables, in reports and in what follows from all results.
+
+        Returns:
+            the labels of what is aside
+        """
+        records = self._records | self._aside
+        self._records = {label: records[label] for label in labels if label in records}
+        self._aside = {label: record for label, record in records.items() if label not in self._records}
+        return list(self._aside)
 
     def write(self, failures: Sequence[dict[str, str]] = (), **together: Record) -> None:
         """Write the file.
@@ -110,7 +122,7 @@ class Results(Generic[R]):
             "settings": self._settings,
             "results": [
                 {"file": label, "input_digest": self._digests.get(label), **record.to_dict()}
-                for label, record in self._records.items()
+                for label, record in (self._records | self._aside).items()
             ],
             "failures": list(failures),
             **{name: record.to_dict() for name, record in together.items()},
@@ -141,8 +153,14 @@ def dependence(context: typer.Context, potential: Potential, **more: Any) -> dic
         context: of the command: every option of it counts but those in :data:`NO_SETTINGS`
         potential: that computes
         **more: what the command depends on beside its options
+
+    Raises:
+        typer.BadParameter: an option is infinite or NaN.
     """
     options = {name: _plain(value) for name, value in context.params.items() if name not in NO_SETTINGS}
+    for name, value in options.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise typer.BadParameter(f"{value} is not a finite number", param_hint=f"--{name.replace('_', '-')}")
     return {"model": str(context.params.get("model")), **options, **identity(potential), **more}
 
 

@@ -43,7 +43,8 @@ ReaderOptions = Annotated[
     typer.Option(
         "--option",
         metavar="KEY=VALUE",
-        help="Option of the format of the data: [bold]naming=REF_[/bold], [bold]energy_key=dft_energy[/bold], ...",
+        help="Option of the format of the data: [bold]naming=REF_[/bold], [bold]energy_key=dft_energy[/bold], "
+        "[bold]keep=band_gap,magmom[/bold], ...",
         show_default=False,
     ),
 ]

@@ -25,7 +25,10 @@ Set = Annotated[
         show_default=False,
     ),
 ]
-Devices = Annotated[int, typer.Option("--devices", help="Number of processes that share the work.", min=1)]
+Devices = Annotated[int, typer.Option("--devices", help="Number of processes of a machine that share the work.", min=1)]
+Nodes = Annotated[
+    int, typer.Option("--nodes", help="Number of machines that share the work, started by SLURM or torchrun.", min=1)
+]
 Accelerator = Annotated[
     str, typer.Option("--accelerator", help="Device: [bold]cpu[/bold], [bold]gpu[/bold] or [bold]auto[/bold].")
 ]
@@ -42,6 +45,7 @@ def train(
     resume: Resume = False,
     set: Set = None,
     devices: Devices = 1,
+    nodes: Nodes = 1,
     accelerator: Accelerator = "auto",
     no_report: NoReport = False,
 ) -> None:
@@ -52,7 +56,9 @@ def train(
     """
     from torch_gptff.training.config import TrainingConfig
 
-    run_training(changed(TrainingConfig.from_yaml(config), set), out, resume, devices, accelerator, not no_report)
+    run_training(
+        changed(TrainingConfig.from_yaml(config), set), out, resume, devices, nodes, accelerator, not no_report
+    )
 
 
 def sources(paths: Sequence[str] | None, options: Sequence[str] | None = None) -> tuple[SourceSettings, ...]:
@@ -95,7 +101,9 @@ def changed(config: TrainingConfig, assignments: Sequence[str] | None) -> Traini
     return TrainingConfig.from_dict(table)
 
 
-def run_training(config: TrainingConfig, out: Path, resume: bool, devices: int, accelerator: str, report: bool) -> None:
+def run_training(
+    config: TrainingConfig, out: Path, resume: bool, devices: int, nodes: int, accelerator: str, report: bool
+) -> None:
     """Train with a progress bar, and print the errors of the best model."""
     from torch_gptff.cli.errors import tell_notes
     from torch_gptff.cli.output import make_console, print_line
@@ -110,6 +118,7 @@ def run_training(config: TrainingConfig, out: Path, resume: bool, devices: int, 
         out,
         resume=resume,
         devices=devices,
+        nodes=nodes,
         accelerator=accelerator,
         callbacks=[ShowProgress(console)],
         report=report,

@@ -38,7 +38,8 @@ def compare(
     Raises:
         ConfigError: the configurations differ in more than the model, a label cannot be the name of a folder, or
             ``out`` holds a model of other settings.
-        TrainingError: nothing is held out, ``out`` holds models already, or a model failed; names it.
+        TrainingError: nothing is held out, ``out`` holds models already, or one of other data, or a model failed;
+            names it.
         DatasetError, StructureError, SplitError: of the data and of the split.
     """
     from torch_gptff.comparison.report import write_comparison
@@ -55,7 +56,7 @@ def compare(
     results = {}
     for label, config in configs.items():
         contender = Contender(label, config, folder / label, accelerator)
-        results[label] = contender.result(frames, resume, progress and partial(progress, label))
+        results[label] = contender.result(frames, resume, progress and partial(progress, label), data.split.fingerprint)
     any_result = next(iter(results.values()))
     models = tuple(ComparedModel.from_dict({**result, "label": label}) for label, result in results.items())
     comparison = Comparison(any_result["part"], any_result["counts"], models)

@@ -16,10 +16,11 @@ from typing import Any
 import torch
 
 from torch_gptff.comparison.record import write_json
+from torch_gptff.datasets import Split
 from torch_gptff.errors import ConfigError, TrainingError
 from torch_gptff.graph import CrystalData
 from torch_gptff.training.config import TrainingConfig
-from torch_gptff.training.files import BEST, CONFIG, METRICS, STATE
+from torch_gptff.training.files import BEST, CONFIG, METRICS, SPLIT, STATE
 
 TASK, ANSWER, FRAMES = "task.json", "answer.json", "frames.pt"
 RESULT, LOG = "compared.json", "output.txt"
@@ -45,7 +46,11 @@ class Contender:
     accelerator: str = "auto"
 
     def result(
-        self, frames: Sequence[CrystalData], resume: bool = False, progress: Callable[[str], None] | None = None
+        self,
+        frames: Sequence[CrystalData],
+        resume: bool = False,
+        progress: Callable[[str], None] | None = None,
+        fingerprint: str | None = None,
     ) -> dict[str, Any]:
         """Errors on the frames held out, and what training and inference cost.
 
@@ -53,15 +58,21 @@ class Contender:
             frames: to measure time and memory with
             resume: take the result that the folder holds, or go on with the run that it holds
             progress: called with what is done, again and again
+            fingerprint: of the training data, which must be those of a result that is taken
 
         Raises:
             ConfigError: the folder holds a model of other settings.
-            TrainingError: training or measuring failed; names the model.
+            TrainingError: the folder holds a model of other data; or training or measuring failed; names the model.
         """
         path = self.folder / RESULT
         if resume and path.exists():
             if TrainingConfig.from_yaml(self.folder / CONFIG) != self.config:
                 raise ConfigError(f"{self.folder} holds a model of other settings: give the same, or another folder")
+            if fingerprint not in (None, Split.load(self.folder / SPLIT).fingerprint):
+                raise TrainingError(
+                    f"{self.folder} holds a model of other data than those that the files hold now: choose another "
+                    "folder"
+                )
             return json.loads(path.read_text(encoding="utf-8"))
         self.folder.mkdir(parents=True, exist_ok=True)
         common = {"config": self.config.to_dict(), "accelerator": self.accelerator}

@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch_geometric.data import Data, Dataset
 
+from torch_gptff.datasets.closeness import check_closeness
 from torch_gptff.datasets.fingerprints import untransformed
 from torch_gptff.datasets.frames import is_known
 from torch_gptff.datasets.placeholders import check_placeholders
@@ -110,7 +111,8 @@ class WorkCheck:
 
 
 def check_labels(frames: Sequence[Data] | Dataset) -> list[str]:
-    """Everything that looks wrong about the labels of frames, one sentence each: units, signs and placeholders.
+    """Everything that looks wrong about the labels of frames, one sentence each: units, signs and placeholders, and
+    atoms that nearly coincide.
 
     Args:
         frames: a dataset, or a list of frames, which is passed over several times
@@ -119,7 +121,7 @@ def check_labels(frames: Sequence[Data] | Dataset) -> list[str]:
     for frame in untransformed(frames):
         add_energy(energies, frame)
     works = (sentence for check in check_work(frames) for sentence in check.suspicions())
-    return [*check_extensivity(energies), *works, *check_placeholders(frames)]
+    return [*check_extensivity(energies), *works, *check_placeholders(frames), *check_closeness(untransformed(frames))]
 
 
 def add_energy(energies: Energies, frame: Data) -> None:

@@ -46,7 +46,7 @@ def make_frame(
     convention: UnitConvention = UnitConvention(),  # noqa: B008, it is frozen
     material: str | None = None,
     split: str = "",
-    properties: Mapping[str, Tensor] | None = None,
+    kept: Mapping[str, Tensor | str] | None = None,
 ) -> CrystalData:
     """A frame from what a file says: the one door through which labels enter, and are converted.
 
@@ -67,7 +67,7 @@ def make_frame(
         convention: the units and signs of the file
         material: by default the reduced formula
         split: the part of a split that the file puts it in
-        properties: other labels by name, in the unit of the file, see :mod:`torch_gptff.datasets.properties`
+        kept: other fields of the record: labels in the unit of the file, and texts
 
     Raises:
         StructureError: no energy can be computed for the structure.
@@ -93,7 +93,7 @@ def make_frame(
         material=reduced_formula(z) if material is None else material,
         frame_id=frame_id,
         split=split,
-        **(properties or {}),
+        **(kept or {}),
     )
 
 

@@ -12,10 +12,10 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from torch_gptff.datasets.frames import make_frame
+from torch_gptff.datasets.readers.extras import is_field_name
 from torch_gptff.datasets.sources import Source
 from torch_gptff.errors import LabelError, UnknownFormatError
 from torch_gptff.graph import CrystalData
-from torch_gptff.models.properties import TAKEN
 from torch_gptff.units import EV_PER_HARTREE, EV_PER_KCAL_PER_MOL
 
 ENERGY_UNITS = {"eV": 1.0, "meV": 1e-3, "kcal/mol": EV_PER_KCAL_PER_MOL, "hartree": EV_PER_HARTREE}
@@ -58,7 +58,7 @@ def frames_of_pyg(
         raise UnknownFormatError(f"energy_unit is one of {', '.join(ENERGY_UNITS)}; got {energy_unit!r}")
     target = dict(target or {})
     for name in target:
-        if name in TAKEN or not name.isidentifier():
+        if not is_field_name(name):
             raise UnknownFormatError(f"a target cannot be called {name!r}: take a name of letters that is not in use")
     factor = ENERGY_UNITS[energy_unit]
     for number, data in enumerate(dataset):
@@ -78,7 +78,7 @@ def frames_of_pyg(
             where=where,
             source=source,
             frame_id=f"{source}@{number}",
-            properties={name: _target(_field(data, each, where), n_atoms) for name, each in target.items()},
+            kept={name: _target(_field(data, each, where), n_atoms) for name, each in target.items()},
         )
 
 

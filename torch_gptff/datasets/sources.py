@@ -34,12 +34,12 @@ class Source:
         """The frames.
 
         Raises:
-            NoLabelsError: at the end, where no frame had a label.
+            NoLabelsError: at the end, where no frame had a label, and no other field is kept.
             FileNotFoundError, DatasetError, StructureError: see :func:`~torch_gptff.datasets.readers.read_frames`.
         """
         labelled = False
         for frame in read_frames(self.path, self.format, **self.options):
-            labelled = labelled or has_labels(frame)
+            labelled = labelled or has_labels(frame) or bool(self.options.get("keep"))
             if self.name is not None:
                 frame.source = self.name
             yield frame

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from torch_gptff.errors import UnreadableStructureError
+from torch_gptff.errors import TruncatedStructureError
 
 _ANNOUNCED = {
     "lammps-dump-text": r"^ITEM: NUMBER OF ATOMS\s*\n\s*(\d+)",
@@ -27,7 +27,7 @@ def check_counts(text: str, format: str) -> None:
         format: ASE's name of it; formats that announce nothing pass
 
     Raises:
-        UnreadableStructureError: names both numbers.
+        TruncatedStructureError: names both numbers.
     """
     n_lines = text.count("\n") + 1
     if format in ("xyz", "extxyz"):
@@ -47,6 +47,6 @@ def _check_frames(lines: list[str]) -> None:
 
 def _require(n_atoms: int, n_lines: int) -> None:
     if n_atoms > n_lines:
-        raise UnreadableStructureError(
+        raise TruncatedStructureError(
             f"{n_atoms:,} atoms are announced, and {n_lines:,} lines are there: the file is cut short or damaged"
         )

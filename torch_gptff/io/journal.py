@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 
+HEAD = b'{"settings": '
+"""What a journal begins with."""
+
+
 class Journal:
     """A file of JSON lines: the settings of a run, then a line for every result, written when it is known.
 
@@ -79,6 +83,8 @@ class Journal:
         data = path.read_bytes()
         whole = data[: data.rfind(b"\n") + 1]
         try:
+            if not whole and data[: len(HEAD)] != HEAD[: len(data)]:
+                raise ValueError("it does not begin as a journal does")
             lines = [json.loads(line) for line in whole.splitlines()]
         except ValueError as error:
             raise JournalError(f"{path} is not the file of an unfinished run: delete it, or write elsewhere") from error

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torch_gptff.errors import StructureError, UnreadableStructureError
+from torch_gptff.errors import StructureError, TruncatedStructureError, UnreadableStructureError
 from torch_gptff.io.files import written_atomically
 from torch_gptff.io.isotopes import isotope_of
 from torch_gptff.io.structure_readers import readers_of
@@ -93,10 +93,12 @@ def _read_all(file: Path) -> list[Atoms]:
                 frames = reader(file)
             if not frames:
                 raise UnreadableStructureError("no structure in it")
+        except TruncatedStructureError as error:  # another reader would make room for its atoms
+            raise TruncatedStructureError(f"cannot read a structure from {file} ({name}: {error})") from error
         except UnreadableStructureError as error:
             said.append(f"{name}: {error}")
         except StructureError as error:
-            raise type(error)(f"{file}: {error}") from error
+            raise type(error)(str(error) if str(file) in str(error) else f"{file}: {error}") from error
         except Exception as error:  # readers fail with whatever their parsers stumble over
             said.append(f"{name}: {type(error).__name__}: {' '.join(str(error).split())}")
         else:

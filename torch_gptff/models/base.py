@@ -15,6 +15,7 @@ from torch_gptff.graph import BondAngles, CrystalData, PeriodicRadiusGraph, Verl
 from torch_gptff.graph.checks import check_elements, check_graph
 from torch_gptff.graph.fit import check_fit
 from torch_gptff.graph.geometry import bond_vectors
+from torch_gptff.models.exchange import ALONE, Exchange
 from torch_gptff.ops.transforms import outside_transforms, under_transform, unwrapped
 
 
@@ -48,6 +49,9 @@ class EnergyModel(nn.Module, ABC):
             of a crystal have ``n`` times the energy of one
         is_smooth: energy, forces and stress are continuous as a neighbour crosses a cutoff
         is_exportable: :func:`torch.export.export` can trace it, for structures of the sizes of the example
+        can_exchange: it can run on several processes, each with a part of the atoms: its methods take an
+            :class:`~torch_gptff.models.exchange.Exchange`
+        exchange_width: numbers that an atom gives to other processes at once, at most
     """
 
     name: ClassVar[str]
@@ -62,6 +66,8 @@ class EnergyModel(nn.Module, ABC):
     is_extensive: bool
     is_smooth: bool
     is_exportable: bool = True
+    can_exchange: bool = False
+    exchange_width: int = 0
 
     @abstractmethod
     def interaction_energy(self, graph: Data, vectors: Tensor) -> Tensor:
@@ -80,18 +86,25 @@ class EnergyModel(nn.Module, ABC):
         """
         raise NotImplementedError(f"the energy of this {type(self).__name__} is not a sum over atoms")
 
-    def member_energies(self, graph: Data, vectors: Tensor) -> Tensor:
+    def member_energies(self, graph: Data, vectors: Tensor, exchange: Exchange = ALONE) -> Tensor:
         """:meth:`atomic_energies` by every member of a committee whose mean they are, in eV, ``[N, K]``, float64.
 
+        With an ``exchange`` between processes, those of the process's own atoms, ``[M, K]``.
+
         Raises:
-            NotImplementedError: the model's energy is not a sum over atoms.
+            NotImplementedError: the model's energy is not a sum over atoms, or the model cannot exchange.
         """
+        if exchange is not ALONE:
+            raise NotImplementedError(f"this {type(self).__name__} does not run on several processes")
         return self.atomic_energies(graph, vectors).unsqueeze(-1)
 
-    def energies_and_gradient(self, graph: Data, vectors: Tensor) -> tuple[Tensor, Tensor] | None:
+    def energies_and_gradient(
+        self, graph: Data, vectors: Tensor, exchange: Exchange = ALONE
+    ) -> tuple[Tensor, Tensor] | None:
         """:meth:`member_energies`, and the gradient of the sum of their means by ``vectors`` in eV/Å, ``[E, 3]``,
         where the model has a faster way to both than autograd, for this graph and as it is now; ``None`` otherwise.
 
+        With an ``exchange``, energies of the process's own atoms, and the gradient of the energy of all processes.
         Both are cut off from the autograd graph.
         """
         return None

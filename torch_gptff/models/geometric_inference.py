@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
+from torch_gptff.models.exchange import ALONE, Exchange
 from torch_gptff.models.properties import turns
 from torch_gptff.nn import AtomwiseReadout, GeometricTransformer, Readout
 from torch_gptff.ops import geometric_attention as attention_operator
@@ -44,8 +45,7 @@ class _Readout(ctypes.Structure):
 
 class _Graph(ctypes.Structure):
     _fields_ = [
-        ("atoms", ctypes.c_int64),
-        ("bonds", ctypes.c_int64),
+        *((name, ctypes.c_int64) for name in ("atoms", "own", "bonds")),
         *((name, ctypes.c_void_p) for name in ("z", "neighbour", "centre", "vectors")),
     ]
 
@@ -100,19 +100,20 @@ class GeometricInference:
             readout=ctypes.addressof(self._readouts),
         )
 
-    def __call__(self, graph: Data, vectors: Tensor) -> tuple[Tensor, Tensor]:
-        """Energies of the atoms by every readout, without repulsion, in eV, ``[N, K]``, and the gradient of the sum of
-        their means by the bond vectors in eV/Å, ``[E, 3]``."""
+    def __call__(self, graph: Data, vectors: Tensor, exchange: Exchange = ALONE) -> tuple[Tensor, Tensor]:
+        """Energies of own atoms by every readout, without repulsion, in eV, ``[M, K]``, and the gradient of the sum of
+        all processes' means by the bond vectors in eV/Å, ``[E, 3]``."""
         index, z, vectors = graph.edge_index.contiguous(), graph.z.contiguous(), vectors.detach().contiguous()
-        energies, gradient = vectors.new_empty(len(z), self.readouts), torch.empty_like(vectors)
-        c_graph = _Graph(
-            len(z), len(vectors), z.data_ptr(), index[0].data_ptr(), index[1].data_ptr(), vectors.data_ptr()
-        )
+        own = len(exchange.own(z))
+        energies, gradient = vectors.new_empty(own, self.readouts), torch.empty_like(vectors)
+        addresses = (value.data_ptr() for value in (z, index[0], index[1], vectors))
+        c_graph = _Graph(len(z), own, len(vectors), *addresses)
         kernels = turning_library(vectors.dtype, self.degree)
         assert kernels is not None, "can_fuse() is asked first"
         kernels.geometric_model(
             ctypes.byref(self._model),
             ctypes.byref(c_graph),
+            exchange.address(),
             ctypes.c_void_p(energies.data_ptr()),
             ctypes.c_void_p(gradient.data_ptr()),
             ctypes.c_int(torch.get_num_threads()),

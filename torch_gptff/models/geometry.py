@@ -86,17 +86,18 @@ class BondRange:
         return attention((x, centres), features, self.edge_index, lengths, harmonics)
 
 
-def ranges_of_centres(graph: Data, max_bonds: int) -> list[tuple[slice, slice, slice]]:
+def ranges_of_centres(graph: Data, max_bonds: int, n_atoms: int) -> list[tuple[slice, slice, slice]]:
     """Cut a graph into ranges of atoms of at most ``max_bonds`` bonds each (or of one atom), bonds and angles likewise.
 
     Args:
         graph: with bonds ascending by centre, and angles by their first bond
         max_bonds: in one range
+        n_atoms: atoms that may be centres, the first ones of the graph
 
     Returns:
         the atoms, bonds and angles of every range
     """
-    n_atoms, n_bonds = len(graph.z), graph.edge_index.size(1)
+    n_bonds = graph.edge_index.size(1)
     n_angles = 0 if graph.get("angle_index") is None else graph.angle_index.size(1)
     if n_bonds <= max_bonds:
         return [(slice(0, n_atoms), slice(0, n_bonds), slice(0, n_angles))]

@@ -14,6 +14,7 @@ from torch_geometric.nn.inits import reset
 from torch_gptff.graph import structure_index
 from torch_gptff.models.base import EnergyModel
 from torch_gptff.models.config import GPTFFConfig
+from torch_gptff.models.exchange import ALONE, Exchange
 from torch_gptff.models.geometric_inference import GeometricInference, can_fuse, state_of
 from torch_gptff.models.geometry import BondRange, Geometry, ranges_of_centres
 from torch_gptff.models.hub import HubModel
@@ -91,12 +92,13 @@ class GPTFF(Configured, HubModel, EnergyModel):
         self.is_energy = output.is_energy
         self.is_atomwise = config.readout == "atomwise" and output.is_sum
         self.is_local = self.is_atomwise and config.transformer != "global"
-        self.is_extensive = self.is_local
+        self.is_extensive = self.can_exchange = self.is_local
         self.is_smooth = config.envelope_exponent is not None
         self.is_exportable = config.transformer != "global" and config.angle_update != "harmonic"
 
         self.is_geometric = config.transformer == "geometric"
         width = config.channels
+        self.exchange_width = width * (config.degree + 1) ** 2 if self.is_geometric else width
         self.embedding = nn.Embedding(config.max_z + 1, width)
         if self.is_geometric:
             self._add_geometric_layers(config)
@@ -182,44 +184,48 @@ class GPTFF(Configured, HubModel, EnergyModel):
         energies = self.output.of_atoms(energies, graph.z)
         return energies if self.repulsion is None else energies + self.repulsion(graph.z, graph.edge_index, vectors)
 
-    def member_energies(self, graph: Data, vectors: Tensor) -> Tensor:
+    def member_energies(self, graph: Data, vectors: Tensor, exchange: Exchange = ALONE) -> Tensor:
         if not isinstance(self.readout, AtomwiseReadout) or not self.is_atomwise:
             return super().member_energies(graph, vectors)
-        energies = self.output.of_atoms(self.readout.members(self.node_features(graph, vectors)), graph.z)
+        x, _ = self._body(graph, vectors, exchange)
+        energies = self.output.of_atoms(self.readout.members(x), exchange.own(graph.z))
         if self.repulsion is not None:
-            energies = energies + self.repulsion(graph.z, graph.edge_index, vectors).unsqueeze(-1)
+            repulsion = self.repulsion(graph.z, graph.edge_index, vectors)
+            energies = energies + exchange.own(repulsion).unsqueeze(-1)
         return energies
 
-    def energies_and_gradient(self, graph: Data, vectors: Tensor) -> tuple[Tensor, Tensor] | None:
+    def energies_and_gradient(
+        self, graph: Data, vectors: Tensor, exchange: Exchange = ALONE
+    ) -> tuple[Tensor, Tensor] | None:
         if not can_fuse(self, graph, vectors):
             return None
         if self._inference is None or self._inference.state is None or self._inference.state != state_of(self):
             self._inference = GeometricInference(self)
-        energies, gradient = self._inference(graph, vectors)
-        energies, gradient = self.output.of_atoms(energies, graph.z), gradient * self.output.std
+        energies, gradient = self._inference(graph, vectors, exchange)
+        energies, gradient = self.output.of_atoms(energies, exchange.own(graph.z)), gradient * self.output.std
         if self.repulsion is not None and self.repulsion.acts(graph.z, graph.edge_index, vectors):
             with torch.enable_grad():
                 vectors = vectors.detach().requires_grad_()
                 repulsion = self.repulsion(graph.z, graph.edge_index, vectors)
                 gradient = gradient + torch.autograd.grad(repulsion.sum(), vectors)[0]
-            energies = energies + repulsion.detach().unsqueeze(-1)
+            energies = energies + exchange.own(repulsion.detach()).unsqueeze(-1)
         return energies, gradient
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_inference": None}
 
-    def _body(self, graph: Data, vectors: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def _body(self, graph: Data, vectors: Tensor, exchange: Exchange = ALONE) -> tuple[Tensor, list[Tensor]]:
         """Features of atoms, and those that turn with the structure, where they are wanted behind the last layer."""
         if self.is_geometric:
-            return self._geometric_features(graph, vectors)
-        return self._paper_features(graph, vectors), []
+            return self._geometric_features(graph, vectors, exchange)
+        return self._paper_features(graph, vectors, exchange), []
 
-    def _geometric_features(self, graph: Data, vectors: Tensor) -> tuple[Tensor, list[Tensor]]:
-        x = self._embed_atoms(graph.z)
+    def _geometric_features(self, graph: Data, vectors: Tensor, exchange: Exchange) -> tuple[Tensor, list[Tensor]]:
+        x = exchange.own(self._embed_atoms(graph.z))
         features: list[Tensor] = []
         ranges = [
             BondRange.of(graph, vectors, atoms, bonds, self.config.degree)
-            for atoms, bonds, _ in ranges_of_centres(graph, self.max_bonds)
+            for atoms, bonds, _ in ranges_of_centres(graph, self.max_bonds, len(x))
         ]
         if len(ranges) == 1:
             ranges = [ranges[0].measured()]
@@ -227,6 +233,7 @@ class GPTFF(Configured, HubModel, EnergyModel):
         def attend(
             attention: GeometricAttention, y: Tensor, features: Sequence[Tensor]
         ) -> tuple[Tensor, list[Tensor], Tensor]:
+            y, *features = exchange(y, *features)
             parts = [recomputed(part.attend, attention, y, features, of=ranges) for part in ranges]
             zero, turning, total = zip(*parts, strict=True)
             if len(parts) == 1:
@@ -237,17 +244,17 @@ class GPTFF(Configured, HubModel, EnergyModel):
             x, features = layer(x, features, attend)
         return self.norm(x), features
 
-    def _paper_features(self, graph: Data, vectors: Tensor) -> Tensor:
+    def _paper_features(self, graph: Data, vectors: Tensor, exchange: Exchange) -> Tensor:
         batch, n_structures = structure_index(graph)
-        ranges = self._ranges(graph, vectors)
         x = self._embed_atoms(graph.z)
+        cuts = ranges_of_centres(graph, self.max_bonds, len(exchange.own(x)))
+        ranges = [self._geometry(graph, vectors, *cut) for cut in cuts]
         e = [self._embed_bonds(x, part) for part in ranges]
-        for layer in self.layers:
-            x, e = layer(x, e, ranges, batch, n_structures)
+        for number, layer in enumerate(self.layers):
+            if number:
+                (x,) = exchange(x)
+            x, e = layer(x, e, ranges, batch, n_structures, exchange)
         return x
-
-    def _ranges(self, graph: Data, vectors: Tensor) -> list[Geometry]:
-        return [self._geometry(graph, vectors, *cut) for cut in ranges_of_centres(graph, self.max_bonds)]
 
     def _geometry(self, graph: Data, vectors: Tensor, atoms: slice, bonds: slice, angles: slice) -> Geometry:
         vectors = vectors[bonds]

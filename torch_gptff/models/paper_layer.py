@@ -11,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 from torch_geometric.nn.inits import reset
 
 from torch_gptff.models.config import GPTFFConfig
+from torch_gptff.models.exchange import ALONE, Exchange
 from torch_gptff.models.geometry import Geometry
 from torch_gptff.nn import (
     AngleConv,
@@ -58,9 +59,16 @@ class PaperLayer(nn.Module):
             reset(module)
 
     def forward(
-        self, x: Tensor, e: list[Tensor], ranges: list[Geometry], batch: Tensor, n_structures: int
+        self,
+        x: Tensor,
+        e: list[Tensor],
+        ranges: list[Geometry],
+        batch: Tensor,
+        n_structures: int,
+        exchange: Exchange = ALONE,
     ) -> tuple[Tensor, list[Tensor]]:
-        """Atom features ``[N, d]`` and the bond features of every range, ``[E, d]`` each, updated."""
+        """Features of all atoms ``[N, d]`` and of the bonds of every range, ``[E, d]`` each, to those of the
+        process's own atoms, ``[M, d]``, and of the bonds, updated."""
         e = [recomputed(self.update_bonds, x, *both, of=ranges) for both in zip(e, ranges, strict=True)]
         parts = [recomputed(self.update_atoms, x, *both, of=ranges) for both in zip(e, ranges, strict=True)]
         x = torch.cat(parts)
@@ -69,6 +77,7 @@ class PaperLayer(nn.Module):
             if self.is_global:
                 x = self.norm2(self.transformer(x, batch, n_structures)) + x
             else:
+                (x,) = exchange(x)
                 x = torch.cat([recomputed(self.attend, x, part, of=ranges) for part in ranges])
         return x, e
 

@@ -101,6 +101,8 @@ def legendre_sums(q: Tensor, direction: Tensor, centre: Tensor, n_atoms: int, de
     Returns:
         ``[E, (degree + 1) d]``, degree by degree
     """
+    if n_atoms == 0:
+        return q.repeat(1, degree + 1)
     harmonics, present = to_dense_batch(spherical_harmonics(direction, degree), centre, batch_size=n_atoms)
     vectors, _ = to_dense_batch(q, centre, batch_size=n_atoms)  # [N, K, d], K the most bonds of one atom
     moments = harmonics.mT @ vectors  # [N, (degree + 1)², d]

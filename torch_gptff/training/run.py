@@ -70,6 +70,7 @@ def train(
     *,
     resume: bool = False,
     devices: int = 1,
+    nodes: int = 1,
     accelerator: str = "auto",
     callbacks: Sequence[Callback] = (),
     report: bool = True,
@@ -84,7 +85,8 @@ def train(
         config: everything that the result depends on
         out: the folder
         resume: go on with the run in ``out``, as if it had never stopped
-        devices: processes that share the work
+        devices: processes of each machine that share the work
+        nodes: machines that share the work; each starts the same run, by SLURM or torchrun
         accelerator: ``"cpu"``, ``"gpu"`` or ``"auto"``, as Lightning has it
         callbacks: of Lightning, beside those of the run
         report: whether to evaluate the best model and write a report
@@ -103,7 +105,7 @@ def train(
     _check_folder(folder, config, resume)
     with claimed(folder) if _leads() else nullcontext():
         try:
-            return _train(config, folder, resume, devices, accelerator, callbacks, report)
+            return _train(config, folder, resume, (nodes, devices), accelerator, callbacks, report)
         except Interrupted as stop:
             signal.raise_signal(stop.signal)
             raise
@@ -113,7 +115,7 @@ def _train(
     config: TrainingConfig,
     folder: Path,
     resume: bool,
-    devices: int,
+    processes: tuple[int, int],
     accelerator: str,
     callbacks: Sequence[Callback],
     report: bool,
@@ -139,7 +141,7 @@ def _train(
     best = SaveBest(folder, MONITORS[config.monitor], provenance(config, data), references, data.sources)
     started = [] if start is None else [StartFrom(start)]
     with quiet_lightning():
-        trainer = _trainer(config, folder, devices, accelerator, [metrics, best, *started, *callbacks])
+        trainer = _trainer(config, folder, processes, accelerator, [metrics, best, *started, *callbacks])
         loader, held_out = _loaders(data, potential, references, config, trainer)
         state = folder / STATE if resume else None
         if state is not None:
@@ -241,15 +243,17 @@ def _prepared(
 
 
 def _trainer(
-    config: TrainingConfig, folder: Path, devices: int, accelerator: str, callbacks: list[Callback]
+    config: TrainingConfig, folder: Path, processes: tuple[int, int], accelerator: str, callbacks: list[Callback]
 ) -> Trainer:
+    nodes, devices = processes
     if config.patience:
         callbacks.append(EarlyStopping(MONITORS[config.monitor], patience=config.patience, check_finite=False))
     backend = None if accelerator == "auto" else {"cpu": "gloo"}.get(accelerator)
     return Trainer(
         accelerator=accelerator,
         devices=devices,
-        strategy=DDPStrategy(process_group_backend=backend) if devices > 1 else "auto",
+        num_nodes=nodes,
+        strategy=DDPStrategy(process_group_backend=backend) if nodes * devices > 1 else "auto",
         precision="bf16-mixed" if config.precision == "bfloat16" else "32-true",
         max_epochs=config.epochs,
         accumulate_grad_batches=config.batch.accumulate,

@@ -51,11 +51,13 @@ from torch_gptff.workflows.md import (
     molecular_dynamics,
     open_trajectory,
 )
+from torch_gptff.workflows.optimizers import OPTIMIZERS
 from torch_gptff.workflows.phonon_spectrum import PhononSpectrum
 from torch_gptff.workflows.phonons import phonon_spectrum
-from torch_gptff.workflows.relax import OPTIMIZERS, relax
+from torch_gptff.workflows.relax import relax
 from torch_gptff.workflows.relax_many import relax_many
 from torch_gptff.workflows.relaxation import Relaxation, RelaxationStep
+from torch_gptff.workflows.screening import Screened, ScreeningResults, screen
 from torch_gptff.workflows.vacancy import Vacancy, VacancyFormation, vacancy_formation
 
 __all__ = [
@@ -87,6 +89,8 @@ __all__ = [
     "ReferenceCrystal",
     "Relaxation",
     "RelaxationStep",
+    "Screened",
+    "ScreeningResults",
     "TrajectoryFile",
     "TrajectoryWriter",
     "Vacancy",
@@ -113,6 +117,7 @@ __all__ = [
     "reference_crystals",
     "relax",
     "relax_many",
+    "screen",
     "structure_fractions",
     "vacancy_formation",
 ]

@@ -29,7 +29,7 @@ def elastic_tensor(
     relax_positions: bool = True,
     fmax: float = 1e-3,
     max_steps: int = 500,
-    optimizer: str = "FIRE",
+    optimizer: str = "LBFGS",
     symprec: float | None = 1e-3,
     on_strain: Callable[[int, int], None] | None = None,
 ) -> ElasticTensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
@@ -14,19 +15,16 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.constraints import FixSymmetry
 from ase.io.trajectory import Trajectory
 from ase.io.ulm import DummyWriter
-from ase.optimize import BFGS, FIRE, LBFGS
+from ase.optimize.optimize import Optimizer
 
-from torch_gptff.errors import EmptyStructureError, MissingCellError, RelaxationError, StructureError
+from torch_gptff.errors import EmptyStructureError, GPTFFError, MissingCellError, RelaxationError, StructureError
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
-from torch_gptff.workflows.batch import HeldResults
-from torch_gptff.workflows.cell_filter import CellFilter
+from torch_gptff.workflows.batch.calculators import HeldResults
+from torch_gptff.workflows.cell_filter import LONGEST, LONGEST_STRAIN, CellFilter, strain_scale
 from torch_gptff.workflows.inputs import as_inputs
 from torch_gptff.workflows.network import WORDS, BondNetwork, bond_network, reach_of
+from torch_gptff.workflows.optimizers import IS_CELL_AWARE, OPTIMIZERS
 from torch_gptff.workflows.relaxation import Relaxation, RelaxationStep
-
-OPTIMIZERS = {"FIRE": FIRE, "LBFGS": LBFGS, "BFGS": BFGS}
-"""ASE's optimisers by name. FIRE is the one that bears a rough energy surface; the others need fewer steps on a smooth
-one."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class RelaxationSettings:
     pressure: float = 0.0
     keep_symmetry: bool = False
     symprec: float = 0.01
-    optimizer: str = "FIRE"
+    optimizer: str = "LBFGS"
     max_steps: int = 500
 
 
@@ -53,7 +51,7 @@ def relax(
     pressure: float = 0.0,
     keep_symmetry: bool = False,
     symprec: float = 0.01,
-    optimizer: str = "FIRE",
+    optimizer: str = "LBFGS",
     max_steps: int = 500,
     trajectory: str | Path | None = None,
     on_step: Callable[[RelaxationStep], None] | None = None,
@@ -141,14 +139,28 @@ class RelaxationRun:
             )
         if settings.keep_symmetry:
             self.atoms.set_constraint([*self.atoms.constraints, _symmetry(self.atoms, settings.symprec)])
-        target = self.atoms
-        if self.free_cell:
-            assert self.network is not None
-            target = CellFilter(self.atoms, self.network.projector, settings.pressure)
-        self._optimizer = OPTIMIZERS[settings.optimizer](target, logfile=None)
+        self._optimizer: Optimizer | None = None
         self._number = 0
         self._step: RelaxationStep | None = None
         self._initial: Atoms | None = None
+
+    @property
+    def is_at_start(self) -> bool:
+        """Whether no step was taken yet."""
+        return self._number == 0
+
+    @property
+    def strain_scale(self) -> float:
+        """Å, of the strain as a coordinate: the number of atoms, as in ASE's filters, for optimisers that expect no
+        other; see :func:`~torch_gptff.workflows.cell_filter.strain_scale`."""
+        if self.network is None or self.settings.optimizer not in IS_CELL_AWARE:
+            return float(len(self.atoms))
+        return strain_scale(self.network.filling * self.atoms.get_volume())
+
+    @property
+    def longest_strain(self) -> float:
+        """Å, of a step of the cell as a coordinate."""
+        return LONGEST_STRAIN * self.strain_scale if self.settings.optimizer in IS_CELL_AWARE else LONGEST
 
     @property
     def is_over(self) -> bool:
@@ -163,30 +175,54 @@ class RelaxationRun:
             step.fmax <= settings.fmax and (not self.free_cell or (step.max_stress or 0.0) <= settings.smax)
         )
 
-    def look(self, refusal: StructureError | None = None) -> RelaxationStep:
-        """Compute forces where it stands.
-
-        Args:
-            refusal: why the calculator did not, of results that were computed before
-        """
+    def look(self) -> RelaxationStep:
+        """Compute forces where it stands."""
         try:
-            if refusal is not None:
-                raise refusal
-            self._step = self._look()
+            step = self._look()
         except StructureError as error:
-            if self._number == 0:
-                raise
-            raise RelaxationError(f"the structure fell apart after step {self._number - 1}: {error}") from error
+            raise self.refused(error) from error
+        return self.note(*step)
+
+    def note(self, energy: float, fmax: float, max_stress: float | None) -> RelaxationStep:
+        """Take down what was computed where it stands, and is in the results of the calculator of ``atoms`` at first.
+
+        Raises:
+            RelaxationError: it is not finite.
+        """
+        for name, value in (("energy", energy), ("largest force", fmax), ("largest stress", max_stress)):
+            if value is not None and not math.isfinite(value):
+                when = (
+                    "at the start: look at the structure"
+                    if self.is_at_start
+                    else f"after step {self._number}: the run exploded"
+                )
+                raise RelaxationError(f"the {name} is {value} {when}")
+        self._step = RelaxationStep(self._number, energy, fmax, max_stress)
         if self._initial is None:
             self._initial = _with_results(self.atoms)
         return self._step
 
+    def refused(self, error: StructureError) -> GPTFFError:
+        """What to raise where the calculator refuses the structure: its error at the start, and later what became of
+        the run."""
+        return error if self.is_at_start else _fell_apart(error, self._number - 1)
+
+    def fell_apart(self, error: Exception) -> RelaxationError:
+        """What to raise where the next step cannot be taken."""
+        return _fell_apart(error, self._number)
+
     def advance(self) -> None:
         """Take a step."""
+        if self._optimizer is None:
+            self._optimizer = OPTIMIZERS[self.settings.optimizer](self._target(), logfile=None)
         try:
             self._optimizer.step()
         except RuntimeError as error:  # of ASE's FixSymmetry, on a large strain
-            raise RelaxationError(f"the structure fell apart after step {self._number}: {error}") from error
+            raise self.fell_apart(error) from error
+        self.count()
+
+    def count(self) -> None:
+        """One step more was taken."""
         self._number += 1
 
     def result(self) -> Relaxation:
@@ -211,24 +247,25 @@ class RelaxationRun:
             remarks=tuple(remark for remark in (self._kept(), changed) if remark is not None),
         )
 
-    def _look(self) -> RelaxationStep:
-        atoms, number = self.atoms, self._number
+    def _target(self) -> Any:
+        """What the optimiser moves."""
+        if not self.free_cell:
+            return self.atoms
+        assert self.network is not None
+        return CellFilter(self.atoms, self.network.projector, self.settings.pressure, self.strain_scale)
+
+    def _look(self) -> tuple[float, float, float | None]:
+        atoms = self.atoms
         energy = float(atoms.get_potential_energy())
         fmax = float(np.linalg.norm(atoms.get_forces(), axis=1).max())
         stress = _stress(atoms)
         if stress is None and self.free_cell:
-            raise RelaxationError(f"{type(atoms.calc).__name__} gives no stress to relax the cell by: fix the cell")
+            raise no_stress(atoms.calc)
         max_stress = None
         if stress is not None and self.network is not None and self.network.dimension > 0:
             beyond = self.network.stress(stress + self.settings.pressure * np.eye(3))
             max_stress = float(np.abs(beyond).max())
-        for name, value in (("energy", energy), ("largest force", fmax), ("largest stress", max_stress)):
-            if value is not None and not np.isfinite(value):
-                when = (
-                    "at the start: look at the structure" if number == 0 else f"after step {number}: the run exploded"
-                )
-                raise RelaxationError(f"the {name} is {value} {when}")
-        return RelaxationStep(number, energy, fmax, max_stress)
+        return energy, fmax, max_stress
 
     def _kept(self) -> str | None:
         """The part of the cell that was not relaxed although it was free, and the reason."""
@@ -249,6 +286,15 @@ class RelaxationRun:
             return None
         what = "came apart" if now < self.network.dimension else "joined across the vacuum"
         return f"the structure {what}: it was {WORDS[self.network.dimension]}, and is {WORDS[now]} now"
+
+
+def _fell_apart(error: Exception, number: int) -> RelaxationError:
+    return RelaxationError(f"the structure fell apart after step {number}: {error}")
+
+
+def no_stress(calculator: Any) -> RelaxationError:
+    """What to raise of a calculator without stress, where the cell is free."""
+    return RelaxationError(f"{type(calculator).__name__} gives no stress to relax the cell by: fix the cell")
 
 
 def _check(atoms: Atoms, settings: RelaxationSettings) -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from ase import Atoms
 
+from torch_gptff.calculators import potential_of
 from torch_gptff.errors import GPTFFError, RelaxationError
 from torch_gptff.io.journal import Journal, key_of
 from torch_gptff.potential import Potential
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
-from torch_gptff.workflows.batch import HeldResults, compute_together
+from torch_gptff.workflows.batch.calculators import HeldResults, OneByOne, TogetherByPotential
+from torch_gptff.workflows.batch.relaxation import Member, RelaxationBatch
 from torch_gptff.workflows.inputs import as_atoms, as_calculator
 from torch_gptff.workflows.network import reach_of
 from torch_gptff.workflows.relax import RelaxationRun, RelaxationSettings
@@ -29,7 +30,7 @@ def relax_many(
     pressure: float = 0.0,
     keep_symmetry: bool = False,
     symprec: float = 0.01,
-    optimizer: str = "FIRE",
+    optimizer: str = "LBFGS",
     max_steps: int = 500,
     max_atoms: int = 256,
     journal: Journal | None = None,
@@ -67,68 +68,44 @@ def relax_many(
     settings = RelaxationSettings(fmax, smax, fix_cell, pressure, keep_symmetry, symprec, optimizer, max_steps)
     if not isinstance(calculator, Potential):
         calculator = as_calculator(calculator, RelaxationError)
+    potential = potential_of(calculator)
+    together = OneByOne(calculator) if potential is None else TogetherByPotential(potential)
+    batch = RelaxationBatch(together, optimizer, pressure)
     waiting = enumerate(as_atoms(structure) for structure in structures)
     head = next(waiting, None)
     reach = reach_of(calculator)
-    batch: list[_Member] = []
     n_ended = 0
-    while batch or head is not None:
-        while head is not None and (not batch or _n_atoms(batch) + len(head[1]) <= max_atoms):
+    while batch.n_atoms or head is not None:
+        while head is not None and (not batch.n_atoms or batch.n_atoms + len(head[1]) <= max_atoms):
             (number, atoms), head = head, next(waiting, None)
-            found = _enter(number, atoms, reach, settings, journal)
-            if isinstance(found, _Member):
-                batch.append(found)
-            else:
+            found = _enter(number, atoms, reach, settings, journal, batch)
+            if found is not None:
                 n_ended += 1
                 yield number, found
-        ended = _step(batch, calculator)
+        ended = batch.step()
         n_ended += len(ended)
-        batch = [member for member in batch if member.number not in ended]
         if on_step is not None:
-            on_step(len(batch), n_ended)
-        for number, (key, result) in ended.items():
+            on_step(len(batch.members), n_ended)
+        for member, result in ended:
             if journal is not None and isinstance(result, Relaxation):
-                journal.add(key, result.to_dict())
-            yield number, result
-
-
-@dataclass
-class _Member:
-    """A structure of the batch: its place in the list, its name in the journal, and its relaxation."""
-
-    number: int
-    key: str
-    run: RelaxationRun
-
-
-def _n_atoms(batch: list[_Member]) -> int:
-    return sum(len(member.run.atoms) for member in batch)
+                journal.add(member.key, result.to_dict())
+            yield member.number, result
 
 
 def _enter(
-    number: int, atoms: Atoms, reach: float, settings: RelaxationSettings, journal: Journal | None
-) -> _Member | Relaxation | GPTFFError:
-    """A new member of the batch; or what is known of it already, or why it cannot relax."""
+    number: int,
+    atoms: Atoms,
+    reach: float,
+    settings: RelaxationSettings,
+    journal: Journal | None,
+    batch: RelaxationBatch,
+) -> Relaxation | GPTFFError | None:
+    """Make a structure a member of the batch; or return what is known of it already, or why it cannot relax."""
     key = key_of(str(number), atoms)
     if journal is not None and key in journal:
         return Relaxation.from_dict(journal[key])
     try:
-        return _Member(number, key, RelaxationRun(atoms, HeldResults(reach), settings))
+        batch.join(Member(number, key, RelaxationRun(atoms, HeldResults(reach), settings)))
     except GPTFFError as error:
         return error
-
-
-def _step(batch: list[_Member], calculator: Any) -> dict[int, tuple[str, Relaxation | GPTFFError]]:
-    """Compute the forces of all, and move those that have not ended; the others by their places in the list."""
-    ended: dict[int, tuple[str, Relaxation | GPTFFError]] = {}
-    refusals = compute_together([member.run.atoms for member in batch], calculator)
-    for member, refusal in zip(batch, refusals, strict=True):
-        try:
-            member.run.look(refusal)
-            if member.run.is_over:
-                ended[member.number] = (member.key, member.run.result())
-            else:
-                member.run.advance()
-        except GPTFFError as error:
-            ended[member.number] = (member.key, error)
-    return ended
+    return None

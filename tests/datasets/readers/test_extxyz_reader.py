@@ -152,3 +152,10 @@ def test_other_encodings(tmp_path: Path, metals: list[Atoms], encoding: str) -> 
     (tmp_path / "a.extxyz").write_bytes((tmp_path / "a.extxyz").read_text(encoding="utf-8").encode(encoding))
     (frame,) = read_frames(tmp_path / "a.extxyz")
     assert frame.energy.item() == pytest.approx(metals[0].calc.results["energy"], abs=1e-8)
+
+
+@pytest.mark.parametrize(("first", "said"), [("9" * 20, "truncated"), ("-1", "expected a number of atoms, found '-1'")])
+def test_numbers_of_atoms_that_no_file_has(tmp_path: Path, first: str, said: str) -> None:
+    (tmp_path / "a.extxyz").write_text(f"{first}\n\nCu 0 0 0\n")
+    with pytest.raises(UnreadableDataError, match=f"frame 0: {said}"):
+        list(read_frames(tmp_path / "a.extxyz"))

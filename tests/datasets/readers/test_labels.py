@@ -163,7 +163,9 @@ def test_frames_that_say_they_are_not_converged(tmp_path: Path, metals: list[Ato
     for number, atoms in enumerate(frames):
         atoms.info["converged"] = number != 2
     write(tmp_path / "a.extxyz", frames)
-    with pytest.warns(UserWarning, match=r"1 frames are left out, whose electronic steps did not converge \(unconv"):
+    with pytest.warns(
+        UserWarning, match=r"1 frames are left out, whose electronic steps did not converge \(--option unconv"
+    ):
         kept = list(read_frames(tmp_path / "a.extxyz"))
     assert [frame.frame_id[-1] for frame in kept] == ["0", "1", "3"]
     assert len(list(read_frames(tmp_path / "a.extxyz", unconverged="yes"))) == 4

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from torch_gptff.datasets.frames import ORIGIN, make_frame
-from torch_gptff.datasets.properties import properties_of
 from torch_gptff.datasets.readers.labels import LabelFinder, LabelKeys
 from torch_gptff.graph import CrystalData
 from torch_gptff.units import UnitConvention
@@ -57,5 +56,4 @@ def _frame(atoms: Atoms, labels: LabelFinder, where: str, source: str, frame_id:
         where=where,
         **origin,
         **labels.labels(known, atoms.arrays.keys(), abs(float(atoms.cell.volume)), where),
-        properties=properties_of(labels.asked.kept, known, len(atoms), where),
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torch_gptff.datasets.readers.ase_atoms import frames_of_atoms
+from torch_gptff.datasets.readers.extras import kept_keys
 from torch_gptff.datasets.readers.files import is_set, stem
 from torch_gptff.datasets.readers.labels import LabelFinder, LabelKeys
 from torch_gptff.errors import UnreadableDataError
@@ -24,6 +25,8 @@ def read(
     stress_key: str | None = None,
     naming: str | None = None,
     unconverged: bool | str = False,
+    keep: str | Sequence[str] | None = None,
+    keep_per_atom: str | Sequence[str] | None = None,
 ) -> Iterator[CrystalData]:
     """The rows of a database, in the order of their ids. Key-value pairs of a row count as ``atoms.info``.
 
@@ -34,12 +37,16 @@ def read(
         stress_key: the same of stress
         naming: the prefix of the keys, as ``"REF_"``, or ``"plain"``; rows without such labels stay without any
         unconverged: take rows with ``converged=False``, too
+        keep: other keys that become fields of the record, as ``"band_gap,magmom"``, see
+            :func:`~torch_gptff.datasets.readers.extras.kept_keys`
+        keep_per_atom: likewise, of keys with a value for every atom, as ``"magmoms=abs(magmom)"``
 
     Raises:
         UnreadableDataError: the file is not a database of ASE, or damaged.
         LabelError, StructureError: see :func:`~torch_gptff.datasets.make_frame`.
     """
-    keys = LabelKeys(energy_key, forces_key, stress_key, naming, is_set(unconverged, "unconverged"))
+    kept = kept_keys(keep, keep_per_atom)
+    keys = LabelKeys(energy_key, forces_key, stress_key, naming, is_set(unconverged, "unconverged"), kept)
     labels = LabelFinder(path, keys)
     yield from frames_of_atoms(_rows(path), labels, source=stem(path))
     labels.tell()

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torch_gptff.datasets.properties import kept_keys
 from torch_gptff.datasets.readers.ase_atoms import frames_of_atoms
+from torch_gptff.datasets.readers.extras import kept_keys
 from torch_gptff.datasets.readers.files import is_set, stem
 from torch_gptff.datasets.readers.labels import LabelFinder, LabelKeys
 from torch_gptff.errors import UnreadableDataError
@@ -42,17 +42,16 @@ def read(
         stress_key: the same of stress
         naming: the prefix of the keys, as ``"REF_"``, or ``"plain"``; frames without such labels stay without any
         unconverged: take frames with ``converged=False``, too
-        keep: further keys of a frame that are kept, as ``"band_gap"`` or ``"gap=band_gap"``; several with commas
-            between. See :func:`torch_gptff.datasets.properties.kept_keys`
+        keep: other keys that become fields of the record, as ``"band_gap,magmom"``, see
+            :func:`~torch_gptff.datasets.readers.extras.kept_keys`
         keep_per_atom: likewise, of keys with a value for every atom, as ``"magmoms=abs(magmom)"``
 
     Raises:
         UnreadableDataError: ASE makes nothing of it.
         LabelError, StructureError: see :func:`~torch_gptff.datasets.make_frame`.
     """
-    keys = LabelKeys(
-        energy_key, forces_key, stress_key, naming, is_set(unconverged, "unconverged"), kept_keys(keep, keep_per_atom)
-    )
+    kept = kept_keys(keep, keep_per_atom)
+    keys = LabelKeys(energy_key, forces_key, stress_key, naming, is_set(unconverged, "unconverged"), kept)
     labels = LabelFinder(path, keys)
     yield from frames_of_atoms(structures(path, ase_format), labels, source=source or stem(path))
     labels.tell()

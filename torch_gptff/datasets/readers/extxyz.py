@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from io import StringIO
 from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from torch_gptff.datasets.properties import kept_keys
 from torch_gptff.datasets.readers.ase_atoms import frames_of_atoms
+from torch_gptff.datasets.readers.extras import kept_keys
 from torch_gptff.datasets.readers.files import is_set, open_text, stem
 from torch_gptff.datasets.readers.labels import LabelFinder, LabelKeys
 from torch_gptff.errors import LabelError, UnknownFormatError, UnreadableDataError
@@ -51,8 +52,8 @@ def read(
             tension, or compression where the key is that of a virial
         naming: the prefix of the keys, as ``"REF_"``, or ``"plain"``; frames without such labels stay without any
         unconverged: take frames with ``converged=F``, too
-        keep: further keys of a frame that are kept, as ``"band_gap"`` or ``"gap=band_gap"``; several with commas
-            between. See :func:`torch_gptff.datasets.properties.kept_keys`
+        keep: other keys that become fields of the record, as ``"band_gap,magmom"``, see
+            :func:`~torch_gptff.datasets.readers.extras.kept_keys`
         keep_per_atom: likewise, of keys with a value for every atom, as ``"magmoms=abs(magmom)"``
         source_key: where the frame says which source it is of; by default ``source``
 
@@ -61,10 +62,8 @@ def read(
         UnreadableDataError: the file is not extended XYZ, or truncated.
         LabelError, StructureError: see :func:`~torch_gptff.datasets.make_frame`.
     """
-
-    keys = LabelKeys(
-        energy_key, forces_key, stress_key, naming, is_set(unconverged, "unconverged"), kept_keys(keep, keep_per_atom)
-    )
+    kept = kept_keys(keep, keep_per_atom)
+    keys = LabelKeys(energy_key, forces_key, stress_key, naming, is_set(unconverged, "unconverged"), kept)
     labels = LabelFinder(
         path,
         keys,
@@ -118,11 +117,13 @@ def _blocks(file: IO[str], path: Path) -> Iterator[str]:
             continue
         try:
             n_lines = int(first) + 1
+            if n_lines < 1:
+                raise ValueError
         except ValueError:
             raise UnreadableDataError(
                 f"{path}, frame {number}: expected a number of atoms, found {first.strip()[:40]!r}"
             ) from None
-        lines = list(islice(file, n_lines))
+        lines = list(islice(file, min(n_lines, sys.maxsize)))
         if len(lines) < n_lines:
             raise UnreadableDataError(f"{path}, frame {number}: truncated, {n_lines - len(lines)} lines are missing")
         yield "".join([first, *lines])

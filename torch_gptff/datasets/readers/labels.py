@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from torch_gptff.datasets.frames import LABELS
-from torch_gptff.datasets.properties import KeptKey
+from torch_gptff.datasets.frames import LABELS, ORIGIN
+from torch_gptff.datasets.readers.extras import STRUCTURE, KeptKey, is_numeric, is_of_atoms, kept_fields
 from torch_gptff.errors import LabelError, NoLabelsError
 from torch_gptff.units import UnitConvention
 
@@ -54,7 +54,7 @@ class LabelKeys:
         naming: the prefix of the names, as ``"REF_"``, or ``"plain"``; ``None`` for the first of :data:`PREFIXES` that
             the frames have
         unconverged: whether frames whose electronic steps did not converge are taken, too
-        kept: other keys that frames keep
+        keep: other keys that become fields of the record
     """
 
     energy: str | None = None
@@ -62,7 +62,7 @@ class LabelKeys:
     stress: str | None = None
     naming: str | None = None
     unconverged: bool = False
-    kept: tuple[KeptKey, ...] = ()
+    keep: tuple[KeptKey, ...] = ()
 
     def prefix(self) -> str | None:
         """The prefix that is asked for, by name or by one of the keys; ``None`` where none is."""
@@ -92,11 +92,14 @@ class LabelFinder:
     _prefix: str | None = None
     _read: Counter[str] = field(default_factory=Counter)
     _unread: Counter[str] = field(default_factory=Counter)
+    _others: Counter[str] = field(default_factory=Counter)
+    _known: Counter[str] = field(default_factory=Counter)
+    _of_atoms: set[str] = field(default_factory=set)
     _n_unconverged: int = 0
     _n_frames: int = 0
 
     def labels(self, known: Mapping[str, Any], per_atom: Set[str], volume: float, where: str) -> dict[str, Any]:
-        """The values of the labels of a frame, and the ``convention`` that they are in.
+        """The values of the labels of a frame, the ``convention`` that they are in, and other fields that are ``kept``.
 
         Args:
             known: everything that the file says of the frame
@@ -119,8 +122,15 @@ class LabelFinder:
         self._read.update(keys.values())
         stress = keys.get("stress")
         convention = self.convention if stress is None else self._convention(stress)
-        self._unread.update(self._others(known, keys, convention, volume))
-        return {**values, "convention": convention}
+        self._unread.update(self._unread_labels(known, keys, convention, volume))
+        n_atoms = len(known["numbers"])
+        for key in self._unread_others(known, keys):
+            self._others[key] += 1
+            if is_of_atoms(key, known[key], per_atom, n_atoms):
+                self._of_atoms.add(key)
+        kept = kept_fields(self.asked.keep, known, per_atom, n_atoms, where)
+        self._known.update(key.name for key in self.asked.keep if known.get(key.key) is not None)
+        return {**values, "convention": convention, "kept": kept}
 
     def is_left_out(self, info: Mapping[str, Any]) -> bool:
         """Whether the file says that the electronic steps of a frame did not converge; counted, and told at the end."""
@@ -144,10 +154,11 @@ class LabelFinder:
                 stacklevel=3,
             )
         unread = ", ".join(f"{key} ({number} frames)" for key, number in sorted(self._unread.items()))
+        others = self._told_others()
         if not self._read:
-            if self.asked.kept:
-                return
-            if unread:
+            if others:
+                logger.info(f"{self.path}: {others}")
+            if unread and not self.asked.keep:
                 raise NoLabelsError(
                     f"{self.path}: no label was read; are these some: {unread}? Name what to read "
                     "(--option naming=PREFIX, or energy_key, forces_key, stress_key)"
@@ -159,6 +170,8 @@ class LabelFinder:
             sentence += f"; not read: {unread}"
         if missing:
             sentence += f", which leaves {' and '.join(missing)} unknown (--option naming=PREFIX reads another naming)"
+        if others:
+            sentence += f"; {others}"
         logger.log(logging.WARNING if missing else logging.INFO, sentence)
 
     def _told(self, label: str) -> str:
@@ -166,6 +179,19 @@ class LabelFinder:
         number = self._read[key]
         of = "" if number == self._n_frames else f" in {number} of {self._n_frames} frames"
         return f"{label} from {key}{' (−stress × volume)' if _is_virial(key) else ''}{of}"
+
+    def _told_others(self) -> str:
+        """Which keys are kept, and which others hold numbers that are not read."""
+        kept = [f"kept: {', '.join(map(self._told_kept, self.asked.keep))}"] if self.asked.keep else []
+        if self._others:
+            named = ", ".join(f"{key} of atoms" if key in self._of_atoms else key for key in sorted(self._others))
+            kept.append(f"no label, and not read: {named} (--option keep=KEY,KEY keeps them with the frames)")
+        return "; ".join(kept)
+
+    def _told_kept(self, key: KeptKey) -> str:
+        number = self._known[key.name]
+        of = "" if number == self._n_frames else f" in {number} of {self._n_frames} frames"
+        return f"{key.name}{'' if key.name == key.key else f' from {key.key}'}{of}"
 
     def _key(self, label: str, known: Mapping[str, Any], candidates: Iterable[str], where: str) -> str | None:
         asked = getattr(self.asked, label)
@@ -210,14 +236,27 @@ class LabelFinder:
     def _convention(self, stress_key: str) -> UnitConvention:
         return replace(self.virial, energy=self.convention.energy) if _is_virial(stress_key) else self.convention
 
-    def _others(
+    @property
+    def _kept_keys(self) -> set[str]:
+        return {key.key for key in self.asked.keep}
+
+    def _unread_others(self, known: Mapping[str, Any], keys: Mapping[str, str]) -> list[str]:
+        """The keys with numbers that neither look like labels nor describe the structure, and are not kept."""
+        used = {*keys.values(), *self._kept_keys, *STRUCTURE, *ORIGIN}
+        return [
+            key
+            for key, value in known.items()
+            if key not in used and _matched(key) is None and not _CONVERGED.fullmatch(str(key)) and is_numeric(value)
+        ]
+
+    def _unread_labels(
         self, known: Mapping[str, Any], keys: Mapping[str, str], convention: UnitConvention, volume: float
     ) -> list[str]:
         """The keys that look like labels and were not read, but for those that say the same as what was read."""
         others = []
         for key in known:
             match = _matched(key)
-            if match is None or key in keys.values():
+            if match is None or key in keys.values() or key in self._kept_keys:
                 continue
             label = _LABEL_OF[match["name"].lower()]
             if label not in keys or not _says_the_same(

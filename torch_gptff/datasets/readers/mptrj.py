@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 from torch_gptff.datasets.frames import make_frame
-from torch_gptff.datasets.properties import kept_keys, properties_of
 from torch_gptff.datasets.readers.entries import require
+from torch_gptff.datasets.readers.extras import kept_fields, kept_keys
 from torch_gptff.datasets.readers.json_stream import stream_items
 from torch_gptff.datasets.readers.structure_dict import atoms_of
 from torch_gptff.errors import UnreadableDataError
@@ -31,6 +31,10 @@ ENERGIES = {
 """The energies that a frame may have, and their units. Corrected is by MP2020, and so is the energy per atom."""
 
 
+OF_ATOMS = frozenset(("force", "magmom"))
+"""The keys that have a value for every atom."""
+
+
 def read(
     path: Path,
     *,
@@ -45,7 +49,8 @@ def read(
     Args:
         path: the JSON, or a compressed one
         energy_key: which energy is the label. The corrected one makes calculations with and without U comparable
-        keep: further keys of a frame that are kept, as ``"bandgap"``; several with commas between
+        keep: other keys that become fields of the record, as ``"bandgap,magmom"``, see
+            :func:`~torch_gptff.datasets.readers.extras.kept_keys`
         keep_per_atom: likewise, of keys with a value for every atom, as ``"magmoms=abs(magmom)"``
 
     Raises:
@@ -74,5 +79,5 @@ def read(
                 source="MPtrj",
                 material=str(material),
                 frame_id=str(frame_id),
-                properties=properties_of(kept, entry, len(numbers), where),
+                kept=kept_fields(kept, entry, OF_ATOMS, len(numbers), where),
             )

@@ -16,7 +16,7 @@ import torch
 
 from torch_gptff.cache import cache_folder
 from torch_gptff.graph.geometry import COSINE_SCALE
-from torch_gptff.ops.native import kept
+from torch_gptff.ops.native import kept, shipped
 from torch_gptff.ops.native.told import tell_of_no_kernels
 
 SOURCES = Path(__file__).parent
@@ -35,8 +35,9 @@ def can_compile(dtype: torch.dtype, channels: int) -> bool:
 def library(dtype: torch.dtype, channels: int) -> ctypes.CDLL | None:
     """The kernels of bonds and angles for one dtype and width, or ``None`` where there is no compiler or it fails.
 
-    The shared library is kept in the cache folder under a name that tells its source, its settings, the compiler and
-    the processor, so that a change of any of them compiles anew; and its content, so that no other is loaded (see
+    Where a wheel has brought them along (:mod:`torch_gptff.ops.native.shipped`), those are taken. Otherwise the shared
+    library is kept in the cache folder under a name that tells its source, its settings, the compiler and the
+    processor, so that a change of any of them compiles anew; and its content, so that no other is loaded (see
     :mod:`torch_gptff.ops.native.kept`). The compiler is ``$CXX``, or ``c++``; set ``TORCH_GPTFF_NATIVE=0`` to do
     without.
     """
@@ -54,10 +55,13 @@ def turning_library(dtype: torch.dtype, degree: int) -> ctypes.CDLL | None:
 
 
 def _library(sources: Path, defines: list[str]) -> ctypes.CDLL | None:
+    if os.environ.get("TORCH_GPTFF_NATIVE") == "0":
+        return None
+    if (brought := _brought_along(sources, defines)) is not None:
+        return brought
     compiler = shlex.split(os.environ.get("CXX") or "c++")
-    if os.environ.get("TORCH_GPTFF_NATIVE") == "0" or shutil.which(compiler[0]) is None:
-        if os.environ.get("TORCH_GPTFF_NATIVE") != "0":
-            tell_of_no_kernels()
+    if shutil.which(compiler[0]) is None:
+        tell_of_no_kernels()
         return None
     try:
         folder, name = cache_folder() / "native", f"kernels-{_key(compiler, defines)}"
@@ -67,6 +71,17 @@ def _library(sources: Path, defines: list[str]) -> ctypes.CDLL | None:
         return _compiled([*compiler, *FLAGS.split(), *defines, *files], folder, name)
     except (OSError, subprocess.SubprocessError) as error:
         tell_of_no_kernels(error)
+        return None
+
+
+def _brought_along(sources: Path, defines: list[str]) -> ctypes.CDLL | None:
+    """What the wheel was built with: see :mod:`torch_gptff.ops.native.shipped`."""
+    file = shipped.find(sources, defines)
+    if file is None:
+        return None
+    try:
+        return ctypes.CDLL(str(file))
+    except OSError:  # of another C library, say: compiled here, it fits
         return None
 
 

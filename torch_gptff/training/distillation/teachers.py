@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -47,18 +48,22 @@ class Teacher:
         name: of the source in the labelled frames
         calculator: used for labels and for molecular dynamics
         arguments: that it was made with, where they are known
+        origin: the file or folder that it was read from, where it is not one of our models
     """
 
     name: str
     calculator: Calculator
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    origin: Path | None = None
 
     def identity(self) -> dict[str, Any]:
-        """Identity of the teacher as JSON: its name, its arguments and, where it is known, its fingerprint."""
+        """Identity of the teacher as JSON: its name, its arguments and its fingerprint, or the digest of its file."""
         known: dict[str, Any] = {"name": self.name, "arguments": dict(self.arguments)}
         potential = potential_of(self.calculator)
         if potential is not None:
             known["fingerprint"] = fingerprint(potential)
+        if self.origin is not None:
+            known["digest"] = _digest(self.origin)
         return known
 
     def label(self, atoms: Atoms) -> Labels | str:
@@ -130,9 +135,9 @@ def make_teacher(spec: str, arguments: Mapping[str, Any] | None = None, device: 
         if spec in _NAMED:
             return Teacher(spec, _NAMED[spec](given, device), given)
         if kind == "matgl" and place:
-            return Teacher(Path(place).name, _matgl(place, given, device), given)
+            return Teacher(Path(place).name, _matgl(place, given, device), given, Path(place))
         if kind == "nequix" and place:
-            return Teacher(Path(place).stem, _nequix(place, given, device), given)
+            return Teacher(Path(place).stem, _nequix(place, given, device), given, Path(place))
         if place.isidentifier() and not Path(spec).exists():
             return Teacher(place, getattr(import_module(kind), place)(**given), given)
     except ImportError as error:
@@ -140,6 +145,15 @@ def make_teacher(spec: str, arguments: Mapping[str, Any] | None = None, device: 
     except (AttributeError, TypeError) as error:
         raise DistillationError(f"the teacher {spec} cannot be made of {given}: {error}") from error
     return Teacher(Path(spec).stem, GPTFFCalculator(spec, device, **given), given)
+
+
+def _digest(origin: Path) -> str:
+    """A SHA-256 of a file, or of all files in a folder and their names."""
+    total = hashlib.sha256()
+    for file in [origin] if origin.is_file() else sorted(each for each in origin.rglob("*") if each.is_file()):
+        total.update(f"{file.relative_to(origin)} {file.stat().st_size} ".encode())
+        total.update(hashlib.sha256(file.read_bytes()).digest())
+    return total.hexdigest()
 
 
 def _emt(arguments: Mapping[str, Any], device: str | None) -> Calculator:

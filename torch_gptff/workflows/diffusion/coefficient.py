@@ -261,9 +261,9 @@ def diffusion(
 def _longer(duration: float, hops: float) -> str:
     """Length of a run with :data:`MIN_HOPS` jumps, at the observed rate."""
     if hops < 1:
-        return f"run at least {MIN_HOPS * duration:.3g} ps in place of {duration:.3g} ps, or hotter"
+        return f"run at least {float(f'{MIN_HOPS * duration:.3g}'):g} ps in place of {duration:.3g} ps, or hotter"
     needed = max(MIN_HOPS / hops, 2.0) * duration
-    return f"run some {needed:.2g} ps in place of {duration:.3g} ps, or hotter"
+    return f"run some {float(f'{needed:.2g}'):g} ps in place of {duration:.3g} ps, or hotter"
 
 
 def _temperature(motion: Motion, given: float | None) -> tuple[float, list[str]]:

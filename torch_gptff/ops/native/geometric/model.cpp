@@ -38,8 +38,13 @@ struct Model {
     const LayerParameters *layer;
     const ReadoutParameters *readout;
 };
+struct Exchange {  // see ../../../models/exchange.py; of arrays with a row for every atom, those of own atoms first
+    // Fill the rows of ghosts with those of their atoms; in reverse, add the rows of ghosts to those of their atoms.
+    void (*call)(void *context, int reverse, int count, real *const *arrays, const int64_t *widths);
+    void *context;
+};
 struct Graph {
-    int64_t atoms, bonds;
+    int64_t atoms, own, bonds;  // centres of bonds are own atoms, the first ones
     const int64_t *z, *neighbour, *centre;
     const real *vectors;
 };
@@ -68,12 +73,13 @@ template <typename Work> void in_blocks(int64_t rows, int threads, Work work) {
 struct Run {
     const Model &m;
     const Graph &g;
+    const Exchange *const exchange;
     const int threads;
-    const int64_t N, E, C, H, K;
+    const int64_t N, A, E, C, H, K;  // N own atoms, A of all
     Array lengths, harmonics, dlengths, dharmonics;
 
-    Run(const Model &m, const Graph &g, int threads)
-        : m(m), g(g), threads(threads), N(g.atoms), E(g.bonds), C(m.channels), H(m.hidden), K(m.known), lengths(array(E)),
+    Run(const Model &m, const Graph &g, const Exchange *exchange, int threads)
+        : m(m), g(g), exchange(exchange), threads(threads), N(g.own), A(g.atoms), E(g.bonds), C(m.channels), H(m.hidden), K(m.known), lengths(array(E)),
           harmonics(array(E * M)), dlengths(zeros(E)), dharmonics(zeros(E * M)) {}
 
     // y = x W^T (+ bias), and its reverse: dx (+)= dy W.
@@ -124,6 +130,15 @@ struct Run {
         });
     }
 
+    // Features of atoms between processes: of width C, and then those that turn, where there are any.
+    void exchange_features(bool reverse, real *y, const Array *turning) const {
+        if (!exchange) return;
+        real *arrays[L + 1] = {y};
+        int64_t widths[L + 1] = {C};
+        for (int l = 0; l < L && turning; ++l) arrays[l + 1] = turning[l].get(), widths[l + 1] = (2 * l + 3) * C;
+        exchange->call(exchange->context, reverse, turning ? L + 1 : 1, arrays, widths);
+    }
+
     // swish(x) in place of x, and its slope in place of it.
     void swish(real *x, real *slope, int64_t count) const {
         for (int64_t n = 0; n < count; n += LANES) {
@@ -142,15 +157,15 @@ struct Layer {
     const Run &r;
     const LayerParameters &w;
     const bool turns, last;
-    const int64_t N, C, H, K, out;
+    const int64_t N, A, C, H, K, out;
     Array y, plain, over, query, key, value, features[L], v[L], products[L], slope, gates;
     Bonds bonds;
     Sizes sizes;
 
     Layer(const Run &r, const LayerParameters &w, bool first, bool last)
-        : r(r), w(w), turns(!first), last(last), N(r.N), C(r.C), H(r.H), K(r.K), out(last ? C : (L + 1) * C), y(array(N * C)),
-          plain(array(N * C)), over(array(N)), query(array(N * C)), key(array(N * C)), value(array(N * C)), slope(array(N * H)) {
-        bonds = {C, r.E, N, N, r.m.heads, w.rows, turns, r.m.per_angstrom, r.g.centre, r.g.neighbour};
+        : r(r), w(w), turns(!first), last(last), N(r.N), A(r.A), C(r.C), H(r.H), K(r.K), out(last ? C : (L + 1) * C), y(array(A * C)),
+          plain(array(N * C)), over(array(N)), query(array(N * C)), key(array(A * C)), value(array(A * C)), slope(array(N * H)) {
+        bonds = {C, r.E, A, N, r.m.heads, w.rows, turns, r.m.per_angstrom, r.g.centre, r.g.neighbour};
         sizes = {C, N, r.m.paths, r.m.terms, r.m.list};
         for (int l = 0; l < L; ++l) v[l] = array(N * (2 * l + 3) * C), products[l] = array(N * (2 * l + 3) * C);
     }
@@ -166,10 +181,11 @@ struct Layer {
     // x and the features change.
     void forward(real *x, Array *turning) {
         r.norm(w.norm, x, y.get(), plain.get(), over.get());
-        r.linear(w.query, y.get(), N, C, C, query.get());
-        r.linear(w.key, y.get(), N, C, C, key.get());
-        r.linear(w.value, y.get(), N, C, C, value.get());
         for (int l = 0; l < L && turns; ++l) features[l] = std::move(turning[l]);
+        r.exchange_features(false, y.get(), turns ? features : nullptr);
+        r.linear(w.query, y.get(), N, C, C, query.get());
+        r.linear(w.key, y.get(), A, C, C, key.get());
+        r.linear(w.value, y.get(), A, C, C, value.get());
 
         Array zero = array(N * C), received[L], total = array(N * r.m.heads);
         real *results[L + 2];
@@ -212,7 +228,7 @@ struct Layer {
                 store(gates.get() + i * L * C + n, real(2) * sigmoid(load(change.get() + i * out + C + n)));
         for (int l = 0; l < L; ++l) {
             const int64_t wide = 2 * l + 3;
-            turning[l] = array(N * wide * C);
+            turning[l] = array(A * wide * C);
             r.linear(w.product[l], products[l].get(), N * wide, C, C, turning[l].get());
             each_component(l, [&](int64_t gate, int64_t at) {
                 add_to(turning[l].get() + at, load(gates.get() + gate) * load(v[l].get() + at));
@@ -234,7 +250,7 @@ struct Layer {
         for (int64_t i = 0; i < N; ++i) std::copy_n(dx + i * C, C, dchange.get() + i * out);
         for (int l = 0; l < L; ++l) {
             const int64_t count = N * (2 * l + 3) * C;
-            dv[l] = zeros(count), dproducts[l] = zeros(count);
+            dv[l] = zeros(A * (2 * l + 3) * C), dproducts[l] = zeros(count);
             if (last) continue;
             r.reverse<false>(w.product[l], dturning[l].get(), N * (2 * l + 3), C, C, dproducts[l].get());
             each_component(l, [&](int64_t gate, int64_t at) {
@@ -249,7 +265,7 @@ struct Layer {
         r.multiply(dhidden.get(), slope.get(), N * H);
         r.reverse<false>(w.lin1, dhidden.get(), N, K, H, dknown.get());
 
-        Array dy = array(N * C), dzero = array(N * C), dinvariants = array(N * 2 * L * C), dtotal = array(N * r.m.heads);
+        Array dy = zeros(A * C), dzero = array(N * C), dinvariants = array(N * 2 * L * C), dtotal = array(N * r.m.heads);
         for (int64_t i = 0; i < N; ++i) {
             const real *row = dknown.get() + i * K;
             std::copy_n(row, C, dy.get() + i * C);
@@ -267,6 +283,8 @@ struct Layer {
             dturning[l] = std::move(dv[l]);  // of features that were added, and of what the attention adds below
         }
         attention_reverse(dzero.get(), dreceived, dtotal.get(), dturning, dy.get());
+        if (!turns) return;  // what a first layer takes does not depend on bonds
+        r.exchange_features(true, dy.get(), dturning);
         r.norm_reverse(w.norm, dy.get(), plain.get(), over.get(), dx);
     }
 
@@ -287,7 +305,7 @@ struct Layer {
     void attention_reverse(const real *dzero, const Array *dreceived, const real *dtotal, Array *dturning, real *dy) const {
         const real *inputs[L + 6], *dout[L + 2];
         real *d[L + 6];
-        Array dquery = array(N * C), dkey = zeros(N * C), dvalue = zeros(N * C), dlengths = array(r.E),
+        Array dquery = array(N * C), dkey = zeros(A * C), dvalue = zeros(A * C), dlengths = array(r.E),
               dharmonics = array(r.E * M);
         attention_inputs(inputs);
         dout[0] = dzero, dout[L + 1] = dtotal;
@@ -299,9 +317,10 @@ struct Layer {
         geometric_attention_backward(&bonds, inputs, dout, d, r.threads);
         for (int64_t e = 0; e < r.E; ++e) r.dlengths[e] += dlengths[e];
         for (int64_t e = 0; e < r.E * M; ++e) r.dharmonics[e] += dharmonics[e];
+        if (!turns) return;
         r.reverse<true>(w.query, dquery.get(), N, C, C, dy);
-        r.reverse<true>(w.key, dkey.get(), N, C, C, dy);
-        r.reverse<true>(w.value, dvalue.get(), N, C, C, dy);
+        r.reverse<true>(w.key, dkey.get(), A, C, C, dy);
+        r.reverse<true>(w.value, dvalue.get(), A, C, C, dy);
     }
 };
 
@@ -328,9 +347,11 @@ void read_out(const Run &r, const ReadoutParameters &w, const real *y, real fact
 
 }  // namespace
 
-// energies [N, readouts]; gradient of the sum of their means by the vectors, [E, 3].
-extern "C" void geometric_model(const Model *model, const Graph *graph, real *energies, real *gradient, int threads) {
-    Run r(*model, *graph, threads);
+// energies of own atoms [N, readouts]; gradient of the sum of their means by the vectors, [E, 3]. No exchange where all
+// atoms are own ones.
+extern "C" void geometric_model(const Model *model, const Graph *graph, const Exchange *exchange, real *energies,
+                                real *gradient, int threads) {
+    Run r(*model, *graph, exchange, threads);
     const int64_t N = r.N, C = r.C;
     real *geometry[2] = {r.lengths.get(), r.harmonics.get()};
     bond_harmonics_forward(&r.E, &graph->vectors, geometry, threads);

@@ -1,0 +1,103 @@
+"""Kernels compiled ahead of time, which a wheel for one platform brings along.
+
+They are those of the recommended models, for two generations of x86-64 processors: ``x86-64-v3`` with AVX2 and
+``x86-64-v4`` with AVX-512. A list beside them names each, with the digest of the sources that it was compiled from and
+of its own content: what does not fit is not loaded. This file needs nothing but Python, since ``setup.py`` runs it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import shlex
+import subprocess
+from pathlib import Path
+
+SOURCES = Path(__file__).parent
+FOLDER = SOURCES / "compiled"
+LIST = "list.json"
+FLAGS = "-O3 -std=c++17 -fopenmp -fno-math-errno -fno-trapping-math -ffp-contract=fast -fPIC -shared"
+
+NEEDS = {
+    "x86-64-v4": {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", "avx2", "fma", "bmi2"},
+    "x86-64-v3": {"avx2", "bmi1", "bmi2", "f16c", "fma", "movbe"},
+}
+"""What a processor must have for each generation, the best first, by the names of ``/proc/cpuinfo``."""
+
+GEOMETRIC = SOURCES / "geometric"
+KERNELS = [(GEOMETRIC, (f"-DREAL={real}", "-DDEGREE=2")) for real in ("float", "double")]
+"""The folder of the sources of each library, and its settings."""
+
+
+def find(sources: Path, defines: list[str], folder: Path = FOLDER) -> Path | None:
+    """The library for this processor; ``None`` where there is none that was compiled from these sources.
+
+    Args:
+        sources: folder of its sources
+        defines: its settings
+        folder: that of the compiled libraries
+    """
+    generation = _generation()
+    try:
+        entries = json.loads((folder / LIST).read_text())
+    except (OSError, ValueError):
+        return None
+    if generation is None:
+        return None
+    entry = entries.get(_name(sources, defines, generation))
+    file = folder / f"{_name(sources, defines, generation)}.so"
+    if entry is None or entry["sources"] != digest_of_sources(sources):
+        return None
+    try:
+        content = file.read_bytes()
+    except OSError:
+        return None
+    return file if hashlib.sha256(content).hexdigest() == entry["content"] else None
+
+
+def compile_all(compiler: str, folder: Path) -> None:
+    """Compile every library into a folder, for ``setup.py``.
+
+    Args:
+        compiler: the command of a C++ compiler
+        folder: that is made
+
+    Raises:
+        subprocess.CalledProcessError: the compiler fails.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    entries = {}
+    for sources, defines in KERNELS:
+        for generation in NEEDS:
+            name = _name(sources, list(defines), generation)
+            file = folder / f"{name}.so"
+            files = map(str, sorted(sources.glob("*.cpp")))
+            command = [*shlex.split(compiler), *FLAGS.split(), f"-march={generation}", *defines, *files]
+            subprocess.run([*command, "-o", str(file)], check=True)
+            content = hashlib.sha256(file.read_bytes()).hexdigest()
+            entries[name] = {"sources": digest_of_sources(sources), "content": content}
+    (folder / LIST).write_text(json.dumps(entries, indent=1) + "\n")
+
+
+def digest_of_sources(sources: Path) -> str:
+    """Of all that a library in a folder is compiled from, and of how."""
+    files = [*sorted(SOURCES.glob("*.hpp")), *sorted(sources.glob("*.?pp"))]
+    return hashlib.sha256(b"\0".join([FLAGS.encode(), *(file.read_bytes() for file in files)])).hexdigest()
+
+
+def _name(sources: Path, defines: list[str], generation: str) -> str:
+    settings = "-".join(each.removeprefix("-D").replace("=", "-") for each in defines)
+    return f"{sources.name}-{settings}-{generation}".lower()
+
+
+def _generation() -> str | None:
+    """The best generation that the processor belongs to, on Linux."""
+    if platform.system() != "Linux" or platform.machine() != "x86_64":
+        return None
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return None
+    has = set(next((line for line in lines if line.startswith("flags")), "").split())
+    return next((generation for generation, needs in NEEDS.items() if needs <= has), None)

@@ -1,0 +1,1 @@
+"""Relaxations of many structures side by side: coordinates, optimisers and calculators in tensors of all of them."""

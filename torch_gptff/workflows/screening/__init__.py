@@ -1,0 +1,17 @@
+"""One workflow for very many structures, on any number of processes and machines."""
+
+from torch_gptff.workflows.screening.driver import Screened, screen
+from torch_gptff.workflows.screening.results import ScreeningResults
+from torch_gptff.workflows.screening.table import write_table
+from torch_gptff.workflows.screening.task import WORKFLOWS, Failure, StructurePrediction, Task
+
+__all__ = [
+    "WORKFLOWS",
+    "Failure",
+    "Screened",
+    "ScreeningResults",
+    "StructurePrediction",
+    "Task",
+    "screen",
+    "write_table",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -84,12 +85,29 @@ def test_a_file_of_properties_alone(tmp_path: Path) -> None:
     [
         ({"keep": "energy"}, "no field of a record can be called 'energy'"),
         ({"keep": "gap==x"}, "keep and keep_per_atom name keys, as in band_gap"),
+        ({"keep": "a, a=b"}, "two fields of a record would be called 'a'"),
         ({"keep": "e-hull"}, "give it a name, as in target=e-hull"),
     ],
 )
 def test_options_that_are_refused(file: Path, options: dict[str, Any], message: str) -> None:
     with pytest.raises(UnknownFormatError, match=message):
         list(read_frames(file, **options))
+
+
+def test_a_key_that_some_frames_lack_is_marked(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(LabelError, match=r"frame 1: there is no 'band_gap' to keep; .*\(band_gap\? leaves it unknown"):
+        list(read_frames(file, keep="band_gap"))
+    with caplog.at_level(logging.INFO, "torch_gptff"):
+        list(read_frames(file, keep="gap=band_gap?"))
+    assert "kept: gap from band_gap in 2 of 3 frames" in caplog.text
+
+
+def test_a_text_is_no_number(file: Path) -> None:
+    frames = file.with_name("texts.extxyz")
+    frames.write_text(file.read_text().replace("band_gap=", "band_gap=about_"))
+    assert next(read_frames(frames, keep="band_gap")).band_gap == "about_2.5"
+    with pytest.raises(LabelError, match=r"'band_gap' cannot be kept as numbers: it is the text 'about_2\.5'"):
+        list(read_frames(frames, keep="band_gap?"))
 
 
 def test_a_value_for_every_atom_is_asked_for(file: Path) -> None:

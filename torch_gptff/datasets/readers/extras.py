@@ -103,7 +103,7 @@ def kept_keys(keep: str | Sequence[str] | None, per_atom: str | Sequence[str] | 
                     "keep and keep_per_atom name keys, as in band_gap, gap=band_gap, magmoms=abs(magmom) or band_gap?; "
                     f"got {entry!r}"
                 )
-            key = match["key"] or match["absolute"]
+            key = match["absolute"] or match["key"]
             name = key if match["name"] is None else match["name"]
             if not is_field_name(name):
                 raise UnknownFormatError(

@@ -21,7 +21,7 @@ from torch_gptff.errors import (
 from torch_gptff.graph import CrystalData, structure_index
 from torch_gptff.graph.convert import from_structure
 from torch_gptff.graph.geometry import forces_from_bonds, stress_from_bonds
-from torch_gptff.models import EnergyModel
+from torch_gptff.models import EnergyModel, PyGModel
 from torch_gptff.models.exchange import ALONE, Exchange
 from torch_gptff.nn import ElementEnergies, ReferenceEnergies, remove_generated_modules, sum_by_structure
 from torch_gptff.prediction import Calibration, Prediction
@@ -38,7 +38,8 @@ class Potential(nn.Module):
     :func:`~torch_gptff.graph.geometry.forces_from_bonds` and :func:`~torch_gptff.graph.geometry.stress_from_bonds`.
 
     Args:
-        model: any energy model
+        model: any energy model; or ``SchNet``, ``DimeNet``, ``DimeNetPlusPlus`` or ``ViSNet`` of PyG, for molecules,
+            see :class:`~torch_gptff.models.PyGModel`
         element_energies: reference energies in eV, by atomic number; zero by default
 
     Attributes:
@@ -48,16 +49,22 @@ class Potential(nn.Module):
         seen_pairs: pairs of atomic numbers, the lesser first, that occurred together in a structure of the training
             data; ``None`` where that is not known
         provenance: JSON values that say where the weights come from
+
+    Raises:
+        ConfigError: the model predicts no energy, or is of another kind.
     """
 
     def __init__(
         self,
-        model: EnergyModel,
+        model: EnergyModel | nn.Module,
         element_energies: ElementEnergies | Mapping[int, float] | Sequence[float] | Tensor | None = None,
     ) -> None:
         super().__init__()
         remove_generated_modules()
-        self.model = model
+        if not isinstance(model, EnergyModel):
+            model = PyGModel(model)
+        model.require_energy()
+        self.model: EnergyModel = model
         if not isinstance(element_energies, ElementEnergies):
             element_energies = ElementEnergies(element_energies)
         self.element_energies = element_energies
@@ -169,6 +176,7 @@ class Potential(nn.Module):
         energies: bool = False,
         energy_std: bool = False,
         forces_std: bool = False,
+        properties: bool = False,
         create_graph: bool = False,
     ) -> Prediction:
         """Predict one record, of one structure or a batch; bonds and angles are built where it has none.
@@ -180,6 +188,7 @@ class Potential(nn.Module):
             energies: whether to give atomic energies
             energy_std: whether to give the uncertainty of the energy, at hardly any cost
             forces_std: whether to give the uncertainty of forces, at the cost of a gradient for each member
+            properties: whether to give the properties that the model predicts beside the energy
             create_graph: keep everything differentiable, by parameters, ``pos`` and ``cell``: for training on forces
                 and stress, or for second derivatives. Without it, a prediction with forces or stress is cut off from
                 the autograd graph
@@ -198,6 +207,7 @@ class Potential(nn.Module):
             energies=energies,
             energy_std=energy_std,
             forces_std=forces_std,
+            properties=properties,
             create_graph=create_graph,
         )
 
@@ -210,6 +220,7 @@ class Potential(nn.Module):
         energies: bool = False,
         energy_std: bool = False,
         forces_std: bool = False,
+        properties: bool = False,
         create_graph: bool = False,
     ) -> Prediction:
         """As :meth:`forward`, of a record whose graph is complete and whose elements are known to the model.
@@ -231,13 +242,17 @@ class Potential(nn.Module):
                     energies=energies,
                     energy_std=energy_std,
                     forces_std=forces_std,
+                    properties=properties,
                     create_graph=create_graph,
                 )
         batch, n_structures = structure_index(graph)
         reference = self.element_energies(graph.z)
         derivatives = forces or stress or forces_std
         wants_std = energy_std or forces_std
-        if derivatives and not (create_graph or forces_std or (wants_std and self.model.num_readouts == 1)):
+        properties = properties and bool(self.model.property_kinds)
+        if derivatives and not (
+            create_graph or forces_std or properties or (wants_std and self.model.num_readouts == 1)
+        ):
             fast = self._without_autograd(graph, reference, forces, stress, energies, energy_std)
             if fast is not None:
                 return fast
@@ -245,7 +260,13 @@ class Potential(nn.Module):
             vectors = self.model.bond_vectors(graph)
             if derivatives and not vectors.requires_grad:
                 vectors.requires_grad_()
-            interaction, atomic, members = self._interaction(graph, vectors, energies, energy_std or forces_std)
+            found: dict[str, Tensor] = {}
+            atomic: Tensor | None = None
+            members: Tensor | None = None
+            if properties:
+                interaction, found = self.model.energy_and_properties(graph, vectors)
+            if not properties or energies or wants_std:
+                interaction, atomic, members = self._interaction(graph, vectors, energies, wants_std)
         by_member = gradient = None
         if forces_std:
             assert members is not None
@@ -256,6 +277,8 @@ class Potential(nn.Module):
         if derivatives and not create_graph:
             vectors, interaction = vectors.detach(), interaction.detach()
             atomic, members = _detached(atomic), _detached(members)
+            found = {name: value.detach() for name, value in found.items()}
+        of_atoms = {name for name, kind in self.model.property_kinds.items() if kind == "atom"}
         calibration = self.calibration or Calibration()
         return Prediction(
             energy=interaction + sum_by_structure(reference, batch, n_structures),
@@ -268,6 +291,8 @@ class Potential(nn.Module):
             forces_std=None
             if by_member is None
             else calibration.forces * _spread_of_forces(by_member, graph.edge_index, len(batch)),
+            properties={name: value for name, value in found.items() if name not in of_atoms},
+            atom_properties={name: value for name, value in found.items() if name in of_atoms},
         )
 
     def energies_and_gradient(self, graph: Data, vectors: Tensor, exchange: Exchange = ALONE) -> tuple[Tensor, Tensor]:
@@ -360,6 +385,7 @@ class Potential(nn.Module):
         energies: bool = False,
         energy_std: bool = False,
         forces_std: bool = False,
+        properties: bool = False,
         max_bonds: int = 60_000,
         max_angles: int = 120_000,
     ) -> list[Prediction]:
@@ -375,6 +401,7 @@ class Potential(nn.Module):
             energies: whether to give atomic energies
             energy_std: whether to give the uncertainty of the energy
             forces_std: whether to give the uncertainty of forces, at the cost of a gradient for each member
+            properties: whether to give the properties that the model predicts beside the energy
             max_bonds: of one batch
             max_angles: of one batch
 
@@ -388,7 +415,13 @@ class Potential(nn.Module):
             for graphs in self._batches(structures, device, max_bonds, max_angles):
                 batch = graphs[0] if len(graphs) == 1 else Batch.from_data_list(graphs)
                 prediction = self.evaluate(
-                    batch, forces=forces, stress=stress, energies=energies, energy_std=energy_std, forces_std=forces_std
+                    batch,
+                    forces=forces,
+                    stress=stress,
+                    energies=energies,
+                    energy_std=energy_std,
+                    forces_std=forces_std,
+                    properties=properties,
                 )
                 found = prediction.to("cpu").split([len(graph.z) for graph in graphs])
                 for number, (graph, one) in enumerate(zip(graphs, found, strict=True), start=len(results)):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, field, fields
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,6 +21,8 @@ class Prediction:
         energies: the atoms' shares of ``energy`` in eV, ``[N]``, float64; ``None`` for a model without such shares
         energy_std: expected error (one standard deviation) of ``energy`` in eV, ``[B]``, float64
         forces_std: expected error of each component of an atom's force in eV/Å, ``[N]``, float64
+        properties: of structures, by name, ``[B, …]``, float64, in the units of the data that the model was trained on
+        atom_properties: of atoms, by name, ``[N, …]``, float64, likewise
     """
 
     energy: Tensor
@@ -28,21 +31,32 @@ class Prediction:
     energies: Tensor | None = None
     energy_std: Tensor | None = None
     forces_std: Tensor | None = None
+    properties: Mapping[str, Tensor] = field(default_factory=dict)
+    atom_properties: Mapping[str, Tensor] = field(default_factory=dict)
 
     def split(self, n_atoms: Sequence[int]) -> list[Prediction]:
         """One prediction (``B = 1``) for each structure, given their numbers of atoms."""
         one_each, by_atom = [1] * len(n_atoms), list(n_atoms)
-        columns = []
-        for field in fields(self):
-            values = getattr(self, field.name)
-            sizes = by_atom if field.name in ("forces", "energies", "forces_std") else one_each
-            columns.append([None] * len(sizes) if values is None else values.split(sizes))
+        columns: list[Sequence[Any]] = []
+        for each in fields(self):
+            values = getattr(self, each.name)
+            sizes = by_atom if each.name in ("forces", "energies", "forces_std", "atom_properties") else one_each
+            if isinstance(values, Mapping):
+                parts = {name: value.split(sizes) for name, value in values.items()}
+                columns.append([{name: part[n] for name, part in parts.items()} for n in range(len(sizes))])
+            else:
+                columns.append([None] * len(sizes) if values is None else values.split(sizes))
         return [Prediction(*row) for row in zip(*columns, strict=True)]
 
     def to(self, device: torch.device | str) -> Prediction:
         """The same on another device, cut off from the autograd graph."""
-        values = (getattr(self, field.name) for field in fields(self))
-        return Prediction(*(None if value is None else value.detach().to(device) for value in values))  # type: ignore[arg-type]
+
+        def moved(value: Any) -> Any:
+            if isinstance(value, Mapping):
+                return {name: moved(each) for name, each in value.items()}
+            return None if value is None else value.detach().to(device)
+
+        return Prediction(*(moved(getattr(self, each.name)) for each in fields(self)))
 
 
 @dataclass(frozen=True)

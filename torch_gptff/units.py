@@ -20,6 +20,12 @@ KBAR_PER_EV_PER_ANGSTROM3 = 10 * GPA_PER_EV_PER_ANGSTROM3
 EV_PER_KJ_PER_MOL = 1 / 96.48533212
 """1 kJ/mol in eV (CODATA 2018)."""
 
+EV_PER_KCAL_PER_MOL = 4.184 * EV_PER_KJ_PER_MOL
+"""1 kcal/mol in eV (the thermochemical calorie, 4.184 J)."""
+
+EV_PER_HARTREE = 27.211386245988
+"""1 hartree in eV (CODATA 2018)."""
+
 CM2_PER_S_PER_ANGSTROM2_PER_PS = 1e-4
 """1 Å²/ps in cm²/s."""
 

@@ -12,8 +12,9 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 from html_page import assert_self_contained
 
-from torch_gptff import load
+from torch_gptff import Potential, load, save
 from torch_gptff.evaluation import Evaluation
+from torch_gptff.models import GPTFF, GPTFFConfig
 
 
 @pytest.fixture
@@ -179,3 +180,28 @@ def test_a_structure_that_the_model_cannot_take_is_named(call, checkpoint: Path,
     assert result.stderr.startswith("error: heavy.extxyz")
     assert "Lr (Z = 103)" in result.stderr
     assert not out.exists()
+
+
+def test_properties_beside_the_energy_and_alone(call, tmp_path: Path) -> None:
+    """Charges that are 0.5 e above the model's, in files with energies and without."""
+    potential = Potential(GPTFF(GPTFFConfig(channels=16, num_layers=1, properties={"charge": "atom"})))
+    model = tmp_path / "charges.safetensors"
+    save(potential, model)
+    atoms = bulk("NaCl", "rocksalt", a=5.6)
+    (prediction,) = potential.predict([atoms], properties=True)
+    atoms.arrays["q"] = prediction.atom_properties["charge"].numpy() + 0.5
+    write(tmp_path / "alone.extxyz", [atoms, atoms])
+    atoms.calc = SinglePointCalculator(atoms, energy=prediction.energy.item())
+    write(tmp_path / "both.extxyz", [atoms, atoms])
+    for name in ("both", "alone"):
+        out, page = tmp_path / f"{name}.json", tmp_path / f"{name}.html"
+        data = (tmp_path / f"{name}.extxyz", "-o", "keep_per_atom=charge=q")
+        result = call("evaluate", model, *data, "--json", out, "--report", page, "--by-element")
+        assert result.exit_code == 0, result.output
+        row = next(line.split() for line in result.stdout.splitlines() if line.startswith("charge"))
+        assert row[:4] == ["charge", "4", "0.5000", "0.5000"]
+        assert json.loads(out.read_text(encoding="utf-8"))["properties"]["charge"]["mae"] == pytest.approx(0.5)
+        text = page.read_text(encoding="utf-8")
+        assert_self_contained(text)
+        assert "Properties beside the energy" in text
+        assert ("Worst frames" in text) == (name == "both")

@@ -34,7 +34,7 @@ def test_what_is_not_given_is_the_default():
     ("keys", "message"),
     [
         (["chanels"], "unknown key 'chanels': did you mean 'channels'"),
-        (["a", "b"], "unknown key 'a': there are angle_cutoff, angle_update, channels"),
+        (["a", "b"], "unknown key 'a': there are angle_cutoff, angle_update, atomref, channels"),
     ],
 )
 def test_unknown_keys_are_refused(keys, message):
@@ -46,7 +46,7 @@ def test_unknown_keys_are_refused(keys, message):
     ("settings", "message"),
     [
         ({"transformer": "sparse"}, "transformer must be one of none, global, local"),
-        ({"readout": "mean"}, "readout must be one of atomwise, pooled"),
+        ({"readout": "max"}, "readout must be one of atomwise, mean, pooled"),
         ({"channels": 0}, "channels must be positive"),
         ({"num_layers": -1}, "num_layers must be positive"),
         ({"cutoff": 0.0}, "cutoff must be positive"),

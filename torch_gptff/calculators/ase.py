@@ -14,7 +14,6 @@ from ase.stress import full_3x3_to_voigt_6_stress
 
 from torch_gptff.calculators.memory import keep_freed_memory
 from torch_gptff.defaults import DEFAULT_MODEL
-from torch_gptff.graph import VerletGraph
 from torch_gptff.graph.checks import check_elements
 from torch_gptff.graph.convert import from_ase
 from torch_gptff.io import load_pretrained
@@ -28,7 +27,9 @@ class GPTFFCalculator(Calculator):
     tensile) where the cell has a volume, and ``energies`` of the atoms in eV where the model has them. Periodic
     directions are those of ``atoms.pbc``. A model that is a committee also gives ``energy_std`` in eV, the uncertainty
     of ``energy``, and, where it is asked for with :meth:`get_property`, ``forces_std`` in eV/Å, that of each atom's
-    force components, at the cost of a gradient for each member.
+    force components, at the cost of a gradient for each member. A model with properties beside the energy gives them by
+    their names, where they are asked for: ``magmoms``, as in :meth:`ase.Atoms.get_magnetic_moments`, or
+    ``calc.get_property("band_gap", atoms)``.
 
     Bonds and angles are kept from step to step and give the same results as if they were not: see
     :class:`~torch_gptff.graph.VerletGraph`.
@@ -64,12 +65,14 @@ class GPTFFCalculator(Calculator):
             potential.use_reference(reference)
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.potential = potential.to(self.device, dtype or potential.model.dtype).eval().requires_grad_(False)
-        self.graph = VerletGraph(potential.model.cutoff, potential.model.angle_cutoff, skin, backend)
+        self.graph = potential.model.graph_keeper(skin, backend)
         self.implemented_properties = ["energy", "free_energy", "forces", "stress"]
         if potential.model.is_atomwise:
             self.implemented_properties.append("energies")
         if self.device.type == "cpu":
             keep_freed_memory()
+        self._properties = dict(potential.model.property_kinds)
+        self.implemented_properties += list(self._properties)
         self._is_committee = potential.model.num_readouts > 1
         if self._is_committee:
             self.implemented_properties += ["energy_std", "forces_std"]
@@ -101,6 +104,7 @@ class GPTFFCalculator(Calculator):
             energies=self.potential.model.is_atomwise,
             energy_std=self._is_committee,
             forces_std="forces_std" in properties,
+            properties=any(name in self._properties for name in properties),
         ).to("cpu")
         if prediction.energy_std is not None and "numbers" in system_changes:
             self.potential.warn_of_doubt(prediction.energy_std.item(), data.z)
@@ -122,6 +126,9 @@ def _results(prediction: Prediction) -> dict[str, Any]:
         results["energy_std"] = prediction.energy_std.item()
     if prediction.forces_std is not None:
         results["forces_std"] = prediction.forces_std.numpy()
+    results |= {name: value.numpy() for name, value in prediction.atom_properties.items()}
+    for name, value in prediction.properties.items():
+        results[name] = value[0].item() if value[0].dim() == 0 else value[0].numpy()
     if prediction.stress is not None:
         results["stress"] = full_3x3_to_voigt_6_stress(prediction.stress[0].numpy())
     return results

@@ -138,11 +138,13 @@ def print_evaluation(console: Console, evaluation: Evaluation, by_element: bool)
 
     from torch_gptff.cli.output import print_line, print_table
     from torch_gptff.datasets.statistics import MOST_SOURCES
-    from torch_gptff.evaluation.report import error_table, group_table
+    from torch_gptff.evaluation.report import error_table, group_table, property_table
 
     counts = evaluation.counts
     print_line(console, f"{counts['frames']:,} frames of {counts['atoms']:,} atoms")
     print_table(console, error_table(evaluation))
+    if evaluation.properties:
+        print_table(console, property_table(evaluation))
     groups = evaluation.by_source()
     if len(groups) > MOST_SOURCES:
         print_line(console, f"{len(groups):,} sources (--json lists them)")

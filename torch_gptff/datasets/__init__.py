@@ -9,6 +9,7 @@ from torch_gptff.datasets.element_energies import (
 )
 from torch_gptff.datasets.fingerprints import dataset_fingerprint
 from torch_gptff.datasets.frames import LABELS, is_known, make_frame
+from torch_gptff.datasets.from_pyg import PyGSource, frames_of_pyg
 from torch_gptff.datasets.in_memory import CrystalDataset
 from torch_gptff.datasets.lmdb_dataset import LMDBCrystalDataset
 from torch_gptff.datasets.named import NAMED, named_sources
@@ -30,6 +31,7 @@ __all__ = [
     "ElementEnergyFit",
     "LMDBCrystalDataset",
     "OnDiskCrystalDataset",
+    "PyGSource",
     "Source",
     "Split",
     "WatchedSource",
@@ -43,6 +45,7 @@ __all__ = [
     "element_split",
     "fit_element_energies",
     "fit_element_energies_by_source",
+    "frames_of_pyg",
     "given_split",
     "group_split",
     "is_known",

@@ -14,6 +14,7 @@ from torch_gptff.errors import GPTFFError, LabelError, UnknownElementError
 from torch_gptff.graph import CrystalData
 from torch_gptff.graph.checks import check_geometry
 from torch_gptff.graph.formula import reduced_formula
+from torch_gptff.models.properties import TAKEN
 from torch_gptff.units import UnitConvention
 
 LABELS = ("energy", "forces", "stress")
@@ -66,7 +67,7 @@ def make_frame(
         convention: the units and signs of the file
         material: by default the reduced formula
         split: the part of a split that the file puts it in
-        kept: other fields of the record
+        kept: other fields of the record: labels in the unit of the file, and texts
 
     Raises:
         StructureError: no energy can be computed for the structure.
@@ -103,7 +104,12 @@ def is_known(data: Data, label: str) -> Tensor:
 
 def has_labels(frame: Data) -> bool:
     """Whether anything is known of a frame."""
-    return any(bool(is_known(frame, label).any()) for label in LABELS)
+    return any(bool(is_known(frame, label).any()) for label in (*LABELS, *other_labels(frame)))
+
+
+def other_labels(frame: Data) -> list[str]:
+    """The names of the labels of a frame beside :data:`LABELS`."""
+    return [key for key, value in frame.to_dict().items() if key not in TAKEN and isinstance(value, Tensor)]
 
 
 def _array(values: ArrayLike, shape: tuple[int, ...], name: str, where: str) -> NDArray[np.float64]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,6 +12,7 @@ import numpy as np
 from torch_geometric.data import Data
 
 from torch_gptff.datasets import LABELS
+from torch_gptff.datasets.properties import property_of
 from torch_gptff.errors import DatasetError, GPTFFError, NoLabelsError
 from torch_gptff.evaluation.record import Evaluation
 from torch_gptff.evaluation.scores import Compared
@@ -54,7 +55,7 @@ def evaluate(
         StructureError: names a frame for which there is no energy, for one with an element that the model never saw.
         GPTFFError: names a frame for which the model's energy or forces are not finite.
     """
-    gathered = _Gathered()
+    gathered = _Gathered(potential.model.property_kinds)
     remaining = iter(frames)
     while group := _next_predictions(potential, gathered.passing(remaining, progress), max_bonds, max_angles):
         gathered.add(group)
@@ -64,7 +65,7 @@ def evaluate(
 
 def _next_predictions(potential: Potential, frames: _Passing, max_bonds: int, max_angles: int) -> list[Prediction]:
     try:
-        return potential.predict(frames, max_bonds=max_bonds, max_angles=max_angles)
+        return potential.predict(frames, properties=True, max_bonds=max_bonds, max_angles=max_angles)
     except GPTFFError as error:
         if not frames.current:
             raise
@@ -73,8 +74,13 @@ def _next_predictions(potential: Potential, frames: _Passing, max_bonds: int, ma
 
 @dataclass
 class _Gathered:
-    """Labels and predictions of the frames so far."""
+    """Labels and predictions of the frames so far.
 
+    Attributes:
+        properties: what the model predicts beside the energy, and their kinds
+    """
+
+    properties: Mapping[str, str] = field(default_factory=dict)
     frame_id: list[str] = field(default_factory=list)
     source: list[str] = field(default_factory=list)
     material: list[str] = field(default_factory=list)
@@ -92,6 +98,8 @@ class _Gathered:
         self.numbers.append(frame.z.cpu().numpy())
         for label in LABELS:
             self.known[label].append(frame[label].double().cpu().numpy())
+        for name, kind in self.properties.items():
+            self.known[name].append(property_of(frame, name, kind).cpu().numpy())
 
     def add(self, predictions: Sequence[Prediction]) -> None:
         for prediction in predictions:
@@ -101,6 +109,8 @@ class _Gathered:
                 raise GPTFFError(f"{name}: the model gives an energy or forces that are not finite numbers")
             for label in LABELS:
                 self.predicted[label].append(getattr(prediction, label).double().numpy())
+            for name, value in {**prediction.properties, **prediction.atom_properties}.items():
+                self.predicted[name].append(value.double().numpy())
 
     def evaluation(self) -> Evaluation:
         if not self.frame_id:
@@ -114,7 +124,13 @@ class _Gathered:
             compared[label] = Compared(
                 known / per, predicted / per, frame.repeat(n_atoms) if label == "forces" else frame
             )
-        if not any(each.is_known.any() for each in compared.values()):
+        properties = {}
+        for name, kind in self.properties.items():
+            rows = frame.repeat(n_atoms) if kind == "atom" else frame
+            values = Compared(np.concatenate(self.known[name]), np.concatenate(self.predicted[name]), rows)
+            if values.is_known.any():
+                properties[name] = values
+        if not properties and not any(each.is_known.any() for each in compared.values()):
             raise NoLabelsError(f"of {len(n_atoms)} frames, none has a known energy, forces or stress to compare with")
         return Evaluation(
             frame_id=tuple(self.frame_id),
@@ -125,6 +141,7 @@ class _Gathered:
             energy_per_atom=compared["energy"],
             forces=compared["forces"],
             stress=compared["stress"],
+            properties=properties,
         )
 
 

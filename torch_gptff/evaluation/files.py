@@ -30,8 +30,8 @@ _TEXTS = ("frame_id", "source", "material")
 
 def summary(evaluation: Evaluation) -> dict[str, Any]:
     """Plain values: ``mae``, ``rmse``, ``r2`` and their standard errors, each with ``energy_per_atom`` (eV), ``forces``
-    (eV/Å) and ``stress`` (eV/Å³); ``counts``; errors by element and by source; the worst frames; and under ``aligned``
-    the energies after a shift for each element, where one was fitted.
+    (eV/Å) and ``stress`` (eV/Å³); ``properties`` by name, in the unit of the data; ``counts``; errors by element and by
+    source; the worst frames; and under ``aligned`` the energies after a shift for each element, where one was fitted.
     """
     from ase.data import chemical_symbols
 
@@ -42,6 +42,7 @@ def summary(evaluation: Evaluation) -> dict[str, Any]:
         "counts": evaluation.counts,
         **_scores(evaluation),
         "standard_errors": {name: each.to_dict() for name, each in evaluation.standard_errors.items()},
+        "properties": {name: asdict(scores) for name, scores in evaluation.property_scores.items()},
         "aligned": None
         if aligned is None
         else {
@@ -79,6 +80,8 @@ def write_arrays(evaluation: Evaluation, path: Path) -> None:
     values |= {name: np.array(getattr(evaluation, name)) for name in _TEXTS}
     for name in COMPARED:
         values |= {f"{name}_{kind}": getattr(getattr(evaluation, name), kind) for kind in ("known", "predicted")}
+    for name, each in evaluation.properties.items():
+        values |= {f"property_{name}_{kind}": getattr(each, kind) for kind in ("known", "predicted", "frame")}
     with written_atomically(path) as temporary:
         np.savez_compressed(temporary, **values)
 
@@ -106,6 +109,11 @@ def load(path: Path) -> Evaluation:
             fields: dict[str, Any] = {name: tuple(values[name].tolist()) for name in _TEXTS}
             for name in COMPARED:
                 fields[name] = Compared(values[f"{name}_known"], values[f"{name}_predicted"], frames[name])
+            names = [key[9:-6] for key in values.files if key.startswith("property_") and key.endswith("_known")]
+            fields["properties"] = {
+                name: Compared(*(values[f"property_{name}_{kind}"] for kind in ("known", "predicted", "frame")))
+                for name in names
+            }
             shifts = json.loads(str(values["shifts"]))
             return Evaluation(
                 **fields,

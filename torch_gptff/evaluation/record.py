@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -70,6 +70,35 @@ class FrameErrors(Record):
     stress: float | None
 
 
+@dataclass(frozen=True)
+class PropertyScores:
+    """The errors of one property, in the unit of the data.
+
+    Attributes:
+        known: values that are known
+        mae: mean absolute error
+        rmse: root mean square error
+        r2: coefficient of determination; ``None`` where all known values are the same
+        mae_of_mean: mean absolute error of always saying the mean of the known values
+    """
+
+    known: int
+    mae: float
+    rmse: float
+    r2: float | None
+    mae_of_mean: float
+
+    @classmethod
+    def of(cls, compared: Compared, n_frames: int) -> PropertyScores:
+        """From known and predicted values."""
+        sums = compared.sums(n_frames)
+        known = compared.known[compared.is_known]
+        mae, rmse = sums.mae(), sums.rmse()
+        assert mae is not None
+        assert rmse is not None
+        return cls(sums.number, mae, rmse, sums.r2(), float(np.abs(known - known.mean(axis=0)).mean()))
+
+
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     """Known and predicted values of ``F`` frames of ``N`` atoms together, and the errors that follow.
@@ -85,6 +114,7 @@ class Evaluation:
         stress: eV/Å³, positive = tensile, ``[F, 3, 3]``
         element_shifts: eV by atomic number, for each source or for all together, which bring the predicted energies
             nearest to the known ones by least squares; ``None`` where they were not asked for
+        properties: of which something is known beside the energy, by name, in the unit of the data
     """
 
     frame_id: tuple[str, ...]
@@ -96,6 +126,12 @@ class Evaluation:
     forces: Compared
     stress: Compared
     element_shifts: Mapping[str, Mapping[int, float]] | None = None
+    properties: Mapping[str, Compared] = field(default_factory=dict)
+
+    @cached_property
+    def property_scores(self) -> dict[str, PropertyScores]:
+        """The errors of properties beside the energy, by name."""
+        return {name: PropertyScores.of(each, len(self.n_atoms)) for name, each in self.properties.items()}
 
     @property
     def mae(self) -> Scores:

@@ -66,13 +66,19 @@ ZERO_DECIMALS = 2
 def add_headline(report: Report, evaluation: Evaluation) -> None:
     """Add the mean absolute errors in large type."""
     shown = compared(evaluation, _known(evaluation))
-    report.numbers({f"{name}, MAE": (quantity.error(each.mae), quantity.error_unit) for name, each, quantity in shown})
+    errors = {f"{name}, MAE": (quantity.error(each.mae), quantity.error_unit) for name, each, quantity in shown}
+    of_properties = {f"{name}, MAE": (scores.mae, "") for name, scores in evaluation.property_scores.items()}
+    report.numbers({**errors, **of_properties})
 
 
 def add_evaluation(report: Report, evaluation: Evaluation) -> None:
     """Add errors, parity plots, distributions of errors, errors by element and by source, and the worst frames."""
     known = _known(evaluation)
-    _add_errors(report, evaluation, known)
+    if known:
+        _add_errors(report, evaluation, known)
+    _add_properties(report, evaluation)
+    if not known:
+        return
     report.heading("Predicted against known")
     for title, values, quantity in compared(evaluation, known):
         pair = getattr(values, quantity.label)
@@ -115,6 +121,16 @@ def error_table(evaluation: Evaluation, quantities: Sequence[Quantity] = QUANTIT
         rows.append([title, number, *errors, quantity.error_unit, r2])
     numbers = [Column(name, number=True) for name in ("MAE", "± s.e.", "RMSE", "± s.e.")]
     return Table([Column("error of"), Column("known"), *numbers, Column("unit"), Column("R²", decimals=4)], rows)
+
+
+def property_table(evaluation: Evaluation) -> Table:
+    """Errors of each property beside the energy, in the unit of the data, and those of always saying the mean."""
+    rows = [
+        [name, each.known, *(written(value) for value in (each.mae, each.rmse, each.mae_of_mean)), each.r2]
+        for name, each in evaluation.property_scores.items()
+    ]
+    numbers = [Column(name, number=True) for name in ("MAE", "RMSE", "MAE of the mean")]
+    return Table([Column("property"), Column("known"), *numbers, Column("R²", decimals=4)], rows)
 
 
 def group_table(
@@ -161,6 +177,23 @@ def _add_errors(report: Report, evaluation: Evaluation, known: list[Quantity]) -
             f"Aligned: a constant for each element{where}, {fitted} in all, was fitted to the errors of these energies "
             "and added to the predictions, since data and model may count energies from other references."
         )
+
+
+def _add_properties(report: Report, evaluation: Evaluation) -> None:
+    """Errors of what is predicted beside the energy, beside those of a constant, and the values themselves."""
+    if not evaluation.properties:
+        return
+    report.heading("Properties beside the energy")
+    table = property_table(evaluation)
+    report.table(
+        table.columns,
+        table.rows,
+        "In the units of the data. MAE of the mean: the error of always saying the mean of the known values.",
+    )
+    for name, each in evaluation.properties.items():
+        rows_known = each.is_known
+        figure = plots.parity(each.known[rows_known], each.predicted[rows_known], name, "unit of the data")
+        report.figure(figure, f"{name}.", f"predicted against known {name}")
 
 
 def _add_elements(report: Report, evaluation: Evaluation, known: list[Quantity]) -> None:

@@ -50,7 +50,7 @@ from torch_gptff.errors import (
 )
 from torch_gptff.io.files import system_errors, written_atomically
 from torch_gptff.io.fingerprint import check_fingerprint, fingerprint
-from torch_gptff.models import build_model
+from torch_gptff.models import PyGModel, build_model
 from torch_gptff.potential import Potential
 from torch_gptff.prediction import Calibration
 
@@ -76,6 +76,9 @@ _log = logging.getLogger(__name__)
 SMALL = 256
 """A size in a configuration that needs no weight of that size beside it."""
 
+NO_SIZES = ("mean", "std")
+"""Numbers in a configuration that are not the size of anything."""
+
 
 def save(potential: Potential, path: str | Path, provenance: dict[str, Any] | None = None) -> None:
     """Write a potential to a ``.safetensors`` file, whole or not at all.
@@ -86,11 +89,16 @@ def save(potential: Potential, path: str | Path, provenance: dict[str, Any] | No
         provenance: JSON values that say where the weights come from; added to what ``potential.provenance`` says
 
     Raises:
-        CheckpointError: the weights give energies that are not finite.
+        CheckpointError: the weights give energies that are not finite, or are of a model of PyG.
         OSError: the disk is full, or cannot be written.
         TypeError, ValueError: the provenance is no JSON.
     """
     model = potential.model
+    if isinstance(model, PyGModel):
+        raise CheckpointError(
+            f"nothing written to {path}: {type(model.model).__name__} of PyG does not tell what it was built from; "
+            "keep its state_dict(), or train the model of the same name from torch_gptff.models"
+        )
     energies = fingerprint(potential)
     if not all(map(math.isfinite, energies.values())):
         raise CheckpointError(f"nothing written to {path}: the weights give no finite energy, but {energies}")
@@ -189,7 +197,7 @@ def _require_plausible_size(header: Mapping[str, Any], weights: Mapping[str, Ten
     """
     largest = max([SMALL, *(size for weight in weights.values() for size in weight.shape)])
     for name, value in header["config"].items():
-        if isinstance(value, int | float) and not -largest <= value <= largest:
+        if name not in NO_SIZES and isinstance(value, int | float) and not -largest <= value <= largest:
             raise CheckpointShapeError(f"{path} asks for a model of {name} = {value}, and has no weight of that size")
     this_thread, most, number = threading.get_ident(), 100 + 4 * len(weights), 0
 

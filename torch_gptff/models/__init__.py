@@ -3,7 +3,9 @@
 from torch_gptff.models.base import EnergyModel
 from torch_gptff.models.config import GPTFFConfig
 from torch_gptff.models.dimenet import DimeNetConfig, DimeNetPlusPlus
+from torch_gptff.models.explained import Explained
 from torch_gptff.models.gptff import GPTFF
+from torch_gptff.models.pyg import PyGModel
 from torch_gptff.models.registry import build_model, register_model
 from torch_gptff.models.schnet import SchNet, SchNetConfig
 from torch_gptff.models.visnet import ViSNet, ViSNetConfig
@@ -13,7 +15,9 @@ __all__ = [
     "DimeNetConfig",
     "DimeNetPlusPlus",
     "EnergyModel",
+    "Explained",
     "GPTFFConfig",
+    "PyGModel",
     "SchNet",
     "SchNetConfig",
     "ViSNet",

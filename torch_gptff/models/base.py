@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from torch_gptff.errors import ConfigError, GraphError
-from torch_gptff.graph import BondAngles, CrystalData, PeriodicRadiusGraph
+from torch_gptff.graph import BondAngles, CrystalData, PeriodicRadiusGraph, VerletGraph
 from torch_gptff.graph.checks import check_elements, check_graph
 from torch_gptff.graph.fit import check_fit
 from torch_gptff.graph.geometry import bond_vectors
 from torch_gptff.models.exchange import ALONE, Exchange
+from torch_gptff.ops.transforms import outside_transforms, under_transform, unwrapped
+
+
+class GraphKeeper(Protocol):
+    """Keeps the graph of one structure from step to step, as :class:`~torch_gptff.graph.VerletGraph` does."""
+
+    def update(self, data: CrystalData) -> Data:
+        """The structure with its graph."""
+
+    def forget(self) -> None:
+        """Begin anew with the next structure."""
 
 
 class EnergyModel(nn.Module, ABC):
@@ -31,6 +42,7 @@ class EnergyModel(nn.Module, ABC):
         angle_cutoff: of bonds that form angles, Å; ``None`` for a model without angles
         elements: atomic numbers that it has parameters for
         num_readouts: members of the committee that :meth:`member_energies` gives, ``K``
+        is_energy: what it gives is an energy, which forces can be taken of, and no other property
         is_atomwise: the energy is a sum over atoms, and :meth:`atomic_energies` gives its terms
         is_local: an atom's energy depends on a finite neighbourhood only
         is_extensive: the energy of fragments out of each other's reach is the sum of their energies, and ``n`` cells
@@ -48,6 +60,7 @@ class EnergyModel(nn.Module, ABC):
     angle_cutoff: float | None = None
     elements: frozenset[int]
     num_readouts: int = 1
+    is_energy: bool = True
     is_atomwise: bool
     is_local: bool
     is_extensive: bool
@@ -96,6 +109,66 @@ class EnergyModel(nn.Module, ABC):
         """
         return None
 
+    def outputs(self, graph: Data, vectors: Tensor) -> Tensor:
+        """What the model gives when it is called, ``[B, C]``, float64: the energies of :meth:`interaction_energy` in
+        eV, or other numbers, where it has no energy."""
+        return self.interaction_energy(graph, vectors).unsqueeze(-1)
+
+    def node_features(self, graph: Data, vectors: Tensor) -> Tensor:
+        """Features of atoms that its readout sees, ``[N, c]``.
+
+        Raises:
+            NotImplementedError: the model has no such features.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no features of atoms behind its layers")
+
+    def embed(
+        self,
+        z: Tensor,
+        pos: Tensor,
+        batch: Tensor | None = None,
+        cell: Tensor | None = None,
+        pbc: Tensor | Sequence[bool] | bool | None = None,
+    ) -> Tensor:
+        """Features of atoms behind the layers, ``[N, c]``, for a head of one's own; arguments as of :meth:`forward`.
+
+        Raises:
+            NotImplementedError: see :meth:`node_features`.
+        """
+        graph = self.build_graph(CrystalData.from_tensors(z, pos, batch, cell, pbc))
+        return self.node_features(graph, self.bond_vectors(graph))
+
+    @property
+    def property_kinds(self) -> Mapping[str, str]:
+        """The properties that are predicted beside the energy, and their kinds."""
+        return {}
+
+    def energy_and_properties(self, graph: Data, vectors: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """:meth:`interaction_energy` and every property by name, float64; see
+        :data:`torch_gptff.models.properties.KINDS` for their shapes."""
+        return self.interaction_energy(graph, vectors), {}
+
+    def require_energy(self) -> None:
+        """Refuse a model that predicts another property.
+
+        Raises:
+            ConfigError: names the model, and what it takes for an energy.
+        """
+        if not self.is_energy:
+            raise ConfigError(
+                f"this {type(self).__name__} predicts no energy, so that it has no forces and no stress: an energy "
+                "needs out_channels=1 and dipole=False; call the model itself, model(z, pos, batch)"
+            )
+
+    def graph_keeper(self, skin: float, backend: str | None = None) -> GraphKeeper:
+        """What keeps the graph of one structure from step to step.
+
+        Args:
+            skin: Å by which neighbours are searched farther than needed
+            backend: of the neighbour search
+        """
+        return VerletGraph(self.cutoff, self.angle_cutoff, skin, backend)
+
     @property
     def dtype(self) -> torch.dtype:
         """The dtype of the parameters."""
@@ -113,7 +186,8 @@ class EnergyModel(nn.Module, ABC):
         edge_shift: Tensor | None = None,
         angle_index: Tensor | None = None,
     ) -> Tensor:
-        """Energies of molecules and crystals, ``[B, 1]``, called as ``SchNet`` and ``DimeNet`` are in PyG.
+        """Energies of molecules and crystals, ``[B, 1]``, called as ``SchNet`` and ``DimeNet`` are in PyG; or what else
+        the model was built to predict, ``[B, C]``.
 
         Args:
             z: atomic numbers, ``[N]``
@@ -142,7 +216,7 @@ class EnergyModel(nn.Module, ABC):
             self._check_export(graph)
         if not (torch.compiler.is_compiling() and self._is_complete(graph)):  # checks look at values, compilers cannot
             graph = self.build_graph(graph)
-        return self.interaction_energy(graph, self.bond_vectors(graph)).to(self.dtype).unsqueeze(-1)
+        return self.outputs(graph, self.bond_vectors(graph)).to(self.dtype)
 
     def _is_complete(self, graph: Data) -> bool:
         """Whether the record brings the bonds and angles that the model needs."""
@@ -171,6 +245,8 @@ class EnergyModel(nn.Module, ABC):
             StructureError: see :mod:`torch_gptff.graph.checks`.
             GraphError: see :func:`~torch_gptff.graph.checks.check_graph` and :func:`~torch_gptff.graph.fit.check_fit`.
         """
+        if under_transform():
+            return self._build_outside_transforms(data, backend)
         check_elements(data, self.elements)
         if data.get("edge_index") is None or data.get("edge_shift") is None:
             data = PeriodicRadiusGraph(self.cutoff, backend)(data)
@@ -180,6 +256,19 @@ class EnergyModel(nn.Module, ABC):
         if self.angle_cutoff is not None and data.get("angle_index") is None:
             data = BondAngles(self.angle_cutoff)(data)
         return data
+
+    def _build_outside_transforms(self, data: Data, backend: str | None) -> Data:
+        """As :meth:`build_graph`, of the values that :mod:`torch.func` is differentiating."""
+        plain = data.clone()
+        for key, value in data.to_dict().items():
+            if isinstance(value, Tensor):
+                plain[key] = unwrapped(value).detach()
+        with outside_transforms():
+            graph = self.build_graph(plain, backend)
+        for key in ("pos", "cell"):
+            if data.get(key) is not None:
+                graph[key] = data[key]
+        return graph
 
     def bond_vectors(self, graph: Data) -> Tensor:
         """The graph's bond vectors in Å, ``[E, 3]``: taken in the dtype of ``pos``, then given in the model's."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 
 from torch_gptff.errors import ConfigError
 from torch_gptff.models.model_config import ModelConfig
+from torch_gptff.models.properties import check_properties
 
 _CHOICES = {
     "angle_update": ("none", "explicit", "harmonic"),
     "transformer": ("none", "global", "local", "geometric"),
-    "readout": ("atomwise", "pooled"),
 }
 
 _POSITIVE = (
@@ -53,10 +54,18 @@ class GPTFFConfig(ModelConfig):
         heads: of the attention
         feedforward_channels: hidden width of the transformer
         dropout: of the transformer, in training
-        readout: ``"atomwise"`` or ``"pooled"``
+        readout: ``"atomwise"``, the sum of what a network gives for every atom, which PyG calls ``"add"``; ``"mean"``,
+            the mean of it; or ``"pooled"``, a network of the sum of all atoms' features
         num_readouts: atomwise readouts, whose mean is the energy and whose spread is an uncertainty
         repulsion: add the :class:`~torch_gptff.nn.ZBLRepulsion` of nuclei at distances shorter than bonds
         embedding_max_norm: scale an element's embedding down to this L2 norm; ``None`` for no limit
+        properties: that are predicted beside the energy, by name, and the kind of each, see
+            :data:`torch_gptff.models.properties.KINDS`: ``{"magmoms": "atom", "band_gap": "mean"}``
+        out_channels: numbers that are predicted for a structure; an energy is one
+        dipole: give the magnitude of the dipole moment of a molecule, about its centre of mass
+        mean: added to the number of every atom, eV
+        std: factor of the number of every atom
+        atomref: number of a single atom, eV, by atomic number from 0 on, that is added to the number of every atom
     """
 
     channels: int = 64
@@ -76,6 +85,11 @@ class GPTFFConfig(ModelConfig):
     embedding_max_norm: float | None = None
     repulsion: bool = False
     num_readouts: int = 1
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+    readouts: ClassVar[Mapping[str, str]] = {
+        "atomwise": "atomwise", "mean": "mean", "pooled": "pooled", "add": "atomwise", "sum": "atomwise"
+    }  # fmt: skip
 
     def __post_init__(self) -> None:
         for name, value in (_GEOMETRIC if self.transformer == "geometric" else _PAPER).items():
@@ -102,6 +116,11 @@ class GPTFFConfig(ModelConfig):
             raise ConfigError(f"heads must divide channels; got {self.heads} and {self.channels}")
         if self.readout != "atomwise" and self.num_readouts > 1:
             raise ConfigError(f"num_readouts needs the atomwise readout; got {self.num_readouts} and {self.readout}")
+        if self.num_readouts > 1 and (self.out_channels > 1 or self.dipole):
+            raise ConfigError("a committee predicts an energy: num_readouts > 1 needs out_channels=1 and dipole=False")
+        if self.repulsion and (self.out_channels > 1 or self.dipole):
+            raise ConfigError("repulsion is an energy: repulsion=True needs out_channels=1 and dipole=False")
+        check_properties(self.properties, self.transformer == "geometric", self.degree)
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout must be in [0, 1); got {self.dropout!r}")
 
@@ -149,3 +168,7 @@ class GPTFFConfig(ModelConfig):
             changes: of other fields
         """
         return cls(**({"channels": 128, "feedforward_channels": 256} | changes))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Fields by name, for JSON: all but ``properties`` and those of the output that are at their defaults."""
+        return {name: value for name, value in super().to_dict().items() if name != "properties" or value}

@@ -10,10 +10,9 @@ from torch_geometric.data import Data
 from torch_geometric.nn.models.dimenet import BesselBasisLayer, EmbeddingBlock, InteractionPPBlock, OutputPPBlock
 
 from torch_gptff.errors import ConfigError
-from torch_gptff.graph import structure_index
-from torch_gptff.models.base import EnergyModel
+from torch_gptff.models.atomwise import AtomwiseModel
 from torch_gptff.models.model_config import ModelConfig
-from torch_gptff.nn import PolynomialEnvelope, sum_by_structure
+from torch_gptff.nn import PolynomialEnvelope
 from torch_gptff.nn.spherical_bessel import SphericalBesselBasis
 
 _MAX_Z = 94
@@ -38,6 +37,8 @@ class DimeNetConfig(ModelConfig):
         num_before_skip: residual layers before the skip connection of a layer
         num_after_skip: residual layers after it
         num_output_layers: hidden layers of each readout
+        readout: ``"add"``, the sum over atoms, or ``"mean"``
+        out_channels, dipole, mean, std, atomref: see :class:`~torch_gptff.models.output.OutputConfig`
     """
 
     hidden_channels: int = 128
@@ -53,6 +54,7 @@ class DimeNetConfig(ModelConfig):
     num_before_skip: int = 1
     num_after_skip: int = 2
     num_output_layers: int = 3
+    readout: str = "add"
 
     def __post_init__(self) -> None:
         widths = ("hidden_channels", "int_emb_size", "basis_emb_size", "out_emb_channels")
@@ -65,7 +67,7 @@ class DimeNetConfig(ModelConfig):
             raise ConfigError(f"angle_cutoff must be in (0, cutoff = {self.cutoff}]; got {self.angle_cutoff!r}")
 
 
-class DimeNetPlusPlus(EnergyModel):
+class DimeNetPlusPlus(AtomwiseModel):
     r"""The directional message passing of `DimeNet++ <https://arxiv.org/abs/2011.14115>`_, on molecules and crystals.
 
     A message runs along each bond, :math:`j \to i`, and is updated by those that arrive at its start from elsewhere,
@@ -77,18 +79,15 @@ class DimeNetPlusPlus(EnergyModel):
 
     Args:
         config: the defaults where it is not given
+        settings: fields of the configuration by name; they replace those of ``config``
     """
 
     name = "dimenet++"
-    elements = frozenset(range(1, _MAX_Z + 1))
-    is_atomwise = is_local = is_extensive = is_smooth = True
+    config_type = DimeNetConfig
+    known_z = frozenset(range(1, _MAX_Z + 1))
     is_exportable = False
 
-    def __init__(self, config: DimeNetConfig | None = None) -> None:
-        super().__init__()
-        config = config or DimeNetConfig()
-        self.config = config
-        self.cutoff = config.cutoff
+    def _add_layers(self, config: DimeNetConfig) -> None:
         self.angle_cutoff: float = config.angle_cutoff
         width, num_radial, num_spherical = config.hidden_channels, config.num_radial, config.num_spherical
         act = nn.functional.silu
@@ -102,7 +101,7 @@ class DimeNetPlusPlus(EnergyModel):
                 num_radial,
                 width,
                 config.out_emb_channels,
-                1,
+                config.out_channels,
                 config.num_output_layers,
                 act,
                 # PyG's default, zeros, has no forces to begin with.
@@ -124,10 +123,7 @@ class DimeNetPlusPlus(EnergyModel):
             for _ in range(config.num_blocks)
         )
 
-    def interaction_energy(self, graph: Data, vectors: Tensor) -> Tensor:
-        return sum_by_structure(self.atomic_energies(graph, vectors), *structure_index(graph))
-
-    def atomic_energies(self, graph: Data, vectors: Tensor) -> Tensor:
+    def atomic_values(self, graph: Data, vectors: Tensor) -> Tensor:
         source, target = graph.edge_index  # j, i
         kj, ji = message_pairs(graph)
         lengths = vectors.norm(dim=-1)
@@ -138,7 +134,7 @@ class DimeNetPlusPlus(EnergyModel):
         for interaction, output in zip(self.interaction_blocks, self.output_blocks[1:], strict=True):
             x = interaction(x, radial, spherical, kj, ji)
             energy = energy + output(x, radial, target, num_nodes=len(graph.z))
-        return energy.squeeze(-1).double()
+        return energy
 
     def _angular(self, vectors: Tensor, lengths: Tensor, kj: Tensor, ji: Tensor) -> Tensor:
         """What an interaction block sees of every angle, ``[A, L · R]``; as in DimeNet++, 0 is straight on."""

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from torch_gptff.models.exchange import ALONE, Exchange
+from torch_gptff.models.properties import turns
 from torch_gptff.nn import AtomwiseReadout, GeometricTransformer, Readout
 from torch_gptff.ops import geometric_attention as attention_operator
 from torch_gptff.ops.native.build import turning_library
@@ -161,7 +162,13 @@ def can_fuse(model: GPTFF, graph: Data, vectors: Tensor) -> bool:
     order, by modules that nobody has changed, hooked or asked to explain themselves."""
     config = model.config
     widths = (config.channels, config.feedforward_channels)
-    if config.transformer != "geometric" or model.training or any(width % WIDTH for width in widths):
+    if (
+        config.transformer != "geometric"
+        or not model.is_atomwise
+        or turns(config.properties)
+        or model.training
+        or any(width % WIDTH for width in widths)
+    ):
         return False
     if vectors.device.type != "cpu":
         return False

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +17,11 @@ from torch_gptff.models.config import GPTFFConfig
 from torch_gptff.models.exchange import ALONE, Exchange
 from torch_gptff.models.geometric_inference import GeometricInference, can_fuse, state_of
 from torch_gptff.models.geometry import BondRange, Geometry, ranges_of_centres
+from torch_gptff.models.hub import HubModel
+from torch_gptff.models.model_config import Configured
+from torch_gptff.models.output import UNUSED, Output
 from torch_gptff.models.paper_layer import PaperLayer, recomputed
+from torch_gptff.models.properties import PropertyHead, turns
 from torch_gptff.nn import (
     AtomwiseReadout,
     BlockLinear,
@@ -32,7 +36,7 @@ from torch_gptff.nn import (
 MAX_BONDS, MAX_GEOMETRIC_BONDS = 1_500_000, 10_000_000
 
 
-class GPTFF(EnergyModel):
+class GPTFF(Configured, HubModel, EnergyModel):
     r"""The graph-based pre-trained transformer force field, from the paper `GPTFF: A high-accuracy out-of-the-box
     universal AI force field for arbitrary inorganic materials <https://arxiv.org/abs/2402.19327>`_.
 
@@ -42,9 +46,21 @@ class GPTFF(EnergyModel):
         energy = model(data.z, data.pos, data.batch)  # [B, 1]
         energy = model(data.z, data.pos, data.batch, data.cell, data.pbc)
 
+    It is built from a configuration, from settings by name, or from one with changes, where
+    ``hidden_channels``, ``num_heads``, ``num_rbf``, ``lmax``, ``readout``, ``dipole``, ``mean``, ``std`` and
+    ``atomref`` are what they are in PyG's ``SchNet`` and ``ViSNet``::
+
+        model = GPTFF(hidden_channels=64, num_layers=3, cutoff=6.0, atomref=dataset.atomref(7))
+        model = GPTFF(GPTFFConfig.paper())
+        model = GPTFF(GPTFFConfig.large(), out_channels=3, readout="mean")
+
     Args:
         config: the recommended model by default, whose attention carries geometry; :meth:`GPTFFConfig.v1` and
             :meth:`GPTFFConfig.v2` are the architectures of the published checkpoints
+        settings: fields of :class:`GPTFFConfig` by name, or by the names above
+
+    Raises:
+        ConfigError: a setting is unknown, given twice, or out of range.
 
     Attributes:
         max_bonds: a graph with more bonds than this is computed a range of atoms at a time, in less memory and more
@@ -54,18 +70,27 @@ class GPTFF(EnergyModel):
     """
 
     name = "gptff"
+    config_type = GPTFFConfig
+    setting_names: ClassVar[Mapping[str, str]] = {
+        "hidden_channels": "channels",
+        "num_heads": "heads",
+        "num_rbf": "num_radial",
+        "lmax": "degree",
+    }
 
-    def __init__(self, config: GPTFFConfig | None = None) -> None:
+    def __init__(self, config: GPTFFConfig | None = None, **settings: Any) -> None:
         super().__init__()
-        config = config or GPTFFConfig()
+        config = self.settled(config, settings)
         self.config = config
         self.max_bonds = MAX_GEOMETRIC_BONDS if config.transformer == "geometric" else MAX_BONDS
         self._inference: GeometricInference | None = None
         self.cutoff = config.cutoff
         self.angle_cutoff = config.angle_cutoff if config.angle_update == "explicit" else None
-        self.elements = frozenset(range(1, config.max_z + 1))
+        self.elements = config.known_elements(frozenset(range(1, config.max_z + 1)))
         self.num_readouts = config.num_readouts
-        self.is_atomwise = config.readout == "atomwise"
+        output = Output(config, is_mean=config.readout == "mean")
+        self.is_energy = output.is_energy
+        self.is_atomwise = config.readout == "atomwise" and output.is_sum
         self.is_local = self.is_atomwise and config.transformer != "global"
         self.is_extensive = self.can_exchange = self.is_local
         self.is_smooth = config.envelope_exponent is not None
@@ -80,7 +105,13 @@ class GPTFF(EnergyModel):
         else:
             self._add_paper_layers(config)
         self.readout: AtomwiseReadout | PooledReadout = (
-            AtomwiseReadout(width, config.num_readouts) if self.is_atomwise else PooledReadout(width)
+            PooledReadout(width, config.out_channels)
+            if config.readout == "pooled"
+            else AtomwiseReadout(width, config.num_readouts, config.out_channels)
+        )
+        self.output = output
+        self.heads = nn.ModuleDict(
+            {f"of_{name}": PropertyHead(kind, width) for name, kind in config.properties.items()}
         )
         self.repulsion = ZBLRepulsion(config.cutoff, config.max_z) if config.repulsion else None
 
@@ -105,7 +136,7 @@ class GPTFF(EnergyModel):
                 config.envelope_exponent,
                 config.feedforward_channels,
                 first=number == 0,
-                last=number == config.num_layers - 1,
+                last=number == config.num_layers - 1 and not turns(config.properties),
                 num_radial=config.num_radial,
             )
             for number in range(config.num_layers)
@@ -117,22 +148,47 @@ class GPTFF(EnergyModel):
             reset(module)
 
     def interaction_energy(self, graph: Data, vectors: Tensor) -> Tensor:
+        self.require_energy()
+        return self.outputs(graph, vectors).squeeze(-1)
+
+    def outputs(self, graph: Data, vectors: Tensor) -> Tensor:
+        return self._outputs(self.node_features(graph, vectors), graph, vectors)
+
+    def energy_and_properties(self, graph: Data, vectors: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        self.require_energy()
+        x, features = self._body(graph, vectors)
+        found = {name: self.heads[f"of_{name}"](x, features, *structure_index(graph)) for name in self.property_kinds}
+        return self._outputs(x, graph, vectors).squeeze(-1), found
+
+    @property
+    def property_kinds(self) -> Mapping[str, str]:
+        return self.config.properties
+
+    def node_features(self, graph: Data, vectors: Tensor) -> Tensor:
+        return self._body(graph, vectors)[0]
+
+    def _outputs(self, x: Tensor, graph: Data, vectors: Tensor) -> Tensor:
         batch, n_structures = structure_index(graph)
-        energy = self.readout(self._atom_features(graph, vectors), batch, n_structures)
-        if self.repulsion is not None:
-            energy = energy + sum_by_structure(self.repulsion(graph.z, graph.edge_index, vectors), batch, n_structures)
-        return energy
+        if self.config.dipole:
+            return self.output.dipole(self.readout.mlp(x), graph)
+        outputs = self.output(self.readout(x, batch, n_structures), graph)
+        if self.repulsion is None:
+            return outputs
+        repulsion = sum_by_structure(self.repulsion(graph.z, graph.edge_index, vectors), batch, n_structures)
+        return outputs + repulsion.unsqueeze(-1)
 
     def atomic_energies(self, graph: Data, vectors: Tensor) -> Tensor:
-        if not isinstance(self.readout, AtomwiseReadout):
+        if not isinstance(self.readout, AtomwiseReadout) or not self.is_atomwise:
             return super().atomic_energies(graph, vectors)
-        energies = self.readout.atomic_energies(self._atom_features(graph, vectors), *structure_index(graph))
+        energies = self.readout.atomic_energies(self.node_features(graph, vectors), *structure_index(graph))
+        energies = self.output.of_atoms(energies, graph.z)
         return energies if self.repulsion is None else energies + self.repulsion(graph.z, graph.edge_index, vectors)
 
     def member_energies(self, graph: Data, vectors: Tensor, exchange: Exchange = ALONE) -> Tensor:
-        if not isinstance(self.readout, AtomwiseReadout):
+        if not isinstance(self.readout, AtomwiseReadout) or not self.is_atomwise:
             return super().member_energies(graph, vectors)
-        energies = self.readout.members(self._atom_features(graph, vectors, exchange))
+        x, _ = self._body(graph, vectors, exchange)
+        energies = self.output.of_atoms(self.readout.members(x), exchange.own(graph.z))
         if self.repulsion is not None:
             repulsion = self.repulsion(graph.z, graph.edge_index, vectors)
             energies = energies + exchange.own(repulsion).unsqueeze(-1)
@@ -146,7 +202,7 @@ class GPTFF(EnergyModel):
         if self._inference is None or self._inference.state is None or self._inference.state != state_of(self):
             self._inference = GeometricInference(self)
         energies, gradient = self._inference(graph, vectors, exchange)
-        energies = energies.double()
+        energies, gradient = self.output.of_atoms(energies, exchange.own(graph.z)), gradient * self.output.std
         if self.repulsion is not None and self.repulsion.acts(graph.z, graph.edge_index, vectors):
             with torch.enable_grad():
                 vectors = vectors.detach().requires_grad_()
@@ -158,11 +214,13 @@ class GPTFF(EnergyModel):
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_inference": None}
 
-    def _atom_features(self, graph: Data, vectors: Tensor, exchange: Exchange = ALONE) -> Tensor:
-        features = self._geometric_features if self.is_geometric else self._paper_features
-        return features(graph, vectors, exchange)
+    def _body(self, graph: Data, vectors: Tensor, exchange: Exchange = ALONE) -> tuple[Tensor, list[Tensor]]:
+        """Features of atoms, and those that turn with the structure, where they are wanted behind the last layer."""
+        if self.is_geometric:
+            return self._geometric_features(graph, vectors, exchange)
+        return self._paper_features(graph, vectors, exchange), []
 
-    def _geometric_features(self, graph: Data, vectors: Tensor, exchange: Exchange) -> Tensor:
+    def _geometric_features(self, graph: Data, vectors: Tensor, exchange: Exchange) -> tuple[Tensor, list[Tensor]]:
         x = exchange.own(self._embed_atoms(graph.z))
         features: list[Tensor] = []
         ranges = [
@@ -184,7 +242,7 @@ class GPTFF(EnergyModel):
 
         for layer in self.layers:
             x, features = layer(x, features, attend)
-        return self.norm(x)
+        return self.norm(x), features
 
     def _paper_features(self, graph: Data, vectors: Tensor, exchange: Exchange) -> Tensor:
         batch, n_structures = structure_index(graph)
@@ -241,7 +299,14 @@ class GPTFF(EnergyModel):
 
     def __repr__(self) -> str:
         n_parameters = sum(parameter.numel() for parameter in self.parameters())
-        usual = GPTFFConfig(transformer=self.config.transformer).to_dict() | {"transformer": "geometric"}
+        usual = (
+            {"properties": {}}
+            | dict(UNUSED)
+            | GPTFFConfig(transformer=self.config.transformer).to_dict()
+            | {"transformer": "geometric"}
+        )
         changed = {name: value for name, value in self.config.to_dict().items() if value != usual[name]}
+        if "atomref" in changed:
+            changed["atomref"] = "..."
         settings = "".join(f"{name}={value!r}, " for name, value in changed.items())
         return f"{type(self).__name__}({settings}{n_parameters:,} parameters)"

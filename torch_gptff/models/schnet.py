@@ -9,10 +9,8 @@ from torch_geometric.data import Data
 from torch_geometric.nn.models.schnet import GaussianSmearing, InteractionBlock, ShiftedSoftplus
 
 from torch_gptff.errors import ConfigError
-from torch_gptff.graph import structure_index
-from torch_gptff.models.base import EnergyModel
+from torch_gptff.models.atomwise import AtomwiseModel
 from torch_gptff.models.model_config import ModelConfig
-from torch_gptff.nn import sum_by_structure
 
 _MAX_Z = 99
 
@@ -27,6 +25,8 @@ class SchNetConfig(ModelConfig):
         num_interactions: layers
         num_gaussians: Gaussians that a distance is spread over, at least 2
         cutoff: of bonds, Å
+        readout: ``"add"``, the sum over atoms, or ``"mean"``
+        out_channels, dipole, mean, std, atomref: see :class:`~torch_gptff.models.output.OutputConfig`
     """
 
     hidden_channels: int = 128
@@ -34,6 +34,7 @@ class SchNetConfig(ModelConfig):
     num_interactions: int = 6
     num_gaussians: int = 50
     cutoff: float = 5.0
+    readout: str = "add"
 
     def __post_init__(self) -> None:
         self._check_fields("hidden_channels", "num_filters", "num_interactions", "cutoff")
@@ -41,7 +42,7 @@ class SchNetConfig(ModelConfig):
             raise ConfigError(f"num_gaussians must be at least 2; got {self.num_gaussians!r}")
 
 
-class SchNet(EnergyModel):
+class SchNet(AtomwiseModel):
     r"""The continuous-filter network of `SchNet <https://arxiv.org/abs/1706.08566>`_, on molecules and crystals.
 
     .. math::
@@ -54,17 +55,14 @@ class SchNet(EnergyModel):
 
     Args:
         config: the defaults where it is not given
+        settings: fields of the configuration by name; they replace those of ``config``
     """
 
     name = "schnet"
-    elements = frozenset(range(1, _MAX_Z + 1))
-    is_atomwise = is_local = is_extensive = is_smooth = True
+    config_type = SchNetConfig
+    known_z = frozenset(range(1, _MAX_Z + 1))
 
-    def __init__(self, config: SchNetConfig | None = None) -> None:
-        super().__init__()
-        config = config or SchNetConfig()
-        self.config = config
-        self.cutoff = config.cutoff
+    def _add_layers(self, config: SchNetConfig) -> None:
         width = config.hidden_channels
         self.embedding = nn.Embedding(_MAX_Z + 1, width, padding_idx=0)
         self.distance_expansion = GaussianSmearing(0.0, config.cutoff, config.num_gaussians)
@@ -78,18 +76,18 @@ class SchNet(EnergyModel):
             object.__setattr__(block, "mlp", filters)
         self.lin1 = nn.Linear(width, width // 2)
         self.act = ShiftedSoftplus()
-        self.lin2 = nn.Linear(width // 2, 1)
+        self.lin2 = nn.Linear(width // 2, config.out_channels)
         for linear in (self.lin1, self.lin2):
             nn.init.xavier_uniform_(linear.weight)
             nn.init.zeros_(linear.bias)
 
-    def interaction_energy(self, graph: Data, vectors: Tensor) -> Tensor:
-        return sum_by_structure(self.atomic_energies(graph, vectors), *structure_index(graph))
+    def atomic_values(self, graph: Data, vectors: Tensor) -> Tensor:
+        return self.lin2(self.act(self.lin1(self.node_features(graph, vectors))))
 
-    def atomic_energies(self, graph: Data, vectors: Tensor) -> Tensor:
+    def node_features(self, graph: Data, vectors: Tensor) -> Tensor:
         lengths = vectors.norm(dim=-1)
         gaussians = self.distance_expansion(lengths)
         x = self.embedding(graph.z)
         for interaction in self.interactions:
             x = x + interaction(x, graph.edge_index, lengths, gaussians)
-        return self.lin2(self.act(self.lin1(x))).squeeze(-1).double()
+        return x

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +15,7 @@ from torch_geometric.nn.models.visnet import (
     EdgeEmbedding,
     EquivariantScalar,
     ExpNormalSmearing,
+    GatedEquivariantBlock,
     NeighborEmbedding,
     Sphere,
     VecLayerNorm,
@@ -21,10 +24,8 @@ from torch_geometric.nn.models.visnet import (
 )
 
 from torch_gptff.errors import ConfigError
-from torch_gptff.graph import structure_index
-from torch_gptff.models.base import EnergyModel
+from torch_gptff.models.atomwise import AtomwiseModel
 from torch_gptff.models.model_config import ModelConfig
-from torch_gptff.nn import sum_by_structure
 
 _MAX_Z = 99
 
@@ -45,6 +46,9 @@ class ViSNetConfig(ModelConfig):
         softening: ``s`` of the length ``sqrt(v² + s²)`` of the vectors that the readout sees. PyG has 0: then the
             energy has a kink, and forces have no value, where symmetry makes a vector vanish, as in most perfect
             crystals
+        readout: ``"add"``, the sum over atoms, or ``"mean"``
+        out_channels, dipole, mean, std, atomref: see :class:`~torch_gptff.models.output.OutputConfig`; but ``mean``
+            is added once for a structure
     """
 
     hidden_channels: int = 128
@@ -56,6 +60,7 @@ class ViSNetConfig(ModelConfig):
     trainable_rbf: bool = False
     cutoff: float = 5.0
     softening: float = 0.01
+    readout: str = "add"
 
     def __post_init__(self) -> None:
         self._check_fields("hidden_channels", "num_heads", "num_layers", "num_rbf", "cutoff")
@@ -67,7 +72,7 @@ class ViSNetConfig(ModelConfig):
             raise ConfigError(f"softening must be at least 0; got {self.softening!r}")
 
 
-class ViSNet(EnergyModel):
+class ViSNet(AtomwiseModel):
     """The equivariant vector-scalar network of `ViSNet <https://arxiv.org/abs/2210.16518>`_, of molecules and crystals.
 
     Atoms carry features and vectors, bonds features; an atom also attends to itself. The layers are those of
@@ -83,17 +88,16 @@ class ViSNet(EnergyModel):
 
     Args:
         config: the defaults where it is not given
+        settings: fields of the configuration by name; they replace those of ``config``
     """
 
     name = "visnet"
-    elements = frozenset(range(1, _MAX_Z + 1))
-    is_atomwise = is_local = is_extensive = is_smooth = True
+    config_type = ViSNetConfig
+    setting_names: ClassVar[Mapping[str, str]] = {"reduce_op": "readout"}
+    mean_of_structure = True
+    known_z = frozenset(range(1, _MAX_Z + 1))
 
-    def __init__(self, config: ViSNetConfig | None = None) -> None:
-        super().__init__()
-        config = config or ViSNetConfig()
-        self.config = config
-        self.cutoff = config.cutoff
+    def _add_layers(self, config: ViSNetConfig) -> None:
         width, num_rbf = config.hidden_channels, config.num_rbf
         self.embedding = nn.Embedding(_MAX_Z + 1, width)
         self.sphere = Sphere(config.lmax)
@@ -104,20 +108,29 @@ class ViSNet(EnergyModel):
         self.out_norm = nn.LayerNorm(width)
         self.vec_out_norm = VecLayerNorm(width, trainable=False, norm_type=None)
         self.output_network = EquivariantScalar(width).output_network
+        if config.out_channels > 1:
+            self.output_network[-1] = GatedEquivariantBlock(width // 2, config.out_channels, scalar_activation=False)
         for block in self.output_network:
             size = block.vec1_proj.in_features
             block.vec1_proj = SoftenedLinear(size, size, config.softening)
             block.reset_parameters()
-        self.output_network[-1].vec2_proj = nn.Identity()
+        self.output_network[-1].vec2_proj = nn.ZeroPad1d((0, config.out_channels - width // 2))  # of no account
         for module in list(self.modules()):
             for name, child in module.named_children():
                 if isinstance(child, CosineCutoff):
                     setattr(module, name, TypedCutoff(config.cutoff))
 
-    def interaction_energy(self, graph: Data, vectors: Tensor) -> Tensor:
-        return sum_by_structure(self.atomic_energies(graph, vectors), *structure_index(graph))
+    def atomic_values(self, graph: Data, vectors: Tensor) -> Tensor:
+        x, v = self._body(graph, vectors)
+        for block in self.output_network:
+            x, v = block(x, v)
+        return x
 
-    def atomic_energies(self, graph: Data, vectors: Tensor) -> Tensor:
+    def node_features(self, graph: Data, vectors: Tensor) -> Tensor:
+        return self._body(graph, vectors)[0]
+
+    def _body(self, graph: Data, vectors: Tensor) -> tuple[Tensor, Tensor]:
+        """Features of atoms ``[N, c]`` and their vectors ``[N, M, c]``."""
         z, edge_index, lengths = graph.z, graph.edge_index, vectors.norm(dim=-1)
         radial = self.distance_expansion(lengths)
         x = self.neighbor_embedding(z, self.embedding(z), edge_index, lengths, radial)
@@ -134,10 +147,7 @@ class ViSNet(EnergyModel):
             dx, dv, de = layer(x, v, edge_index, lengths, e, directions)
             x, v = x + dx, v + dv
             e = e if de is None else e + de
-        x, v = self.out_norm(x), self.vec_out_norm(v)
-        for block in self.output_network:
-            x, v = block(x, v)
-        return x.squeeze(-1).double()
+        return self.out_norm(x), self.vec_out_norm(v)
 
 
 class PeriodicNeighborEmbedding(NeighborEmbedding):

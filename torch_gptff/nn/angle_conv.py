@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn import Linear
 from torch_geometric.nn import MessagePassing
+from torch_geometric.nn.aggr import Aggregation
 from torch_geometric.typing import PairTensor
 
 from torch_gptff.graph.geometry import COSINE_SCALE
@@ -23,30 +24,37 @@ class AngleConv(MessagePassing):
             \odot W_k t_{ik} \odot W_a \cos\theta_{jik}
 
     The argument of :math:`h` is taken as a sum :math:`p_{ij} + q_{ik}` of what either bond gives to it, and the sum
-    over :math:`k` is one fused operator, :func:`torch_gptff.ops.angle_sum`. With ``fuse = False``, and when PyG
-    explains the model, messages are made one by one.
+    over :math:`k` is one fused operator, :func:`torch_gptff.ops.angle_sum`. With ``fuse = False`` messages are made one
+    by one.
 
     Args:
-        channels: width ``d`` of atom and bond features
+        channels: width ``d`` of atom features
         num_radial: number ``R`` of radial features, see :class:`~torch_gptff.nn.RadialFeatures`
+        edge_channels: width ``d_e`` of bond features; by default ``channels``
+        aggr: how messages are put together, of :mod:`torch_geometric.nn.aggr`; the paper has ``"add"``, for which
+            there is a kernel
 
     Shapes:
         - x ``[N, d]``, or a pair of the neighbours' ``[N, d]`` and the centres' ``[M, d]``; of the bonds that form
-          angles, edge_index ``[2, E]`` (neighbour, centre), edge_attr ``[E, d]``, radial ``[E, R]`` and unit vectors
+          angles, edge_index ``[2, E]`` (neighbour, centre), edge_attr ``[E, d_e]``, radial ``[E, R]`` and unit vectors
           direction ``[E, 3]``; angle_index ``[2, A]`` (the updated bond ``ij``, the other bond ``ik``)
-        - returns what is to be added to ``edge_attr``, ``[E, d]``
+        - returns what is to be added to ``edge_attr``, ``[E, d_e]``
     """
 
-    def __init__(self, channels: int, num_radial: int) -> None:
-        super().__init__(aggr="add", flow="target_to_source")  # row 0 of angle_index is updated
-        self.fuse = True
+    def __init__(
+        self, channels: int, num_radial: int, edge_channels: int | None = None, aggr: str | Aggregation = "add"
+    ) -> None:
+        super().__init__(aggr=aggr, flow="target_to_source")  # row 0 of angle_index is updated
+        self.explain = False  # masks of explainers are of bonds, and these are messages of angles
+        self.fuse = aggr == "add"
         self.channels = channels
+        width = channels if edge_channels is None else edge_channels
         self.num_radial = num_radial
-        self.lin_full = BlockLinear((channels,) * 5, channels)
-        self.lin_gated = GatedLinear(channels, channels)
-        self.lin_radial_j = Linear(num_radial, channels, bias=False)
-        self.lin_radial_k = Linear(num_radial, channels, bias=False)
-        self.lin_angle = Linear(1, channels)
+        self.lin_full = BlockLinear((channels, channels, channels, width, width), width)
+        self.lin_gated = GatedLinear(width, width)
+        self.lin_radial_j = Linear(num_radial, width, bias=False)
+        self.lin_radial_k = Linear(num_radial, width, bias=False)
+        self.lin_angle = Linear(1, width)
 
     def reset_parameters(self) -> None:
         super().reset_parameters()
@@ -69,7 +77,7 @@ class AngleConv(MessagePassing):
         p, q = (of_neighbours + F.linear(edge_attr, torch.cat([w_ij, w_ik]))).chunk(2, dim=-1)
         p = p + F.linear(x_centre, w_i, self.lin_full.bias).index_select(0, centre)
         k = self.lin_radial_k(radial)
-        if self.fuse and not self.explain:
+        if self.fuse:
             inputs = Inputs(
                 p,
                 q,

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn import Linear
 from torch_geometric.nn import MessagePassing
+from torch_geometric.nn.aggr import Aggregation
 from torch_geometric.typing import PairTensor
 
 from torch_gptff.nn.linear import BlockLinear, GatedLinear
@@ -20,21 +21,27 @@ class AtomConv(MessagePassing):
         \Delta x_i &= \sum_j swish(W_1 g_{ij}) \odot \sigma(W_2 g_{ij}) \odot W_r b_{ij}
 
     Args:
-        channels: width ``d`` of atom and bond features
+        channels: width ``d`` of atom features
         num_radial: number ``R`` of radial features, see :class:`~torch_gptff.nn.RadialFeatures`
+        edge_channels: width ``d_e`` of bond features; by default ``channels``
+        aggr: how messages are put together, of :mod:`torch_geometric.nn.aggr`; the paper has ``"add"``, for which
+            there are kernels
 
     Shapes:
         - x ``[N, d]``, or a pair of the neighbours' ``[N, d]`` and the centres' ``[M, d]``; edge_index ``[2, E]``
-          (neighbour, centre); edge_attr ``[E, d]``; radial ``[E, R]``
+          (neighbour, centre); edge_attr ``[E, d_e]``; radial ``[E, R]``
         - returns what is to be added to the centres' ``x``, ``[N, d]`` or ``[M, d]``
     """
 
-    def __init__(self, channels: int, num_radial: int) -> None:
-        super().__init__(aggr="add")
-        self.fuse = True
+    def __init__(
+        self, channels: int, num_radial: int, edge_channels: int | None = None, aggr: str | Aggregation = "add"
+    ) -> None:
+        super().__init__(aggr=aggr)
+        edge_channels = channels if edge_channels is None else edge_channels
+        self.fuse = edge_channels == channels and aggr == "add"
         self.channels = channels
         self.num_radial = num_radial
-        self.lin_full = BlockLinear((channels, channels, channels), 2 * channels)
+        self.lin_full = BlockLinear((channels, channels, edge_channels), 2 * channels)
         self.lin_gated = GatedLinear(2 * channels, channels)
         self.lin_radial = Linear(num_radial, channels, bias=False)
 

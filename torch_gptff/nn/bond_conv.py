@@ -20,23 +20,25 @@ class BondConv(MessagePassing):
         e'_{ij} &= e_{ij} + swish(W_3 s_{ij}) \odot W_r b_{ij}
 
     Args:
-        channels: width ``d`` of atom and bond features
+        channels: width ``d`` of atom features
         num_radial: number ``R`` of radial features, see :class:`~torch_gptff.nn.RadialFeatures`
+        edge_channels: width ``d_e`` of bond features; by default ``channels``
 
     Shapes:
         - x ``[N, d]``, or a pair of the neighbours' ``[N, d]`` and the centres' ``[M, d]``; edge_index ``[2, E]``
-          (neighbour, centre); edge_attr ``[E, d]``; radial ``[E, R]``
-        - returns the updated ``edge_attr``, ``[E, d]``
+          (neighbour, centre); edge_attr ``[E, d_e]``; radial ``[E, R]``
+        - returns the updated ``edge_attr``, ``[E, d_e]``
     """
 
-    def __init__(self, channels: int, num_radial: int) -> None:
+    def __init__(self, channels: int, num_radial: int, edge_channels: int | None = None) -> None:
         super().__init__()
-        self.fuse = True
+        width = channels if edge_channels is None else edge_channels
+        self.fuse = width == channels
         self.channels = channels
         self.num_radial = num_radial
-        self.lin_gated = BlockLinear((channels, channels, channels), 2 * channels)
-        self.lin_out = Linear(channels, channels)
-        self.lin_radial = Linear(num_radial, channels, bias=False)
+        self.lin_gated = BlockLinear((channels, channels, width), 2 * width)
+        self.lin_out = Linear(width, width)
+        self.lin_radial = Linear(num_radial, width, bias=False)
 
     def reset_parameters(self) -> None:
         super().reset_parameters()

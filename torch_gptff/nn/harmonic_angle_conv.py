@@ -45,6 +45,7 @@ class HarmonicAngleConv(MessagePassing):
 
     def __init__(self, channels: int, num_radial: int, degree: int = MAX_DEGREE) -> None:
         super().__init__()
+        self.explain = False  # masks of explainers are of bonds, and this is a sum over angles
         self.channels = channels
         self.num_radial = num_radial
         self.degree = degree

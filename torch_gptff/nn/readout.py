@@ -9,23 +9,34 @@ from torch_geometric.nn.inits import reset
 
 
 class Readout(nn.Module):
-    """The network at the end: ``fc_out(swish(fc2(swish(fc1(x)))))``, ``[..., d]`` to ``[...]``."""
+    """The network at the end: ``fc_out(swish(fc2(swish(fc1(x)))))``, ``[..., d]`` to ``[..., out_channels]``.
 
-    def __init__(self, channels: int) -> None:
+    Args:
+        channels: width ``d`` of the features
+        out_channels: numbers that are predicted
+    """
+
+    def __init__(self, channels: int, out_channels: int = 1) -> None:
         super().__init__()
+        self.out_channels = out_channels
         self.fc1 = nn.Linear(channels, channels)
         self.fc2 = nn.Linear(channels, channels)
-        self.fc_out = nn.Linear(channels, 1)
+        self.fc_out = nn.Linear(channels, out_channels)
 
     def reset_parameters(self) -> None:
         for linear in (self.fc1, self.fc2, self.fc_out):
             linear.reset_parameters()
 
+    def values(self, x: Tensor) -> Tensor:
+        """Features ``[..., d]`` to numbers ``[..., out_channels]``."""
+        return self.fc_out(F.silu(self.fc2(F.silu(self.fc1(x)))))
+
     def mlp(self, x: Tensor) -> Tensor:
-        return self.fc_out(F.silu(self.fc2(F.silu(self.fc1(x))))).squeeze(-1)
+        """Features ``[..., d]`` to one number, ``[...]``."""
+        return self.values(x).squeeze(-1)
 
     def forward(self, x: Tensor, batch: Tensor, n_structures: int) -> Tensor:
-        """Atom features ``[N, d]`` to energies in eV, ``[B]``, float64."""
+        """Atom features ``[N, d]`` to energies in eV, ``[B]``, or several numbers, ``[B, out_channels]``; float64."""
         raise NotImplementedError
 
 
@@ -39,10 +50,11 @@ class AtomwiseReadout(Readout):
     Args:
         channels: width ``d`` of the atom features
         num_readouts: members of the committee, ``K``
+        out_channels: numbers of every atom; a committee has one
     """
 
-    def __init__(self, channels: int, num_readouts: int = 1) -> None:
-        super().__init__(channels)
+    def __init__(self, channels: int, num_readouts: int = 1, out_channels: int = 1) -> None:
+        super().__init__(channels, out_channels)
         self.others = nn.ModuleList(Readout(channels) for _ in range(num_readouts - 1))
 
     def reset_parameters(self) -> None:
@@ -62,7 +74,8 @@ class AtomwiseReadout(Readout):
         return energies.mean(1)
 
     def forward(self, x: Tensor, batch: Tensor, n_structures: int) -> Tensor:
-        return sum_by_structure(self.atomic_energies(x, batch, n_structures), batch, n_structures)
+        of_atoms = self.values(x) if self.out_channels > 1 else self.atomic_energies(x, batch, n_structures)
+        return sum_by_structure(of_atoms, batch, n_structures)
 
 
 class PooledReadout(Readout):
@@ -72,7 +85,8 @@ class PooledReadout(Readout):
     """
 
     def forward(self, x: Tensor, batch: Tensor, n_structures: int) -> Tensor:
-        return self.mlp(sum_by_structure(x, batch, n_structures).to(x.dtype)).to(torch.float64)
+        pooled = sum_by_structure(x, batch, n_structures).to(x.dtype)
+        return (self.values(pooled) if self.out_channels > 1 else self.mlp(pooled)).double()
 
 
 def sum_by_structure(values: Tensor, batch: Tensor, n_structures: int) -> Tensor:

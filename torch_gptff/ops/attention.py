@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from torch_gptff.ops.transforms import under_transform
+
 
 def attention(query: Tensor, key: Tensor, value: Tensor, present: Tensor | None, dropout: float = 0.0) -> Tensor:
     r""":math:`\mathrm{softmax}(Q K^T / \sqrt{d_h})\, V`, differentiable as often as wanted.
@@ -28,7 +30,7 @@ def attention(query: Tensor, key: Tensor, value: Tensor, present: Tensor | None,
         ``[B, H, M, d_h]``
     """
     mask = None if present is None else present[:, None, None, :]
-    if dropout > 0:
+    if dropout > 0 or under_transform():
         return plain_attention(query, key, value, mask, dropout)
     return _Attention.apply(query, key, value, mask)
 

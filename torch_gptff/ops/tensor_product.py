@@ -30,6 +30,7 @@ from torch_gptff.ops.harmonics import closed_forms
 from torch_gptff.ops.native import geometric
 from torch_gptff.ops.native.kernel import Group
 from torch_gptff.ops.native.operators import NativeKernels
+from torch_gptff.ops.transforms import outside_transforms
 from torch_gptff.ops.triton import geometric as gpu
 
 
@@ -95,7 +96,8 @@ def gaunt(a: int, b: int, c: int) -> Any:
     phi = np.arange(16) * (2 * np.pi / 16)
     sine = np.sqrt(1 - x**2)[:, None]
     points = np.stack([sine * np.cos(phi), sine * np.sin(phi), x[:, None] + 0 * phi], axis=-1).reshape(-1, 3)
-    harmonics = closed_forms(torch.from_numpy(points)).numpy()
+    with outside_transforms():
+        harmonics = closed_forms(torch.from_numpy(points)).numpy()
     of_degree = [harmonics[:, l * l : (l + 1) ** 2] for l in (a, b, c)]
     integral = np.einsum("p,pi,pj,pk->ijk", np.repeat(weight, 16), *of_degree)
     return integral * np.sqrt((2 * c + 1) / (integral**2).sum())

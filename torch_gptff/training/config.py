@@ -29,7 +29,8 @@ class ModelSettings:
     Attributes:
         name: of a registered energy model
         config: its configuration, by field; what is left out keeps its default
-        checkpoint: a path or name to start from, instead of random weights; ``name`` and ``config`` are then its own
+        checkpoint: a path or name to start from, instead of random weights; ``name`` and ``config`` are then its own,
+            but for ``config.properties``, which are added to a GPTFF
         repair: with a checkpoint of GPTFF, give its body the recommended readout and envelope
         freeze: parameters whose names begin with one of these stay as they are
         learning_rates: factors of the learning rate, by the beginning of parameter names
@@ -137,6 +138,8 @@ class LossSettings:
         function: ``"huber"``, ``"l1"`` or ``"l2"``
         delta: where Huber's loss turns from square to straight, in the units above
         force_norm: take the length of the error of an atom's force, rather than its three components one by one
+        properties: weights of what ``model.config.properties`` names, in the units of the data: ``{"magmoms": 0.1}``.
+            A property without a weight here is not trained
     """
 
     energy: float = 1.0
@@ -145,14 +148,23 @@ class LossSettings:
     function: str = "huber"
     delta: float = 0.1
     force_norm: bool = False
+    properties: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_types(self)
+        for name, weight in self.properties.items():
+            _check(weight >= 0, f"loss.properties.{name}", weight, "at least 0")
         _check(self.function in ("huber", "l1", "l2"), "loss.function", self.function, "'huber', 'l1' or 'l2'")
         _check(self.delta > 0, "loss.delta", self.delta, "positive")
         for name in ("energy", "forces", "stress"):
             _check(getattr(self, name) >= 0, f"loss.{name}", getattr(self, name), "at least 0")
-        _check(self.energy + self.forces + self.stress > 0, "loss", asdict(self), "of something")
+        total = self.energy + self.forces + self.stress + sum(self.properties.values())
+        _check(total > 0, "loss", asdict(self), "of something")
+
+    @property
+    def is_of_energies(self) -> bool:
+        """Whether energies or their derivatives are learned, and not properties alone."""
+        return self.energy + self.forces + self.stress > 0
 
 
 @dataclass(frozen=True)

@@ -150,14 +150,18 @@ def shares(part: Part, config: TrainingConfig) -> list[Share]:
 
 
 def references_for(
-    data: TrainingData, potential: Potential, seed: int, trained: bool
+    data: TrainingData, potential: Potential, seed: int, trained: bool, is_of_energies: bool = True
 ) -> tuple[References, list[CrystalData], list[Prediction]]:
     """The element energies to train with; for a potential that is trained already, with what it says of a sample.
+    Where properties alone are trained, the elements' energies are zero.
 
     Raises:
         NoLabelsError: no energy is known.
     """
     first = data.sources[0]
+    if not is_of_energies:
+        elements = sorted({int(number) for frame in data.train for number in frame.z})
+        return References({title: dict.fromkeys(elements, 0.0) for title in data.sources}, first), [], []
     if not trained:
         return fitted(iter(data.train), first), [], []
     frames: list[CrystalData] = []

@@ -10,6 +10,7 @@ from torch.utils.data import Dataset
 from torch_geometric.data import Batch, Data
 
 from torch_gptff.datasets import LABELS
+from torch_gptff.datasets.properties import property_of
 from torch_gptff.errors import GraphError
 from torch_gptff.graph import CrystalData
 from torch_gptff.models import EnergyModel
@@ -63,6 +64,8 @@ class GraphFrames(Dataset):
         number = int(self.numbers[place])
         frame, source = self.frames[number], self.frames.source_of(number)
         data = CrystalData(**{key: frame[key] for key in (*ATOMS, *LABELS)})
+        for name, kind in self.model.property_kinds.items():
+            data[name] = property_of(frame, name, kind)
         if self.shifts is not None:
             data.energy = data.energy - self.shifts[source][data.z].sum()
         data.frame_id = frame.frame_id

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
@@ -26,6 +27,7 @@ class Errors:
         energy_weight: ``[B']``
         forces_weight: ``[N']``
         stress_weight: ``[B'']``
+        properties: of every property by name, ``[K, …]``, and the weights ``[K]``
     """
 
     energy: Tensor
@@ -34,6 +36,7 @@ class Errors:
     energy_weight: Tensor
     forces_weight: Tensor
     stress_weight: Tensor
+    properties: Mapping[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
 
 def errors(prediction: Prediction, data: Data) -> Errors:
@@ -48,7 +51,10 @@ def errors(prediction: Prediction, data: Data) -> Errors:
     forces, forces_weight = _known(prediction.forces, data.forces, weight[batch])
     stress, stress_weight = _known(prediction.stress, data.stress, weight)
     atoms_of_known = n_atoms[~data.energy.isnan()]
-    return Errors(energy / atoms_of_known, forces, stress, energy_weight, forces_weight, stress_weight)
+    properties = {name: _known(value, data[name], weight) for name, value in prediction.properties.items()}
+    of_atoms = {name: _known(value, data[name], weight[batch]) for name, value in prediction.atom_properties.items()}
+    weights = energy_weight, forces_weight, stress_weight
+    return Errors(energy / atoms_of_known, forces, stress, *weights, {**properties, **of_atoms})
 
 
 def loss(error: Errors, settings: LossSettings) -> Tensor:
@@ -58,6 +64,7 @@ def loss(error: Errors, settings: LossSettings) -> Tensor:
         (settings.energy, error.energy, error.energy_weight),
         (settings.forces, forces, error.forces_weight),
         (settings.stress, error.stress * GPA_PER_EV_PER_ANGSTROM3, error.stress_weight),
+        *((settings.properties.get(name, 0.0), *each) for name, each in error.properties.items()),
     )
     total = error.energy.new_zeros(())
     for factor, values, weight in terms:

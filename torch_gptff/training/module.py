@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from torch_geometric.data import Batch
 
-from torch_gptff.errors import TrainingError
+from torch_gptff.errors import ConfigError, TrainingError
 from torch_gptff.graph import structure_index
 from torch_gptff.nn import sum_by_structure
 from torch_gptff.potential import Potential, Prediction
@@ -51,7 +52,15 @@ class EnergyModelModule(LightningModule):
         if decay > 0:
             self.average = AveragedModel(potential, multi_avg_fn=moving_average(decay)).requires_grad_(False)
         self._groups = parameter_groups(self, config)
-        self._sums = _Sums()
+        kinds = potential.model.property_kinds
+        unknown = sorted(set(config.loss.properties) - set(kinds))
+        if unknown:
+            raise ConfigError(
+                f"loss.properties names {', '.join(unknown)}, and the model predicts "
+                f"{', '.join(kinds) or 'no property'}: name it in model.config.properties, too"
+            )
+        self._trained = [name for name, weight in config.loss.properties.items() if weight > 0]
+        self._sums = _Sums(self._trained)
 
     @property
     def shifts(self) -> Tensor:
@@ -110,7 +119,7 @@ class EnergyModelModule(LightningModule):
             self.average.update_parameters(self.potential)
 
     def on_validation_epoch_start(self) -> None:
-        self._sums = _Sums()
+        self._sums = _Sums(self._trained)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         found = self.errors(self.result, batch, create_graph=False)
@@ -118,17 +127,20 @@ class EnergyModelModule(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         total = self._sums.total(self.device)
-        means = _means(self.trainer.strategy.reduce(total, reduce_op="sum"))
+        means = _means(self.trainer.strategy.reduce(total, reduce_op="sum"), self._trained)
         self.log_dict(means, sync_dist=False, rank_zero_only=False)
 
     def errors(self, potential: Potential, batch: Batch, create_graph: bool) -> Errors:
         """Errors of the prediction of a batch, with energies relative to the reference of the first source."""
-        prediction: Prediction = potential.evaluate(batch, create_graph=create_graph)
+        derivatives = self.config.loss.is_of_energies or not create_graph
+        prediction: Prediction = potential.evaluate(
+            batch, forces=derivatives, stress=derivatives, properties=True, create_graph=create_graph
+        )
         if len(self.shift):
             atom, n_structures = structure_index(batch)
             of_atom = self.shifts[batch.source_number[atom], batch.z]
             moved = prediction.energy + sum_by_structure(of_atom, atom, n_structures)
-            prediction = Prediction(moved, prediction.forces, prediction.stress)
+            prediction = replace(prediction, energy=moved)
         return errors(prediction, batch)
 
 
@@ -143,15 +155,22 @@ def moving_average(decay: float) -> Callable[[Any, Any, Tensor | int], None]:
 
 
 class _Sums:
-    """Absolute errors and losses of the validation frames seen so far, in float64."""
+    """Absolute errors and losses of the validation frames seen so far, in float64.
 
-    def __init__(self) -> None:
-        self._values = [0.0] * 8
+    Args:
+        properties: that are trained
+    """
+
+    def __init__(self, properties: Sequence[str] = ()) -> None:
+        self._properties = properties
+        self._values = [0.0] * (8 + 2 * len(properties))
 
     def add(self, found: Errors, value: Tensor, n_frames: int) -> None:
         row = [float(value) * n_frames, float(n_frames)]
-        for name in QUANTITIES:
-            of_one = getattr(found, name).detach()
+        values = [getattr(found, name) for name in QUANTITIES]
+        values += [found.properties[name][0] for name in self._properties]
+        for each in values:
+            of_one = each.detach()
             row += [float(of_one.double().abs().sum()), float(of_one.numel())]
         self._values = [a + b for a, b in zip(self._values, row, strict=True)]
 
@@ -159,8 +178,8 @@ class _Sums:
         return torch.tensor(self._values, dtype=torch.float64, device=device)
 
 
-def _means(total: Tensor) -> dict[str, float]:
-    names = ("val_loss", *(f"val_{name}_mae" for name in QUANTITIES))
+def _means(total: Tensor, properties: Sequence[str]) -> dict[str, float]:
+    names = ("val_loss", *(f"val_{name}_mae" for name in (*QUANTITIES, *properties)))
     pairs = total.reshape(-1, 2).tolist()
     return {
         name: value / number if number else float("nan") for name, (value, number) in zip(names, pairs, strict=True)

@@ -125,7 +125,7 @@ def _train(
     data = TrainingData.of(config.data, config.seed)
     _check_data(folder, data, resume)
     start = None if config.start is None or resume else read_state(config.start)
-    references, frames, predictions = references_for(data, potential, config.seed, trained)
+    references, frames, predictions = references_for(data, potential, config.seed, trained, config.loss.is_of_energies)
     if start is not None:
         references = known_references(start, references)
     odd = disagreements(frames, predictions, potential, references) if trained else []

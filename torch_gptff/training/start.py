@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
@@ -9,6 +10,7 @@ import torch
 from torch_gptff.errors import ConfigError
 from torch_gptff.io import load_pretrained
 from torch_gptff.models import GPTFF, GPTFFConfig, build_model
+from torch_gptff.models.properties import turns
 from torch_gptff.nn import Readout
 from torch_gptff.potential import Potential
 from torch_gptff.training.config import ModelSettings
@@ -27,11 +29,19 @@ def starting_potential(settings: ModelSettings, seed: int) -> Potential:
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             model = build_model(settings.name, settings.config)
+        shifts = [name for name in ("atomref", "mean") if getattr(model.config, name, None) is not None]
+        if shifts:
+            raise ConfigError(
+                f"training fits the elements' energies to the data: leave out {', '.join(shifts)} of model.config"
+            )
         if isinstance(model, GPTFF):
             start_at_references(model)
         return Potential(model)
     potential = load_pretrained(settings.checkpoint)
-    return repaired(potential) if settings.repair else potential
+    if settings.repair:
+        potential = repaired(potential)
+    properties = settings.config.get("properties")
+    return with_properties(potential, properties, seed) if properties else potential
 
 
 @torch.no_grad()
@@ -45,6 +55,30 @@ def start_at_references(model: GPTFF) -> None:
         if isinstance(readout, Readout):
             readout.fc_out.weight.zero_()
             readout.fc_out.bias.zero_()
+
+
+def with_properties(potential: Potential, properties: Mapping[str, str], seed: int) -> Potential:
+    """A GPTFF with the same weights and energies, and new heads with random weights for further properties.
+
+    Raises:
+        ConfigError: it is no GPTFF, or a property is made of features that turn, which its last layer does not have.
+    """
+    model = potential.model
+    if not isinstance(model, GPTFF):
+        raise ConfigError(f"only a GPTFF can be given further properties, and this is {type(model).__name__}")
+    config = replace(model.config, properties={**model.config.properties, **properties})
+    if turns(config.properties) and not turns(model.config.properties):
+        raise ConfigError(
+            "the checkpoint has no features that turn behind its last layer: vectors and tensors are for a model that "
+            "is trained with them from random weights"
+        )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        extended = GPTFF(config).to(model.dtype)
+    extended.load_state_dict({**extended.state_dict(), **model.state_dict()})
+    extended.elements = model.elements
+    potential.model = extended
+    return potential
 
 
 def repaired(potential: Potential) -> Potential:

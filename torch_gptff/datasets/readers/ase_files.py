@@ -29,6 +29,7 @@ def read(
     naming: str | None = None,
     unconverged: bool | str = False,
     keep: str | Sequence[str] | None = None,
+    keep_per_atom: str | Sequence[str] | None = None,
 ) -> Iterator[CrystalData]:
     """The frames of a file, which ASE converts to its own units and signs.
 
@@ -41,13 +42,16 @@ def read(
         stress_key: the same of stress
         naming: the prefix of the keys, as ``"REF_"``, or ``"plain"``; frames without such labels stay without any
         unconverged: take frames with ``converged=False``, too
-        keep: other keys, of atoms or of the frame, that become fields of the record, as ``"band_gap,magmom"``
+        keep: other keys that become fields of the record, as ``"band_gap,magmom"``, see
+            :func:`~torch_gptff.datasets.readers.extras.kept_keys`
+        keep_per_atom: likewise, of keys with a value for every atom, as ``"magmoms=abs(magmom)"``
 
     Raises:
         UnreadableDataError: ASE makes nothing of it.
         LabelError, StructureError: see :func:`~torch_gptff.datasets.make_frame`.
     """
-    keys = LabelKeys(energy_key, forces_key, stress_key, naming, is_set(unconverged, "unconverged"), kept_keys(keep))
+    kept = kept_keys(keep, keep_per_atom)
+    keys = LabelKeys(energy_key, forces_key, stress_key, naming, is_set(unconverged, "unconverged"), kept)
     labels = LabelFinder(path, keys)
     yield from frames_of_atoms(structures(path, ase_format), labels, source=source or stem(path))
     labels.tell()

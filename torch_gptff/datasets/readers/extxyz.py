@@ -34,6 +34,7 @@ def read(
     naming: str | None = None,
     unconverged: bool | str = False,
     keep: str | Sequence[str] | None = None,
+    keep_per_atom: str | Sequence[str] | None = None,
     source_key: str | None = None,
 ) -> Iterator[CrystalData]:
     """The frames of a file.
@@ -51,7 +52,9 @@ def read(
             tension, or compression where the key is that of a virial
         naming: the prefix of the keys, as ``"REF_"``, or ``"plain"``; frames without such labels stay without any
         unconverged: take frames with ``converged=F``, too
-        keep: other keys, of atoms or of the frame, that become fields of the record, as ``"band_gap,magmom"``
+        keep: other keys that become fields of the record, as ``"band_gap,magmom"``, see
+            :func:`~torch_gptff.datasets.readers.extras.kept_keys`
+        keep_per_atom: likewise, of keys with a value for every atom, as ``"magmoms=abs(magmom)"``
         source_key: where the frame says which source it is of; by default ``source``
 
     Raises:
@@ -59,8 +62,8 @@ def read(
         UnreadableDataError: the file is not extended XYZ, or truncated.
         LabelError, StructureError: see :func:`~torch_gptff.datasets.make_frame`.
     """
-
-    keys = LabelKeys(energy_key, forces_key, stress_key, naming, is_set(unconverged, "unconverged"), kept_keys(keep))
+    kept = kept_keys(keep, keep_per_atom)
+    keys = LabelKeys(energy_key, forces_key, stress_key, naming, is_set(unconverged, "unconverged"), kept)
     labels = LabelFinder(
         path,
         keys,

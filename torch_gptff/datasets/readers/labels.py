@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from torch_gptff.datasets.frames import LABELS, ORIGIN
-from torch_gptff.datasets.readers.extras import STRUCTURE, is_numeric, is_of_atoms, kept_fields
+from torch_gptff.datasets.readers.extras import STRUCTURE, KeptKey, is_numeric, is_of_atoms, kept_fields
 from torch_gptff.errors import LabelError, NoLabelsError
 from torch_gptff.units import UnitConvention
 
@@ -62,7 +62,7 @@ class LabelKeys:
     stress: str | None = None
     naming: str | None = None
     unconverged: bool = False
-    keep: tuple[str, ...] = ()
+    keep: tuple[KeptKey, ...] = ()
 
     def prefix(self) -> str | None:
         """The prefix that is asked for, by name or by one of the keys; ``None`` where none is."""
@@ -93,6 +93,7 @@ class LabelFinder:
     _read: Counter[str] = field(default_factory=Counter)
     _unread: Counter[str] = field(default_factory=Counter)
     _others: Counter[str] = field(default_factory=Counter)
+    _known: Counter[str] = field(default_factory=Counter)
     _of_atoms: set[str] = field(default_factory=set)
     _n_unconverged: int = 0
     _n_frames: int = 0
@@ -128,6 +129,7 @@ class LabelFinder:
             if is_of_atoms(key, known[key], per_atom, n_atoms):
                 self._of_atoms.add(key)
         kept = kept_fields(self.asked.keep, known, per_atom, n_atoms, where)
+        self._known.update(key.name for key in self.asked.keep if known.get(key.key) is not None)
         return {**values, "convention": convention, "kept": kept}
 
     def is_left_out(self, info: Mapping[str, Any]) -> bool:
@@ -180,11 +182,16 @@ class LabelFinder:
 
     def _told_others(self) -> str:
         """Which keys are kept, and which others hold numbers that are not read."""
-        kept = [f"kept: {', '.join(self.asked.keep)}"] if self.asked.keep else []
+        kept = [f"kept: {', '.join(map(self._told_kept, self.asked.keep))}"] if self.asked.keep else []
         if self._others:
             named = ", ".join(f"{key} of atoms" if key in self._of_atoms else key for key in sorted(self._others))
             kept.append(f"no label, and not read: {named} (--option keep=KEY,KEY keeps them with the frames)")
         return "; ".join(kept)
+
+    def _told_kept(self, key: KeptKey) -> str:
+        number = self._known[key.name]
+        of = "" if number == self._n_frames else f" in {number} of {self._n_frames} frames"
+        return f"{key.name}{'' if key.name == key.key else f' from {key.key}'}{of}"
 
     def _key(self, label: str, known: Mapping[str, Any], candidates: Iterable[str], where: str) -> str | None:
         asked = getattr(self.asked, label)
@@ -229,9 +236,13 @@ class LabelFinder:
     def _convention(self, stress_key: str) -> UnitConvention:
         return replace(self.virial, energy=self.convention.energy) if _is_virial(stress_key) else self.convention
 
+    @property
+    def _kept_keys(self) -> set[str]:
+        return {key.key for key in self.asked.keep}
+
     def _unread_others(self, known: Mapping[str, Any], keys: Mapping[str, str]) -> list[str]:
         """The keys with numbers that neither look like labels nor describe the structure, and are not kept."""
-        used = {*keys.values(), *self.asked.keep, *STRUCTURE, *ORIGIN}
+        used = {*keys.values(), *self._kept_keys, *STRUCTURE, *ORIGIN}
         return [
             key
             for key, value in known.items()
@@ -245,7 +256,7 @@ class LabelFinder:
         others = []
         for key in known:
             match = _matched(key)
-            if match is None or key in keys.values() or key in self.asked.keep:
+            if match is None or key in keys.values() or key in self._kept_keys:
                 continue
             label = _LABEL_OF[match["name"].lower()]
             if label not in keys or not _says_the_same(

@@ -7,12 +7,13 @@ positive under compression.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 from torch_gptff.datasets.frames import make_frame
 from torch_gptff.datasets.readers.entries import require
+from torch_gptff.datasets.readers.extras import kept_fields, kept_keys
 from torch_gptff.datasets.readers.json_stream import stream_items
 from torch_gptff.datasets.readers.structure_dict import atoms_of
 from torch_gptff.errors import UnreadableDataError
@@ -30,18 +31,27 @@ ENERGIES = {
 """The energies that a frame may have, and their units. Corrected is by MP2020, and so is the energy per atom."""
 
 
+OF_ATOMS = frozenset(("force", "magmom"))
+"""The keys that have a value for every atom."""
+
+
 def read(
     path: Path,
     *,
     energy_key: Literal[
         "corrected_total_energy", "uncorrected_total_energy", "energy_per_atom"
     ] = "corrected_total_energy",
+    keep: str | Sequence[str] | None = None,
+    keep_per_atom: str | Sequence[str] | None = None,
 ) -> Iterator[CrystalData]:
     """The frames of the file, material by material. A ``null`` label is one that is not known.
 
     Args:
         path: the JSON, or a compressed one
         energy_key: which energy is the label. The corrected one makes calculations with and without U comparable
+        keep: other keys that become fields of the record, as ``"bandgap,magmom"``, see
+            :func:`~torch_gptff.datasets.readers.extras.kept_keys`
+        keep_per_atom: likewise, of keys with a value for every atom, as ``"magmoms=abs(magmom)"``
 
     Raises:
         UnreadableDataError: the file is truncated, or of another layout.
@@ -49,6 +59,7 @@ def read(
     """
     if energy_key not in ENERGIES:
         raise UnreadableDataError(f"{path}: MPtrj has no energy {energy_key!r}; it has {', '.join(ENERGIES)}")
+    kept = kept_keys(keep, keep_per_atom)
     for material, frames in stream_items(path):
         if not isinstance(frames, Mapping):
             raise UnreadableDataError(f"{path}, {material}: an object of frames is expected; is the format MPtrj's?")
@@ -68,4 +79,5 @@ def read(
                 source="MPtrj",
                 material=str(material),
                 frame_id=str(frame_id),
+                kept=kept_fields(kept, entry, OF_ATOMS, len(numbers), where),
             )

@@ -346,6 +346,18 @@ class TestModelsOfPyG:
         atoms.positions[0, 0] += 1e-4
         assert atoms.get_potential_energy() - before == pytest.approx(-1e-4 * force, rel=1e-2, abs=1e-7)
 
+    def test_molecules_of_a_batch_relax_as_they_do_alone(self, theirs: Any) -> None:
+        from torch_gptff.workflows import evaluate_many, relax_many
+
+        potential = Potential(theirs)
+        molecules = [molecule("CH3OH"), molecule("H2O")]
+        together = dict(relax_many(molecules, potential, max_steps=3))
+        for place, atoms in enumerate(molecules):
+            (alone,) = dict(relax_many([atoms], potential, max_steps=3)).values()
+            assert together[place].energy == pytest.approx(alone.energy, abs=1e-9)
+            (evaluated,) = evaluate_many([together[place].final], potential)
+            assert evaluated.energy == pytest.approx(alone.energy, abs=1e-9)
+
     def test_crystals_and_checkpoints_are_refused(self, theirs: Any, tmp_path: Path) -> None:
         potential = Potential(theirs)
         with pytest.raises(StructureError, match="knows molecules alone"):

@@ -15,6 +15,7 @@ from torch_gptff.graph import BondAngles, CrystalData, PeriodicRadiusGraph, Verl
 from torch_gptff.graph.checks import check_elements, check_graph
 from torch_gptff.graph.fit import check_fit
 from torch_gptff.graph.geometry import bond_vectors
+from torch_gptff.graph.verlet_batch import VerletBatch
 from torch_gptff.models.exchange import ALONE, Exchange
 from torch_gptff.ops.transforms import outside_transforms, under_transform, unwrapped
 
@@ -27,6 +28,16 @@ class GraphKeeper(Protocol):
 
     def forget(self) -> None:
         """Begin anew with the next structure."""
+
+
+class BatchKeeper(Protocol):
+    """Keeps the graphs of a batch from step to step, as :class:`~torch_gptff.graph.verlet_batch.VerletBatch` does."""
+
+    def update(self, data: CrystalData) -> Data:
+        """The batch with its graph; structures beyond those of the last update have joined since."""
+
+    def keep(self, which: Sequence[int]) -> None:
+        """Forget all structures but those at some places, ascending."""
 
 
 class EnergyModel(nn.Module, ABC):
@@ -168,6 +179,10 @@ class EnergyModel(nn.Module, ABC):
             backend: of the neighbour search
         """
         return VerletGraph(self.cutoff, self.angle_cutoff, skin, backend)
+
+    def batch_keeper(self, skin: float = 0.5, backend: str | None = None) -> BatchKeeper:
+        """What keeps the graphs of a batch of structures from step to step; arguments as of :meth:`graph_keeper`."""
+        return VerletBatch(self.cutoff, self.angle_cutoff, skin, backend)
 
     @property
     def dtype(self) -> torch.dtype:

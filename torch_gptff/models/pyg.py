@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -80,6 +81,9 @@ class PyGModel(EnergyModel):
     def graph_keeper(self, skin: float, backend: str | None = None) -> MoleculeGraph:
         return MoleculeGraph(self)
 
+    def batch_keeper(self, skin: float = 0.5, backend: str | None = None) -> MoleculeGraph:
+        return MoleculeGraph(self)
+
     def interaction_energy(self, graph: Data, vectors: Tensor) -> Tensor:
         batch, _ = structure_index(graph)
         others, first = graph.edge_index
@@ -94,17 +98,20 @@ class PyGModel(EnergyModel):
 
 
 class MoleculeGraph:
-    """Makes the record of a molecule for a :class:`PyGModel` at every step."""
+    """Makes the record of molecules for a :class:`PyGModel` anew at every step."""
 
     def __init__(self, model: PyGModel) -> None:
         self._model = [model]  # not a part of it
 
     def update(self, data: CrystalData) -> Data:
-        """The molecule with its graph."""
+        """The molecules with their graph."""
         return self._model[0].build_graph(data)
 
     def forget(self) -> None:
-        """Nothing is kept."""
+        """Do nothing: no molecule is remembered."""
+
+    def keep(self, which: Sequence[int]) -> None:
+        """Do nothing: no molecule is remembered."""
 
 
 def is_pyg_model(model: object) -> bool:

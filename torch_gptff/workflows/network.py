@@ -7,6 +7,7 @@ whole cell, is the smaller the more of it there is.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,8 @@ class BondNetwork:
 def reach_of(calculator: Any) -> float:
     """Å: the distance within which atoms are bonded for a calculator or a :class:`~torch_gptff.Potential`."""
     potential = potential_of(calculator)
-    return REACH if potential is None else float(potential.model.cutoff)
+    cutoff = REACH if potential is None else float(potential.model.cutoff)
+    return cutoff if isfinite(cutoff) else REACH
 
 
 def bond_network(atoms: Atoms, reach: float) -> BondNetwork:

@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from torch_gptff.errors import StructureError
-from torch_gptff.graph import CrystalData, VerletGraph
+from torch_gptff.graph import CrystalData
 from torch_gptff.graph.checks import check_elements
 from torch_gptff.graph.convert import from_ase, to_ase
-from torch_gptff.graph.verlet_batch import VerletBatch
 from torch_gptff.potential import Potential
 from torch_gptff.workflows.network import REACH
 
@@ -96,7 +95,7 @@ class TogetherByPotential:
     def __init__(self, potential: Potential) -> None:
         self.potential = self.source = potential
         self.device = next(potential.parameters()).device
-        self._graph = VerletBatch(potential.model.cutoff, potential.model.angle_cutoff)
+        self._graph = potential.model.batch_keeper()
 
     def check(self, atoms: Atoms, number: int) -> None:
         """Refuse a structure with elements that the model does not know, and warn of those never seen together.
@@ -154,7 +153,7 @@ class TogetherByPotential:
         model = self.potential.model
         for place, alone in enumerate(_one_by_one(data, sizes)):
             try:
-                VerletGraph(model.cutoff, model.angle_cutoff).update(alone)
+                model.build_graph(alone)
             except StructureError as error:
                 refusals[place] = error
         return refusals

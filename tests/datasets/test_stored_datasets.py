@@ -103,6 +103,7 @@ def test_a_part_of_a_dataset_through_a_loader(kind: Kind, data: Path, tmp_path: 
     assert dataset_fingerprint(part) != dataset_fingerprint(dataset)
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on a machine with one core
 @every_kind
 def test_workers_read_it_at_once(kind: Kind, data: Path, tmp_path: Path) -> None:
     """After this process has opened it, which a fork would inherit."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import MISSING, fields, is_dataclass
+from os import PathLike
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 from ase import Atoms
+from monty.json import MSONable
 
 from torch_gptff import __version__
 from torch_gptff.errors import GPTFFError, RecordError
@@ -43,8 +45,8 @@ def verdict(is_good: bool) -> str:
     return "yes" if is_good else "NO"
 
 
-class Record:
-    """Base of frozen dataclasses that hold results.
+class Record(MSONable):
+    """Base of frozen dataclasses that hold results, which jobflow, atomate2 and whatever else reads MSON keep.
 
     Fields may be numbers, strings, ``None``, numpy arrays of finite numbers, ASE ``Atoms`` (elements, positions, cell,
     periodic directions and masses), other records, and tuples and dictionaries of these. The JSON document states the
@@ -74,6 +76,19 @@ class Record:
             document["units"] = dict(self.units)
         return document
 
+    def as_dict(self) -> dict[str, Any]:
+        """:meth:`to_dict` with the keys of MSON, by which ``monty.json.MontyDecoder`` builds the record again.
+
+        Raises:
+            RecordError: a number is not finite.
+        """
+        return {
+            "@module": type(self).__module__,
+            "@class": type(self).__name__,
+            "@version": __version__,
+            **self.to_dict(),
+        }
+
     def _derived_value(self, name: str) -> Any:
         try:
             return _plain(getattr(self, name), name)
@@ -82,7 +97,7 @@ class Record:
 
     @classmethod
     def from_dict(cls: type[Self], document: dict[str, Any]) -> Self:
-        """The record that :meth:`to_dict` gave.
+        """The record of which :meth:`to_dict` or :meth:`as_dict` gave the document.
 
         Raises:
             RecordError: the document is of another record, or lacks a field.
@@ -103,14 +118,14 @@ class Record:
                 raise RecordError(f"{field.name!r} of {cls.__name__} cannot be read: {error}") from error
         return cls(**values)
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | PathLike[str]) -> None:  # type: ignore[override]  # that of monty may write a pickle
         """Write a JSON file, whole or not at all."""
         document = {"torch_gptff": __version__, **self.to_dict()}
-        with written_atomically(path) as temporary:
+        with written_atomically(Path(path)) as temporary:
             temporary.write_text(json.dumps(document, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls: type[Self], path: str | Path) -> Self:
+    def load(cls: type[Self], path: str | PathLike[str]) -> Self:
         """Read the file that :meth:`save` wrote.
 
         Raises:

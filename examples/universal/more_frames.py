@@ -12,6 +12,8 @@ writes files `more/KIND-NUMBER.extxyz` of some hundred frames, for `--kinds`:
 - `defects`: surfaces, crystals pulled apart along c, vacancies, interstitials and antisites
 - `elements`: elements in lattices and prototypes of other ones, strained, rattled, with vacancies
 - `molecules`: molecules distorted, packed, and beside each other
+- `polymorphs`: what competes: each element in close-packed and open lattices, and compounds AB and AB2 in theirs, at
+  rest, strained, displaced a little, and in volumes about the one at rest
 
 A file depends on its kind, number and `--seed` alone; those that are there are not made again, so that the same command
 goes on where it was killed, and several may run at once (`--first`). Compounds of the test are left out. With
@@ -38,6 +40,7 @@ from ase.collections import g2
 from ase.data import atomic_masses, chemical_symbols
 from ase.data import covalent_radii as radii
 from ase.io import read
+from ase.spacegroup import crystal
 from ase.stress import voigt_6_to_full_3x3_stress
 from prepare import is_test
 from pymatgen.analysis.prototypes import AFLOW_PROTOTYPE_LIBRARY
@@ -336,6 +339,59 @@ def elements(crystals: list[Atoms], teacher: Teacher, rng: np.random.Generator) 
     return written(tagged, teacher)
 
 
+def competing() -> dict[int, dict[str, Atoms]]:
+    """Lattices that compete for elements, compounds AB and compounds AB2, by the number of elements and the ratio."""
+    known = lattices()
+    names = ("fcc", "bcc", "hcp", "sc", "diamond")
+    double = Atoms("Cu4", scaled_positions=[(0, 0, 0), (1 / 3, 2 / 3, 0.25), (0, 0, 0.5), (2 / 3, 1 / 3, 0.75)],
+                   cell=bulk("Cu", "hcp", a=2.55, c=8.26).cell, pbc=True)  # fmt: skip
+    layered = Atoms("CuZn" * 2, scaled_positions=[(0, 0, 0), (1 / 3, 2 / 3, 0), (1 / 3, 2 / 3, 0.5), (0, 0, 0.5)],
+                    cell=bulk("Cu", "hcp", a=4.0, c=6.6).cell, pbc=True)  # fmt: skip
+    arsenide = crystal(
+        ["Cu", "Zn"], [(0, 0, 0), (1 / 3, 2 / 3, 0.25)], spacegroup=194, cellpar=[3.6, 3.6, 5.1, 90, 90, 120]
+    )
+    binary = {name: bulk("CuZn", name, a=4.0) for name in ("rocksalt", "zincblende", "wurtzite", "cesiumchloride")}
+    rutile = crystal(["Cu", "Zn"], [(0, 0, 0), (0.305, 0.305, 0)], spacegroup=136, cellpar=[4.6, 4.6, 2.96, 90, 90, 90])
+    iodide = crystal(
+        ["Cu", "Zn"], [(0, 0, 0), (1 / 3, 2 / 3, 0.25)], spacegroup=164, cellpar=[3.6, 3.6, 5.6, 90, 90, 120]
+    )
+    return {
+        0: {**{name: known[name] for name in names}, "dhcp": double},
+        1: {**binary, "layered": layered, "nickel arsenide": plain(arsenide)},
+        2: {"fluorite": bulk("CuZn2", "fluorite", a=5.4), "rutile": plain(rutile), "cadmium iodide": plain(iodide)},
+    }
+
+
+def charges_fit(one: int, other: int, ratio: int) -> bool:
+    """Whether common oxidation states of a metal and of ``ratio`` atoms of another element cancel."""
+    states = Element.from_Z(other).common_oxidation_states
+    return any(-charge / ratio in states for charge in Element.from_Z(one).common_oxidation_states if charge > 0)
+
+
+def polymorphs(crystals: list[Atoms], teacher: Teacher, rng: np.random.Generator) -> Iterator[str]:
+    """Eight elements, sixteen compounds AB and six AB2, one in four of them with charges that do not cancel."""
+    known, new = competing(), []
+    for ratio, count in ((0, 8), (1, 16), (2, 6)):
+        for z in rng.choice([x for x in ELEMENTS if x not in NOBLE], count, replace=False).tolist():
+            partners = [x for x in ELEMENTS if x not in NOBLE and x != z]
+            if rng.random() < 0.75:
+                partners = [x for x in partners if charges_fit(z, x, ratio)] if ratio else partners
+            if not partners:
+                continue
+            partner = int(rng.choice(partners))
+            for atoms in known[ratio].values():
+                numbers = np.where(atoms.numbers == 29, z, partner)
+                if not is_test(numbers):
+                    new.append(replaced(atoms, numbers))
+    tagged: list[Tagged] = []
+    for atoms in at_rest([atoms for atoms in new if is_sane(atoms)], teacher):
+        tagged.append((atoms, "poly:eq"))
+        tagged += [(rescaled(atoms, rng.uniform(low, low + 0.06)), "poly:v") for low in (0.87, 0.94, 1.0, 1.06)]
+        tagged += [(strained(atoms, size, rng), "poly:s") for size in (0.01, 0.03)]
+        tagged.append((strained(rattled(enlarged(atoms, 4), 0.04, rng), 0.01, rng), "poly:r"))
+    return written(tagged, teacher)
+
+
 def defects(crystals: list[Atoms], teacher: Teacher, rng: np.random.Generator) -> Iterator[str]:
     """A hundred and fifty crystals, also new ones, with surfaces and defects."""
     tagged: list[Tagged] = []
@@ -502,6 +558,7 @@ KINDS: dict[str, Callable[[list[Atoms], Teacher, np.random.Generator], Iterator[
     "defects": defects,
     "elements": elements,
     "molecules": molecules,
+    "polymorphs": polymorphs,
 }
 
 if __name__ == "__main__":

@@ -155,13 +155,13 @@ def diffusion(
 
 def _tell_fit(console: Console, name: str, fit: ArrheniusFit) -> None:
     from torch_gptff.cli.output import print_line
-    from torch_gptff.workflows.reports.diffusion import ROOM, with_error
+    from torch_gptff.workflows.reports.diffusion import ROOM
 
     regimes = ("",) if len(fit.lines) == 1 else (" at low T", " at high T")
     for regime, line in zip(regimes, fit.lines, strict=True):
         kelvins = f"{line.temperatures.min():.0f} to {line.temperatures.max():.0f} K"
-        print_line(console, f"{name}: activation energy{regime} {with_error(line.activation_energy)} eV ({kelvins})")
+        print_line(console, f"{name}: activation energy{regime} {line.activation_energy} eV ({kelvins})")
     if fit.crossing is not None:
-        print_line(console, f"{name}: the lines cross at {with_error(fit.crossing)} K")
+        print_line(console, f"{name}: the lines cross at {fit.crossing} K")
     room, unit = fit.at(ROOM), "cm²/s" if fit.quantity == "diffusivity" else "mS/cm"
     print_line(console, f"{name}: {room.value:.2g} {unit} at 300 K, from {room.low:.2g} to {room.high:.2g} at 95 %")

@@ -84,7 +84,7 @@ def relax(
     from torch_gptff.io.output_names import OutputNames
     from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
     from torch_gptff.workflows import Relaxation
-    from torch_gptff.workflows.reports.relax import relaxation_report
+    from torch_gptff.workflows.reports.relax import relax_report
 
     if resume and json is None and not batch:
         raise typer.BadParameter("needs --json OUT, the file to go on with, or --batch", param_hint="--resume")
@@ -110,8 +110,9 @@ def relax(
     run.print_records(results.items())
     results.write(run.failures)
     if report is not None:
-        done = {run.short(label): relaxation for label, relaxation in results.items()}
-        relaxation_report(done, f"{run.about}.").save(report)
+        relax_report([(run.short(label), relaxation) for label, relaxation in results.items()], f"{run.about}.").save(
+            report
+        )
     run.end(all(relaxation.converged for _, relaxation in results.items()))
 
 

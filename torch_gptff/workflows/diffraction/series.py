@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from torch_gptff.errors import DiffractionError
 from torch_gptff.record import Record
+from torch_gptff.report import Column, Table
 from torch_gptff.workflows.diffraction.local_structure import LOCAL_STRUCTURES, structure_fractions
 from torch_gptff.workflows.diffraction.pattern import diffraction_pattern
 from torch_gptff.workflows.diffraction.peaks import PeakTrack, track_peaks
@@ -18,6 +19,9 @@ from torch_gptff.workflows.inputs import as_atoms
 
 STEP = 0.05
 """Spacing of the angles of a profile, degrees of 2θ."""
+
+LEAST_FRAMES = 0.1
+"""Smallest share of the frames through which a peak is followed, to be shown."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,32 @@ class DiffractionSeries(Record):
     def strain(self, axis: int) -> NDArray[np.float64]:
         """Strain of a cell vector relative to the first frame, ``[F]``."""
         return np.asarray(self.lengths[:, axis] / self.lengths[0, axis] - 1)
+
+    @property
+    def lasting_tracks(self) -> tuple[PeakTrack, ...]:
+        """Peaks that were followed through a tenth of the frames or more."""
+        return tuple(track for track in self.tracks if len(track.frames) >= LEAST_FRAMES * len(self.profiles))
+
+    def peak_table(self) -> Table:
+        """A table of the peaks in :attr:`lasting_tracks`: their first and last frames, places and heights."""
+        columns = (
+            Column("first"),
+            Column("last"),
+            Column("2θ first", "°", 2),
+            Column("2θ last", "°", 2),
+            Column("height last/first", "", 2),
+        )
+        rows = [
+            [
+                int(track.frames[0]),
+                int(track.frames[-1]),
+                float(track.two_theta[0]),
+                float(track.two_theta[-1]),
+                float(track.heights[-1] / track.heights[0]),
+            ]
+            for track in self.lasting_tracks
+        ]
+        return Table(columns, rows)
 
 
 def diffraction_series(

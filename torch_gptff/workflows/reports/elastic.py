@@ -2,49 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from torch_gptff.report import Column, Report
+from torch_gptff.moved import old_names
+from torch_gptff.report import Column
 from torch_gptff.report.plots import lines
 from torch_gptff.workflows.elastic_moduli import ElasticTensor
+from torch_gptff.workflows.reports.frame import Labelled, RecordsReport
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-IN_DETAIL = 20
-"""Number of structures with a section of their own; the table has all."""
+__getattr__ = old_names(__name__)
 
 _NAMES = ("xx", "yy", "zz", "yz", "xz", "xy")
 
 
-def elasticity_report(tensors: Sequence[tuple[str, ElasticTensor]], about: str = "") -> Report:
-    """A page of elastic tensors.
+def elastic_report(tensors: Labelled[ElasticTensor], about: str = "") -> RecordsReport[ElasticTensor]:
+    """A report on elastic tensors.
 
     Args:
         tensors: labels and results
-        about: how they were computed, below the title
+        about: how they were computed, shown below the title
     """
-    report = Report("Elasticity", about)
-    if not tensors:
-        return report.note("There is no result.")
-    report.heading("Moduli")
-    report.records(tensors, ElasticTensor.columns, "Hill's averages of the polycrystal.")
-    unstable = [label for label, tensor in tensors if not tensor.is_stable]
+    report = RecordsReport("Elasticity", tensors, about)
+    report.overview("Hill's averages of the polycrystal.")
+    unstable = [label for label, tensor in report.labelled if not tensor.is_stable]
     if unstable:
         report.note(
             "Not stable: some strain lowers the energy, so that averages over grains have no meaning. "
             + ", ".join(unstable)
         )
-    for label, tensor in tensors[:IN_DETAIL]:
-        _detail(report, label, tensor)
-    return report
+    return report.sections(_section)
 
 
-def _detail(report: Report, label: str, tensor: ElasticTensor) -> None:
-    report.heading(label)
+def _section(report: RecordsReport[ElasticTensor], label: str, tensor: ElasticTensor) -> None:
     residual = float(np.abs(tensor.residual_stress).max())
     columns = [Column("GPa"), *(Column(name, "", 2) for name in _NAMES)]
     report.table(

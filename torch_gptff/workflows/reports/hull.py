@@ -7,22 +7,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from torch_gptff.report import Report
 from torch_gptff.report.plots import SERIES, color_map, new_figure
 from torch_gptff.workflows.hull import ConvexHull, HullEntry
+from torch_gptff.workflows.reports.frame import RecordsReport
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def hull_report(hull: ConvexHull, about: str = "") -> Report:
-    """A page on the phases of a system.
+def hull_report(hull: ConvexHull, about: str = "") -> RecordsReport[HullEntry]:
+    """A report on the phases of a system.
 
     Args:
         hull: the phases
-        about: how energies were computed, below the title
+        about: how energies were computed, shown below the title
     """
-    report = Report("–".join(hull.elements), about)
+    entries = sorted(hull.entries, key=lambda entry: entry.energy_above_hull)
+    report = RecordsReport("–".join(hull.elements), [(entry.label, entry) for entry in entries], about)
     report.numbers(
         {
             "phases": (len(hull.entries), ""),
@@ -34,9 +35,8 @@ def hull_report(hull: ConvexHull, about: str = "") -> Report:
         report.figure(_binary(hull), "Formation energy over composition, and the hull.")
     elif len(hull.elements) == 3:
         report.figure(_ternary(hull), "Phases: filled ones are stable; the colour is the energy above the hull.")
-    entries = sorted(hull.entries, key=lambda entry: entry.energy_above_hull)
-    caption = "Separation: of a stable compound from phases of other compositions."
-    return report.records([(entry.label, entry) for entry in entries], HullEntry.columns, caption)
+    caption = "Separation: energy of a stable compound below the hull of the phases of other compositions."
+    return report.overview(caption, heading="Phases")
 
 
 def _binary(hull: ConvexHull) -> Figure:

@@ -6,40 +6,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from torch_gptff.report import Column, Report, Table
+from torch_gptff.moved import old_names
+from torch_gptff.report import Report
 from torch_gptff.report.plots import lines
-from torch_gptff.workflows.md.result import MolecularDynamicsRun
+from torch_gptff.workflows.md.result import AVERAGE_UNITS, MolecularDynamicsRun
 from torch_gptff.workflows.md.settings import MolecularDynamicsSettings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-_UNITS = {"temperature": "K", "pressure": "GPa", "potential_energy": "eV/atom", "volume": "Å³/atom"}
-
-
-def averages_table(run: MolecularDynamicsRun) -> Table:
-    """Means and standard deviations over the second half of the frames."""
-    columns = (
-        Column(""),
-        Column("T", "K", 1),
-        Column("P", "GPa", 3),
-        Column("E pot", "eV/atom", 4),
-        Column("V", "Å³/atom", 3),
-    )
-    rows: list[list[object]] = []
-    for name in ("mean", "standard_deviation"):
-        values = {key: getattr(average, name) / _share(key, run) for key, average in run.averages.items()}
-        rows.append([f"{name.replace('_', ' ')}, second half", *(values.get(key) for key in _UNITS)])
-    return Table(columns, rows)
+__getattr__ = old_names(__name__)
 
 
 def md_report(run: MolecularDynamicsRun, about: str = "") -> Report:
-    """A page of a run.
+    """A report on a run of molecular dynamics.
 
     Args:
         run: the result
-        about: how forces were computed, below the title
+        about: how forces were computed, shown below the title
     """
     settings = run.settings
     report = Report(f"Molecular dynamics of {run.formula}", about)
@@ -50,17 +35,15 @@ def md_report(run: MolecularDynamicsRun, about: str = "") -> Report:
             "atoms": (run.n_atoms, ""),
             "time": (run.steps * settings.timestep / 1000, "ps"),
             **{
-                name.replace("_", " "): (round(average.mean / _share(name, run), 4), _UNITS[name])
-                for name, average in run.averages.items()
+                name.replace("_", " "): (round(average.mean, 4), AVERAGE_UNITS[name])
+                for name, average in run.averages_per_atom.items()
             },
         }
     )
     report.facts(
         {
-            f"{name.replace('_', ' ')} ({_UNITS[name]})": _with_spread(
-                average.mean / _share(name, run), average.standard_deviation / _share(name, run)
-            )
-            for name, average in run.averages.items()
+            f"{name.replace('_', ' ')} ({AVERAGE_UNITS[name]})": _with_spread(average.mean, average.standard_deviation)
+            for name, average in run.averages_per_atom.items()
         }
     )
     report.text("Means and standard deviations over the second half of the frames.")
@@ -107,13 +90,9 @@ def _over_time(time: NDArray[np.float64], curves: dict[str, NDArray[np.float64]]
 
 
 def _with_spread(mean: float, spread: float) -> str:
-    """Both to the second digit of the spread."""
+    """A mean and its spread, both to the second digit of the spread."""
     digits = 4 if spread <= 0 else min(max(1 - int(np.floor(np.log10(spread))), 0), 6)
     return f"{mean:.{digits}f} ± {spread:.{digits}f}"
-
-
-def _share(name: str, run: MolecularDynamicsRun) -> int:
-    return run.n_atoms if name in ("potential_energy", "volume") else 1
 
 
 def _facts(settings: MolecularDynamicsSettings) -> dict[str, object]:

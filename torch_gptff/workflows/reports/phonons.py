@@ -2,42 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from torch_gptff.report import Report
+from torch_gptff.moved import old_names
 from torch_gptff.report.plots import SERIES, lines, new_figure
 from torch_gptff.workflows.phonon_spectrum import NUMERICAL_ZERO, PhononSpectrum
+from torch_gptff.workflows.reports.frame import Labelled, RecordsReport
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-IN_DETAIL = 20
-"""Number of structures with a section of their own; the table has all."""
+__getattr__ = old_names(__name__)
 
 
-def phonon_report(spectra: Sequence[tuple[str, PhononSpectrum]], about: str = "") -> Report:
-    """A page of phonons.
+def phonons_report(spectra: Labelled[PhononSpectrum], about: str = "") -> RecordsReport[PhononSpectrum]:
+    """A report on phonons.
 
     Args:
         spectra: labels and results
-        about: how they were computed, below the title
+        about: how they were computed, shown below the title
     """
-    report = Report("Phonons", about)
-    if not spectra:
-        return report.note("There is no result.")
-    report.heading("Overview")
-    report.records(spectra, PhononSpectrum.columns, "C: heat capacity at 300 K, per mole of formula units.")
-    for label, spectrum in spectra[:IN_DETAIL]:
-        _detail(report, label, spectrum)
-    return report
+    report = RecordsReport("Phonons", spectra, about)
+    report.overview("C: heat capacity at 300 K, per mole of formula units.")
+    return report.sections(_section)
 
 
-def _detail(report: Report, label: str, spectrum: PhononSpectrum) -> None:
-    report.heading(label)
+def _section(report: RecordsReport[PhononSpectrum], label: str, spectrum: PhononSpectrum) -> None:
     if not spectrum.is_stable:
         place = ", ".join(f"{value:.3g}" for value in spectrum.lowest_wave_vector)
         report.note(

@@ -121,6 +121,7 @@ def md(
     from torch_gptff.io.structures import split_index
     from torch_gptff.workflows import MolecularDynamicsSettings, molecular_dynamics
     from torch_gptff.workflows.md.remarks import foreseen
+    from torch_gptff.workflows.md.trajectory import TrajectoryFile
     from torch_gptff.workflows.reports.md import md_report
 
     settings = MolecularDynamicsSettings(
@@ -177,7 +178,8 @@ def md(
     if json is not None:
         run.save(json)
     if report is not None:
-        md_report(run, f"{model}, {dtype}.").save(report)
+        with TrajectoryFile(out) as frames:
+            md_report(run, f"{model}, {dtype}.", frames).save(report)
     if run.problem is not None:
         raise typer.Exit(1)
 

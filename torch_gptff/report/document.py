@@ -14,7 +14,7 @@ from torch_gptff import __version__
 from torch_gptff.io.files import written_atomically
 from torch_gptff.report.live import figure_data, inline_scripts, json_script
 from torch_gptff.report.markup import figure_markup
-from torch_gptff.report.tables import Column, Table, cells, written
+from torch_gptff.report.tables import Column, Named, Table, cells, written
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -56,9 +56,11 @@ class Report:
         self._n_figures = 0
 
     def heading(self, text: str, level: int = 2) -> Report:
-        """Begin a part (``level=2``), or a part of a part (``level=3``)."""
+        """Begin a part (``level=2``), or a part of a part (``level=3``). The full name of a :class:`Named` text is a
+        tooltip."""
         self._n_headings += 1
-        return self._add("heading", {"text": text, "level": level, "id": f"section-{self._n_headings}"})
+        title = text.full if isinstance(text, Named) else ""
+        return self._add("heading", {"text": text, "level": level, "id": f"section-{self._n_headings}", "title": title})
 
     def text(self, text: str) -> Report:
         """Add paragraphs, which empty lines divide."""

@@ -165,7 +165,10 @@ class _AxesPart:
         formatter = axis.get_major_formatter()
         if isinstance(formatter, FixedFormatter | FuncFormatter):
             places = axis.get_majorticklocs()
-            found |= {"tickvals": _numbers(places), "ticktext": [_text(t) for t in formatter.format_ticks(places)]}
+            found |= {
+                "tickvals": _numbers(places),
+                "ticktext": [_text(t) for t in formatter.format_ticks(list(places))],
+            }
         elif isinstance(formatter, NullFormatter):
             found["showticklabels"] = False
         return found
@@ -249,7 +252,7 @@ class _AxesPart:
         )
 
     def _scatter(self, points: Any) -> None:
-        offsets = np.ma.filled(np.ma.asarray(points.get_offsets(), dtype=float), np.nan)
+        offsets: Any = np.ma.filled(np.ma.asarray(points.get_offsets(), dtype=float), np.nan)
         sizes = np.sqrt(np.asarray(points.get_sizes(), dtype=float))
         marker: dict[str, Any] = {"size": _pixels(float(sizes[0]) if len(sizes) else 6.0), "symbol": _symbol(points)}
         values = points.get_array()
@@ -269,7 +272,7 @@ class _AxesPart:
                 marker["opacity"] = round(float(faces[0][3]), 3)
             elif len(edges):
                 marker |= {"color": _hex(edges[0]), "symbol": f"{marker['symbol']}-open"}
-        trace = {"type": "scatter", "mode": "markers", "marker": marker}
+        trace: dict[str, Any] = {"type": "scatter", "mode": "markers", "marker": marker}
         trace |= {"x": _numbers(offsets[:, 0]), "y": _numbers(offsets[:, 1])}
         self._add(trace | _hover(points), points.get_label())
 
@@ -329,14 +332,8 @@ class _AxesPart:
             base = [bar.get_y() if upright else bar.get_x() for bar in bars]
             trace: dict[str, Any] = {"type": "bar", "orientation": "v" if upright else "h", "base": _numbers(base)}
             trace |= {"width": _numbers(widths), "marker": {"color": _hex(bars[0].get_facecolor())} if bars else {}}
-            trace |= (
-                {"x": _numbers(places), "y": _numbers(lengths)}
-                if upright
-                else {
-                    "y": _numbers(places),
-                    "x": _numbers(lengths),
-                }
-            )
+            across, along = ("x", "y") if upright else ("y", "x")
+            trace |= {across: _numbers(places), along: _numbers(lengths)}
             self._add(trace, container.get_label())
         return found
 
@@ -349,7 +346,7 @@ class _AxesPart:
         upright = patch.get_data_transform() == spans[0]
         refs = {"xref": f"x{self.suffix}", "yref": f"y{self.suffix}"}
         refs |= {"yref": f"y{self.suffix} domain"} if upright else {"xref": f"x{self.suffix} domain"}
-        x, y = patch.get_xy()
+        x, y = patch.xy
         box = {"x0": x, "x1": x + patch.get_width(), "y0": y, "y1": y + patch.get_height()}
         fill = _rgba(patch.get_facecolor(), float(patch.get_facecolor()[3]))
         numbers = {name: _number(value) for name, value in box.items()}
@@ -406,7 +403,7 @@ def _marker(kind: Any, size: float, face: Any, edge: Any) -> dict[str, Any]:
 
 def _symbol(points: Any) -> str:
     """Squares have five vertices, circles have curves."""
-    (path, *_) = points.get_paths()
+    path = points.get_paths()[0]
     return "square" if len(path.vertices) == 5 else "circle"
 
 

@@ -11,8 +11,10 @@ from torch_gptff.moved import old_names
 from torch_gptff.report import Column, Report
 from torch_gptff.report.plots import SERIES, heat_map, lines, new_figure
 from torch_gptff.workflows.diffraction.series import DiffractionSeries
+from torch_gptff.workflows.drawing.diffraction import draw_profiles, label_reflections
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __getattr__ = old_names(__name__)
@@ -37,9 +39,12 @@ def diffraction_report(series: DiffractionSeries, against: Against = "frame", ab
     report = Report("Diffraction", about)
     facts: dict[str, tuple[object, str]] = {"frames": (n_frames, ""), "wavelength": (series.wavelength, "Å")}
     report.numbers(facts)
+    if series.atoms is not None:
+        report.structure(series.atoms, "The structure." if n_frames == 1 else "The first frame.")
     if n_frames == 1:
-        curves = {"": series.profiles[0]}
-        report.figure(lines(series.two_theta, curves, "2θ", "intensity", x_unit="°"), "Powder pattern.")
+        figure, axes = new_figure(6.4, 3.8)
+        _profiles(axes, series, {"": series.profiles[0]})
+        report.figure(figure, f"Powder pattern.{_named(series)}")
     else:
         ends = {"first frame": series.profiles[0], "last frame": series.profiles[-1]}
         report.heading("Patterns")
@@ -48,7 +53,9 @@ def diffraction_report(series: DiffractionSeries, against: Against = "frame", ab
         else:
             report.note(f"The {label} does not grow from frame to frame: the map is against frames.")
             report.figure(_map(series, "frame", np.arange(float(n_frames))), "Intensity against 2θ and the frame.")
-        report.figure(lines(series.two_theta, ends, "2θ", "intensity", x_unit="°", width=5.4), "Powder patterns.")
+        figure, axes = new_figure(6.4, 3.8)
+        _profiles(axes, series, ends)
+        report.figure(figure, f"Powder patterns.{_named(series)}")
         report.heading("Peaks")
         report.figure(_tracks(series, label, places), "Places of peaks that were followed.")
         table = series.peak_table()
@@ -62,6 +69,17 @@ def diffraction_report(series: DiffractionSeries, against: Against = "frame", ab
         rows += [("last frame", series.fractions[-1])] if n_frames > 1 else []
         report.table(["", *names], [[name, *(100 * share).tolist()] for name, share in rows])
     return report
+
+
+def _profiles(axes: Axes, series: DiffractionSeries, curves: dict[str, NDArray[np.float64]]) -> None:
+    draw_profiles(axes, series.two_theta, curves)
+    if series.reflections is not None:
+        heights = np.interp(series.reflections.two_theta, series.two_theta, series.profiles[0])
+        label_reflections(axes, series.reflections, heights)
+
+
+def _named(series: DiffractionSeries) -> str:
+    return "" if series.reflections is None else " Points: hkl of strong reflections, in the cell of the first frame."
 
 
 def _axis(series: DiffractionSeries, against: Against) -> tuple[str, NDArray[np.float64]]:

@@ -6,16 +6,17 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+from ase import Atoms
 
 from torch_gptff.moved import old_names
 from torch_gptff.report import Report
-from torch_gptff.report.plots import SERIES, heat_map, new_figure
-from torch_gptff.units import KELVIN_IN_EV
+from torch_gptff.report.plots import heat_map, new_figure
 from torch_gptff.workflows.diffusion.arrhenius import ArrheniusFit
 from torch_gptff.workflows.diffusion.coefficient import Diffusion
 from torch_gptff.workflows.diffusion.density import IonDensity
 from torch_gptff.workflows.diffusion.estimate import Estimate
 from torch_gptff.workflows.diffusion.series import DiffusionSeries
+from torch_gptff.workflows.drawing.diffusion import draw_arrhenius, draw_displacements
 from torch_gptff.workflows.reports.frame import RecordsReport
 
 if TYPE_CHECKING:
@@ -28,7 +29,10 @@ ROOM = 300.0
 
 
 def diffusion_report(
-    series: DiffusionSeries, densities: Mapping[str, IonDensity] | None = None, about: str = ""
+    series: DiffusionSeries,
+    densities: Mapping[str, IonDensity] | None = None,
+    about: str = "",
+    structures: Mapping[str, Atoms] | None = None,
 ) -> RecordsReport[Diffusion]:
     """A report on the diffusion of a species, at one temperature or several.
 
@@ -36,6 +40,7 @@ def diffusion_report(
         series: the runs
         densities: densities of ions in the cell, by the labels of runs
         about: how the trajectories were made, shown below the title
+        structures: first frames, by the labels of runs
     """
     species = series.runs[0].species
     report = RecordsReport(f"Diffusion of {species}", list(zip(series.labels, series.runs, strict=True)), about)
@@ -56,7 +61,7 @@ def diffusion_report(
             )
 
     def section(report: Report, label: str, run: Diffusion) -> None:
-        _section(report, run, (densities or {}).get(label))
+        _section(report, run, (densities or {}).get(label), (structures or {}).get(label))
 
     return report.sections(section, _heading)
 
@@ -102,35 +107,19 @@ def _arrhenius(report: Report, fit: ArrheniusFit, name: str, series: DiffusionSe
     report.numbers(numbers)
     report.text(f"95 % interval at 300 K: {room.low:.2g} to {room.high:.2g} {unit}.")
     bounds = " Triangles: upper bounds at 95 %." if fit.quantity == "diffusivity" and fit.left_out else ""
-    report.figure(_arrhenius_plot(fit, name, unit, series), f"{name}, with standard errors.{bounds}")
-
-
-def _arrhenius_plot(fit: ArrheniusFit, name: str, unit: str, series: DiffusionSeries) -> Figure:
     figure, axes = new_figure(5.0, 3.6)
-    conducts = fit.quantity == "conductivity"
-    factor = fit.temperatures if conducts else 1.0
-    axes.errorbar(
-        1000 / fit.temperatures, fit.values * factor, yerr=fit.errors * factor, fmt="o", color=SERIES[0], capsize=2
-    )
-    if not conducts:
-        bounds = [(run.temperature, run.upper_bound) for run in series.runs if not run.is_diffusive]
-        axes.plot([1000 / kelvin for kelvin, _ in bounds], [bound for _, bound in bounds], "v", color=SERIES[7])
-    for k, line in enumerate(fit.lines):
-        ends = np.array([line.temperatures.min(), line.temperatures.max()])
-        inverse = 1 / np.linspace(1 / ends.min(), 1 / ends.max(), 50)
-        logs = line.intercept - line.activation_energy.value / (KELVIN_IN_EV * inverse)
-        axes.plot(1000 / inverse, np.exp(logs), color=SERIES[1 + k], label=f"{line.activation_energy} eV")
-    axes.set_yscale("log")
-    axes.set_xlabel("1000 K / T")
-    axes.set_ylabel("σT (K mS/cm)" if conducts else "D (cm²/s)")
-    axes.legend(frameon=False)
-    return figure
+    draw_arrhenius(axes, fit, series)
+    report.figure(figure, f"{name}, with standard errors.{bounds}")
 
 
-def _section(report: Report, run: Diffusion, density: IonDensity | None) -> None:
+def _section(report: Report, run: Diffusion, density: IonDensity | None, atoms: Atoms | None) -> None:
     for remark in run.remarks:
         report.note(remark)
-    report.figure(_msd(run), "Mean squared displacement with standard errors, and the line of the fit.")
+    if atoms is not None:
+        report.structure(atoms, "The first frame.")
+    figure, axes = new_figure(5.0, 3.4)
+    draw_displacements(axes, run)
+    report.figure(figure, "Mean squared displacement with standard errors, and the line of the fit.")
     report.facts(
         {
             "diffusion coefficient (cm²/s)": str(run.diffusivity) if run.is_diffusive else None,
@@ -158,27 +147,6 @@ def _section(report: Report, run: Diffusion, density: IonDensity | None) -> None
 
 def _valid(run: Diffusion, estimate: Estimate | None) -> str | None:
     return str(estimate) if run.is_diffusive and estimate is not None else None
-
-
-def _msd(run: Diffusion) -> Figure:
-    figure, axes = new_figure(5.0, 3.4)
-    axes.plot(run.lags, run.msd, color=SERIES[0], label="all")
-    axes.fill_between(
-        run.lags, run.msd - run.msd_error, run.msd + run.msd_error, color=SERIES[0], alpha=0.25, linewidth=0
-    )
-    for k, name in enumerate("xyz"):
-        axes.plot(run.lags, run.msd_axes[:, k], color=SERIES[2 + k], linewidth=0.9, label=f"along {name}")
-    inside = (run.lags >= run.fit_range[0] * (1 - 1e-9)) & (run.lags <= run.fit_range[1] * (1 + 1e-9))
-    lags, slope = run.lags[inside], 6e4 * run.diffusivity.value
-    offset = np.average(run.msd[inside] - slope * lags, weights=1 / lags**2)
-    axes.plot(lags, offset + slope * lags, color=SERIES[1], linestyle="--", label="fit")
-    axes.set_xlabel("lag (ps)")
-    axes.set_ylabel("mean squared displacement (Å²)")
-    if (run.msd > 0).all():
-        axes.set_xscale("log")
-        axes.set_yscale("log")
-    axes.legend(frameon=False)
-    return figure
 
 
 def _map(density: IonDensity, axis: int) -> Figure:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from torch_gptff.moved import old_names
 from torch_gptff.report import Column
-from torch_gptff.report.plots import lines
+from torch_gptff.report.style import new_figure
+from torch_gptff.workflows.drawing.elastic import draw_surface, draw_young_modulus, young_modulus_surface
 from torch_gptff.workflows.elastic_moduli import ElasticTensor
 from torch_gptff.workflows.reports.frame import Labelled, RecordsReport
 
@@ -39,6 +41,7 @@ def elastic_report(tensors: Labelled[ElasticTensor], about: str = "") -> Records
 
 
 def _section(report: RecordsReport[ElasticTensor], label: str, tensor: ElasticTensor) -> None:
+    report.structure(tensor.atoms, "The unstrained structure.")
     residual = float(np.abs(tensor.residual_stress).max())
     columns = [Column("GPa"), *(Column(name, "", 2) for name in _NAMES)]
     report.table(
@@ -64,25 +67,17 @@ def _section(report: RecordsReport[ElasticTensor], label: str, tensor: ElasticTe
             f"The crystal is under a stress of {residual:.2g} GPa: relax it first for the tensor of its ground state."
         )
     if tensor.is_stable:
-        report.figure(
-            _directions(tensor), "Young's modulus of the single crystal along directions in the three planes."
-        )
+        values = young_modulus_surface(tensor)
+        caption = f"Young's modulus of the single crystal by direction, {values.min():.1f} to {values.max():.1f} GPa."
+        report.surface(_surface(values), values, caption)
+        figure, axes = new_figure(4.2, 4.0)
+        draw_young_modulus(axes, tensor)
+        report.figure(figure, "Young's modulus along directions in the three planes: the distance from the origin.")
 
 
-def _directions(tensor: ElasticTensor) -> Figure:
-    angles = np.linspace(0, np.pi, 181)
-    cosine, sine, zero = np.cos(angles), np.sin(angles), np.zeros_like(angles)
-    planes = {
-        "from x to y": np.stack([cosine, sine, zero], axis=1),
-        "from y to z": np.stack([zero, cosine, sine], axis=1),
-        "from z to x": np.stack([sine, zero, cosine], axis=1),
-    }
-    curves = {name: tensor.directional_young_modulus(plane) for name, plane in planes.items()}
-    figure = lines(np.degrees(angles), curves, "angle", "Young's modulus", x_unit="°", y_unit="GPa", height=2.9)
-    axes = figure.axes[0]
-    axes.lines[1].set_linestyle("--")  # in a cubic crystal they lie on one another
-    axes.lines[2].set_linestyle(":")
-    axes.legend(frameon=False)
-    axes.set_xticks(range(0, 181, 30))
-    axes.set_ylim(0, 1.25 * max(values.max() for values in curves.values()))
+def _surface(values: NDArray[np.float64]) -> Figure:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(3.9, 3.6))
+    draw_surface(figure.add_subplot(projection="3d"), values)
     return figure

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import numpy as np
-
 from torch_gptff.moved import old_names
 from torch_gptff.report import Column
-from torch_gptff.report.style import SERIES, new_figure
+from torch_gptff.report.style import new_figure
+from torch_gptff.workflows.drawing.eos import draw_curve, form_name
 from torch_gptff.workflows.eos.curve import EquationOfState
 from torch_gptff.workflows.eos.fit import EquationOfStateFit
 from torch_gptff.workflows.reports.frame import Labelled, RecordsReport
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __getattr__ = old_names(__name__)
 
@@ -39,16 +33,19 @@ def eos_report(curves: Labelled[EquationOfState], about: str = "") -> RecordsRep
     report = RecordsReport("Equations of state", curves, about)
     form = next((curve.fit.form for _, curve in report.labelled if curve.fits), None)
     report.overview(
-        "No curve has a minimum in range." if form is None else f"Fits of the equation of {_form_name(form)}."
+        "No curve has a minimum in range." if form is None else f"Fits of the equation of {form_name(form)}."
     )
     report.remarks(lambda curve: curve.remarks if curve.fits else (str(curve.problem), *curve.remarks))
     return report.sections(_section)
 
 
 def _section(report: RecordsReport[EquationOfState], label: str, curve: EquationOfState) -> None:
-    report.figure(_figure(curve), "Energies relative to the lowest, and the equations that fit them.")
+    report.structure(curve.atoms, "The structure given.")
+    figure, axes = new_figure(5.2, 3.4)
+    draw_curve(axes, curve)
+    report.figure(figure, "Energies relative to the lowest, and the equations that fit them.")
     if curve.fits:
-        rows = [[_form_name(fit.form), *_numbers(fit, len(curve.atoms))] for fit in curve.fits]
+        rows = [[form_name(fit.form), *_numbers(fit, len(curve.atoms))] for fit in curve.fits]
         report.table(("form", *_FIT_COLUMNS), rows)
     facts: dict[str, object] = {
         "atoms in the cell": len(curve.atoms),
@@ -64,34 +61,6 @@ def _section(report: RecordsReport[EquationOfState], label: str, curve: Equation
         report.note(f"Not every form fits. {curve.problem}.")
 
 
-def _figure(curve: EquationOfState) -> Figure:
-    """Energies per atom by volume per atom, relative to the lowest, with every fit."""
-    n_atoms = len(curve.atoms)
-    figure, axes = new_figure(5.2, 3.4)
-    volumes = np.linspace(curve.volumes[0], curve.volumes[-1], 200)
-    zero = curve.energies.min()
-    for number, fit in enumerate(curve.fits):
-        axes.plot(
-            volumes / n_atoms,
-            (fit.energies(volumes) - zero) / n_atoms * MEV,
-            color=SERIES[number],
-            linestyle=("-", "--", ":", "-.")[number],
-            label=_form_name(fit.form),
-        )
-    axes.plot(
-        curve.volumes / n_atoms,
-        (curve.energies - zero) / n_atoms * MEV,
-        "o",
-        color="black",
-        label="computed",
-        zorder=3,
-    )
-    axes.set_xlabel("volume (Å³/atom)")
-    axes.set_ylabel("energy (meV/atom)")
-    axes.legend()
-    return figure
-
-
 def _numbers(fit: EquationOfStateFit, n_atoms: int) -> list[float]:
     return [
         fit.volume / n_atoms,
@@ -100,8 +69,3 @@ def _numbers(fit: EquationOfStateFit, n_atoms: int) -> list[float]:
         fit.bulk_modulus_derivative,
         fit.residual / n_atoms * MEV,
     ]
-
-
-def _form_name(form: str) -> str:
-    """``"Birch–Murnaghan"``."""
-    return form.title().replace("-", "–")

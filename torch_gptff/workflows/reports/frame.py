@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Generic, TypeAlias, TypeVar
+from pathlib import PurePath
+from typing import Any, Generic, TypeAlias, TypeVar
 
+from torch_gptff.graph.formula import formula_of
 from torch_gptff.record import Record
-from torch_gptff.report import Report
+from torch_gptff.report import Named, Report
+from torch_gptff.workflows.drawing.words import subscripted
 
 R = TypeVar("R", bound=Record)
 
@@ -27,12 +31,14 @@ class RecordsReport(Report, Generic[R]):
         nothing: what the page says if there is no record
 
     Attributes:
-        labelled: labels and records, as pairs
+        labelled: labels and records, as pairs. A record with a structure is named by its formula, and the label given
+            is a tooltip
     """
 
     def __init__(self, title: str, records: Labelled[R], about: str = "", nothing: str = "There is no result.") -> None:
         super().__init__(title, about)
-        self.labelled = list(records.items() if isinstance(records, Mapping) else records)
+        pairs = list(records.items() if isinstance(records, Mapping) else records)
+        self.labelled = list(zip(names(pairs), (record for _, record in pairs), strict=True))
         if not self.labelled:
             self.note(nothing)
 
@@ -51,7 +57,9 @@ class RecordsReport(Report, Generic[R]):
         """
         table = [(label, row) for label, record in self.labelled for row in rows(record)]
         if table:
-            self.heading(heading).records(table, table[0][1].columns, caption)
+            named = all(isinstance(label, Named) for label, _ in table)  # by formulas, which need no second column
+            columns = [column for column in table[0][1].columns if not (named and column.name == "formula")]
+            self.heading(heading).records(table, columns, caption)
         return self
 
     def remarks(self, of: Callable[[R], Iterable[str]]) -> RecordsReport[R]:
@@ -85,3 +93,38 @@ class RecordsReport(Report, Generic[R]):
             self.heading(heading(label, record))
             write(self, label, record)
         return self
+
+
+def names(labelled: Sequence[tuple[str, Record]]) -> list[str]:
+    """Names of records for a reader: the formula, with the file's name behind it where several have this formula, and
+    with the label as a tooltip. The label itself for a record without a structure.
+
+    Args:
+        labelled: labels and records
+    """
+    formulas = [_formula(record) for _, record in labelled]
+    stems = [_stem(label) for label, _ in labelled]
+    of_formula, of_both = Counter(formulas), Counter(zip(formulas, stems, strict=True))
+    found: list[str] = []
+    for (label, _), formula, stem in zip(labelled, formulas, stems, strict=True):
+        if formula is None:
+            found.append(label)
+        elif of_formula[formula] == 1:
+            found.append(Named(subscripted(formula), label))
+        else:
+            found.append(Named(f"{subscripted(formula)}, {stem if of_both[formula, stem] == 1 else label}", label))
+    return found
+
+
+def _stem(label: str) -> str:
+    """Name of a file without its folder and ending, with the number of the frame: ``"md@3"``."""
+    path, at, frame = PurePath(label).name.partition("@")
+    return PurePath(path).stem + at + frame
+
+
+def _formula(record: Any) -> str | None:
+    """The formula of the structure of a record; ``None`` where there is none."""
+    if isinstance(formula := getattr(record, "formula", None), str):
+        return formula
+    atoms = getattr(record, "atoms", getattr(record, "final", None))
+    return None if atoms is None else formula_of(atoms)

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from ase import Atoms
 
 from torch_gptff.moved import old_names
 from torch_gptff.report import Report
 from torch_gptff.report.plots import lines
+from torch_gptff.report.structures import thin
+from torch_gptff.report.style import new_figure
+from torch_gptff.workflows.drawing.md import (
+    draw_displacements,
+    draw_energies,
+    draw_radial_distributions,
+    draw_vibrations,
+)
+from torch_gptff.workflows.md.analysis import MotionAnalysis, analyze_motion
 from torch_gptff.workflows.md.result import AVERAGE_UNITS, MolecularDynamicsRun
 from torch_gptff.workflows.md.settings import MolecularDynamicsSettings
 
@@ -18,13 +29,20 @@ if TYPE_CHECKING:
 
 __getattr__ = old_names(__name__)
 
+LEAST_FRAMES = 20
+"""Smallest number of frames of which the motion is analysed."""
 
-def md_report(run: MolecularDynamicsRun, about: str = "") -> Report:
+HIGHEST_VIBRATION = 60.0
+"""THz, above which there are only vibrations of hydrogen."""
+
+
+def md_report(run: MolecularDynamicsRun, about: str = "", frames: Sequence[Atoms] | None = None) -> Report:
     """A report on a run of molecular dynamics.
 
     Args:
         run: the result
         about: how forces were computed, shown below the title
+        frames: of the trajectory, to show it and to analyse how atoms are arranged and move
     """
     settings = run.settings
     report = Report(f"Molecular dynamics of {run.formula}", about)
@@ -51,14 +69,19 @@ def md_report(run: MolecularDynamicsRun, about: str = "") -> Report:
         report.note(f"{remark}.")
     report.heading("Over time")
     time = run.time / 1000
+    energies, axes = new_figure(4.8, 3.0)
+    draw_energies(axes, run)
+    if frames is None:
+        report.figure(energies, "Energy.")
+    else:
+        between = settings.interval * settings.timestep / 1000
+        shown = thin(frames, (between * np.arange(len(frames))).tolist(), "time (ps)")
+        report.trajectory(shown, "The atoms. One that leaves the cell is drawn at its other end.", energies, "Energy.")
     target = np.array([settings.temperature_at(step) for step in run.time / settings.timestep])
     temperatures = {"atoms": run.temperature}
     if settings.ensemble != "nve":
         temperatures["thermostat"] = target
     report.figure(_over_time(time, temperatures, "temperature", "K"), "Temperature.")
-    potential = run.potential_energy / run.n_atoms
-    total = potential + run.kinetic_energy / run.n_atoms
-    report.figure(_over_time(time, {"potential": potential, "total": total}, "energy", "eV/atom"), "Energy.")
     if run.pressure is not None:
         report.figure(
             _over_time(time, {"pressure": run.pressure}, "pressure", "GPa"), "Pressure, kinetic part included."
@@ -72,6 +95,8 @@ def md_report(run: MolecularDynamicsRun, about: str = "") -> Report:
             run.strain, {"": run.axial_stress}, f"strain along {settings.strain_axis}", "stress", y_unit="GPa"
         )
         report.figure(figure, "Stress along the strained cell vector, positive where it pulls back.")
+    if frames is not None and len(frames) >= LEAST_FRAMES:
+        _analysis(report, analyze_motion(frames[len(frames) // 2 :], between), settings)
     report.heading("Settings")
     report.facts(_facts(settings))
     report.facts(
@@ -83,6 +108,29 @@ def md_report(run: MolecularDynamicsRun, about: str = "") -> Report:
         }
     )
     return report
+
+
+def _analysis(report: Report, analysis: MotionAnalysis, settings: MolecularDynamicsSettings) -> None:
+    """Add distances, displacements and vibrations."""
+    report.heading("Arrangement and motion")
+    report.text(f"Of the second half of the run, {analysis.n_frames:,} frames.")
+    if analysis.radial_distributions:
+        figure, axes = new_figure(4.8, 3.2)
+        draw_radial_distributions(axes, analysis)
+        report.figure(figure, "Radial distributions of pairs of elements.")
+    figure, axes = new_figure(4.8, 3.2)
+    draw_displacements(axes, analysis)
+    report.figure(figure, "Mean squared displacements of the elements, beside the motion of the centre of mass.")
+    if not analysis.vibrations:
+        return
+    figure, axes = new_figure(4.8, 3.2)
+    draw_vibrations(axes, analysis)
+    report.figure(figure, "Vibrational density of states, from the velocities.")
+    if analysis.highest_frequency < HIGHEST_VIBRATION:
+        report.note(
+            f"Frames are {1000 * analysis.interval:g} fs apart: vibrations above {analysis.highest_frequency:.3g} THz "
+            "appear at lower frequencies. Write frames more often (--interval) if there are some."
+        )
 
 
 def _over_time(time: NDArray[np.float64], curves: dict[str, NDArray[np.float64]], label: str, unit: str) -> Figure:

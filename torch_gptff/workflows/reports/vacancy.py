@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from torch_gptff.graph.formula import formula_of
-from torch_gptff.report.plots import bars
+from torch_gptff.report.style import new_figure
+from torch_gptff.workflows.drawing.vacancy import draw_energies
 from torch_gptff.workflows.reports.frame import Labelled, RecordsReport
 from torch_gptff.workflows.vacancy import VacancyFormation
 
@@ -33,8 +34,10 @@ def _unconverged(crystal: VacancyFormation) -> list[str]:
 
 
 def _section(report: RecordsReport[VacancyFormation], label: str, crystal: VacancyFormation) -> None:
-    energies: dict[str, float | None] = {f"{each.element} {each.site}": each.energy for each in crystal.vacancies}
-    report.figure(bars(energies, "formation energy", "eV"), "Formation energy at each distinct site.")
+    report.structure(crystal.atoms, "The crystal, whose atoms are counted from 1 in the picture and from 0 as sites.")
+    figure, axes = new_figure(4.6, max(1.2, 0.6 + 0.3 * len(crystal.vacancies)))
+    draw_energies(axes, crystal)
+    report.figure(figure, "Formation energy at each distinct site.")
     report.facts(
         {
             "formula of the cell": formula_of(crystal.atoms),

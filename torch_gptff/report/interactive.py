@@ -346,7 +346,7 @@ class _AxesPart:
         upright = patch.get_data_transform() == spans[0]
         refs = {"xref": f"x{self.suffix}", "yref": f"y{self.suffix}"}
         refs |= {"yref": f"y{self.suffix} domain"} if upright else {"xref": f"x{self.suffix} domain"}
-        x, y = patch.xy
+        x, y = patch.get_x(), patch.get_y()
         box = {"x0": x, "x1": x + patch.get_width(), "y0": y, "y1": y + patch.get_height()}
         fill = _rgba(patch.get_facecolor(), float(patch.get_facecolor()[3]))
         numbers = {name: _number(value) for name, value in box.items()}

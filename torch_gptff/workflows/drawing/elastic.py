@@ -60,7 +60,10 @@ def draw_surface(axes: Any, values: NDArray[np.float64]) -> None:
     spread = high - low
     shares = (closed - low) / spread if spread > 1e-9 * high else np.full_like(closed, 0.5)
     places = (np.sin(polar) * np.cos(azimuth), np.sin(polar) * np.sin(azimuth), np.cos(polar) + 0 * azimuth)
-    axes.plot_surface(*(closed * each for each in places), facecolors=color_map()(shares), rstride=1, cstride=1)
+    surface = axes.plot_surface(
+        *(closed * each for each in places), facecolors=color_map()(shares), rstride=1, cstride=1
+    )
+    surface.set_rasterized(True)
     axes.set_box_aspect((1, 1, 1))
     axes.set(xlim=(-high, high), ylim=(-high, high), zlim=(-high, high), xlabel="x (GPa)", ylabel="y", zlabel="z")
     axes.view_init(elev=20, azim=35)

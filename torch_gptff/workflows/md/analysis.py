@@ -87,7 +87,7 @@ def analyze_motion(frames: Sequence[Atoms], interval: float) -> MotionAnalysis:
         n_frames=len(frames),
         distances=distances,
         radial_distributions=distributions,
-        lags=lags * interval,
+        lags=np.asarray(lags * interval, dtype=np.float64),
         displacements=displacements,
         frequencies=frequencies,
         vibrations=vibrations,

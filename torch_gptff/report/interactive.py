@@ -348,7 +348,8 @@ class _AxesPart:
         refs |= {"yref": f"y{self.suffix} domain"} if upright else {"xref": f"x{self.suffix} domain"}
         x, y = patch.get_x(), patch.get_y()
         box = {"x0": x, "x1": x + patch.get_width(), "y0": y, "y1": y + patch.get_height()}
-        fill = _rgba(patch.get_facecolor(), float(patch.get_facecolor()[3]))
+        face: Any = patch.get_facecolor()
+        fill = _rgba(face, float(face[3]))
         numbers = {name: _number(value) for name, value in box.items()}
         self.shapes.append(
             {"type": "rect", **numbers, **refs, "fillcolor": fill, "line": {"width": 0}, "layer": "below"}

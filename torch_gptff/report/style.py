@@ -65,6 +65,15 @@ def new_panels(width: float, height: float, ratios: Sequence[float]) -> tuple[Fi
         return figure, list(panels[0])
 
 
+def axes_or_new(axes: Axes | None) -> Axes:
+    """The axes given, or those of a new figure of pyplot, which a notebook shows."""
+    if axes is not None:
+        return axes
+    from matplotlib import pyplot
+
+    return pyplot.figure(layout="constrained").add_subplot()
+
+
 @lru_cache(maxsize=1)
 def color_map() -> Colormap:
     """Viridis without its darkest end, which a dark page would swallow."""

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from numpy.typing import NDArray
 
+from torch_gptff.errors import RecordError
 from torch_gptff.graph.formula import formula_of
 from torch_gptff.record import Record, uncertainty, verdict
 from torch_gptff.report import Column
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Self = TypeVar("Self", bound="Relaxation")
 
@@ -139,3 +143,19 @@ class Relaxation(Record):
             atoms = getattr(relaxation, name)
             atoms.calc = SinglePointCalculator(atoms, **arrays)
         return relaxation
+
+    def plot(self, axes: Axes | None = None) -> Axes:
+        """Draw the energy per atom, from step to step.
+
+        Args:
+            axes: of matplotlib to draw on; by default new ones
+        """
+        from torch_gptff.report.style import axes_or_new
+        from torch_gptff.workflows.drawing.relax import draw_energies
+
+        if self.energies is None:
+            raise RecordError("this relaxation is of an older version, which did not keep energies of steps")
+
+        axes = axes_or_new(axes)
+        draw_energies(axes, self)
+        return axes

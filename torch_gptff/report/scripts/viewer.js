@@ -4,6 +4,7 @@ const BOND = 1.15; // atoms closer than this times the sum of their covalent rad
 const STICK = 0.11; // Å
 const FRAMES_PER_SECOND = 12;
 const MOST_WITH_BONDS = 3000;
+const SURFACE = 6; // Å, the largest radius of a surface: 3Dmol.js shows nothing smaller than some 5 Å large
 
 const sum = (a, b) => a.map((value, k) => value + b[k]);
 const scaled = (a, factor) => a.map((value) => value * factor);
@@ -239,7 +240,7 @@ class StructureViewer extends Scene {
           from.splice(k, 0, 0);
           const to = [first, second];
           to.splice(k, 0, 1);
-          this.gl.addLine({ start: point(corner(...from)), end: point(corner(...to)), color: color("quiet") });
+          this.gl.addLine({ start: point(corner(...from)), end: point(corner(...to)), color: color("ink") });
         }
       }
       const tip = scaled(cell[k], 1 + 0.8 / length(cell[k]));
@@ -295,7 +296,7 @@ class SurfaceViewer extends Scene {
         const polar = (Math.PI * j) / (rows - 1);
         const azimuth = (2 * Math.PI * i) / columns;
         const direction = [Math.sin(polar) * Math.cos(azimuth), Math.sin(polar) * Math.sin(azimuth), Math.cos(polar)];
-        vertexArr.push(scaled(direction, values[j][i] / high));
+        vertexArr.push(scaled(direction, (SURFACE * values[j][i]) / high));
         shades.push(shade(values[j][i]));
         const [right, below] = [j * columns + ((i + 1) % columns), (j + 1) * columns + i];
         if (j < rows - 1) {
@@ -316,7 +317,7 @@ class SurfaceViewer extends Scene {
     this.gl.addCustom({ vertexArr: vertexArr.map(point), normalArr, faceArr, color: shades });
     ["x", "y", "z"].forEach((name, k) => {
       const end = [0, 0, 0];
-      end[k] = 1.35;
+      end[k] = 1.35 * SURFACE;
       this.gl.addLine({ start: point([0, 0, 0]), end: point(end), color: color("quiet") });
       this.gl.addLabel(name, { position: point(end), fontColor: color("quiet"), fontSize: 14, showBackground: false });
     });

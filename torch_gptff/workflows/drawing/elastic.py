@@ -31,8 +31,8 @@ def draw_young_modulus(axes: Axes, tensor: ElasticTensor) -> None:
         # in a cubic crystal the three lie on one another
         axes.plot(modulus * cosine, modulus * sine, color=SERIES[k], linestyle=("-", "--", ":")[k], label=name)
     axes.set_aspect("equal")
-    axes.set_xlabel("Young's modulus along the first axis (GPa)")
-    axes.set_ylabel("along the second (GPa)")
+    axes.set_xlabel("first axis (GPa)")
+    axes.set_ylabel("second axis (GPa)")
     axes.legend(frameon=False)
 
 

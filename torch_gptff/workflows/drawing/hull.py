@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+def draw_hull(axes: Axes, hull: ConvexHull) -> int:
+    """The hull of two or three elements. Returns as :func:`draw_binary`."""
+    return draw_binary(axes, hull) if len(hull.elements) == 2 else draw_ternary(axes, hull)
+
+
 def draw_binary(axes: Axes, hull: ConvexHull) -> int:
     """Formation energy over composition, and the hull. Returns how many stable phases are not named for want of
     room."""

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
 from torch_gptff.record import Record
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 LONGEST = 8.0
 """Largest distance of a radial distribution, Å."""
@@ -68,6 +71,19 @@ class MotionAnalysis(Record):
     def highest_frequency(self) -> float:
         """The highest frequency that the frames can tell, THz."""
         return 0.5 / self.interval
+
+    def plot(self, axes: Axes | None = None) -> Axes:
+        """Draw the mean squared displacements of the elements.
+
+        Args:
+            axes: of matplotlib to draw on; by default new ones
+        """
+        from torch_gptff.report.style import axes_or_new
+        from torch_gptff.workflows.drawing.md import draw_displacements
+
+        axes = axes_or_new(axes)
+        draw_displacements(axes, self)
+        return axes
 
 
 def analyze_motion(frames: Sequence[Atoms], interval: float) -> MotionAnalysis:

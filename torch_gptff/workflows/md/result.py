@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
 from torch_gptff.workflows.md.remarks import foreseen, found
 from torch_gptff.workflows.md.settings import AXES, MolecularDynamicsSettings
 from torch_gptff.workflows.md.trajectory import TrajectoryFile
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 MOST_POINTS = 2000
 """Largest number of frames in the series of a record; of a longer run, they are evenly spaced."""
@@ -109,6 +112,19 @@ class MolecularDynamicsRun(Record):
             values = {key: getattr(average, name) for key, average in self.averages_per_atom.items()}
             rows.append([f"{name.replace('_', ' ')}, second half", *(values.get(key) for key in AVERAGE_UNITS)])
         return Table(columns, rows)
+
+    def plot(self, axes: Axes | None = None) -> Axes:
+        """Draw potential and total energy over time.
+
+        Args:
+            axes: of matplotlib to draw on; by default new ones
+        """
+        from torch_gptff.report.style import axes_or_new
+        from torch_gptff.workflows.drawing.md import draw_energies
+
+        axes = axes_or_new(axes)
+        draw_energies(axes, self)
+        return axes
 
 
 def summary(frames: TrajectoryFile, settings: MolecularDynamicsSettings, problem: str | None) -> MolecularDynamicsRun:

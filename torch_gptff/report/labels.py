@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 SIDES = ((0, -1), (0, 1), (1, 0), (-1, 0), (1, -1), (-1, -1), (1, 1), (-1, 1))
 """Where words are tried: below, above, to the right, to the left, and at the corners."""
 
+ABOVE = ((0, 1), (1, 1), (-1, 1))
+"""Sides that keep words off the curve below the points."""
+
 DISTANCES = (1.0, 1.8, 2.6)
 """How far away they are tried, in units of the height of a line."""
 
@@ -22,7 +25,13 @@ GLYPH = 0.62
 """Mean width of a letter, in units of the font size."""
 
 
-def label_points(axes: Axes, points: Sequence[tuple[float, float]], words: Sequence[str], size: float = 9.0) -> int:
+def label_points(
+    axes: Axes,
+    points: Sequence[tuple[float, float]],
+    words: Sequence[str],
+    size: float = 9.0,
+    sides: Sequence[tuple[int, int]] = SIDES,
+) -> int:
     """Write words beside points, each where neither words nor points are. Words without a place are left out.
 
     Args:
@@ -30,6 +39,7 @@ def label_points(axes: Axes, points: Sequence[tuple[float, float]], words: Seque
         points: places in the coordinates of the axes
         words: one text for each of the first points; more points are kept free
         size: of the font, points
+        sides: where words are tried, see :data:`SIDES`
 
     Returns:
         how many words were left out
@@ -44,7 +54,7 @@ def label_points(axes: Axes, points: Sequence[tuple[float, float]], words: Seque
     left_out = 0
     for (x, y), place, text in zip(points, places, words, strict=False):
         width, height = GLYPH * size * len(text) + 2, 1.25 * size
-        for distance, (right, up) in product(DISTANCES, SIDES):
+        for distance, (right, up) in product(DISTANCES, sides):
             shift = np.array([right * (width / 2 + 4 + 6 * (distance - 1)), up * distance * 1.15 * height])
             box = _box(place + shift, width, height)
             inside = (box[0] >= frame[0] - [30, height]).all() and (box[1] <= frame[1] + [30, height]).all()

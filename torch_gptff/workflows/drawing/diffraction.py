@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from torch_gptff.report.interactive import name_points
-from torch_gptff.report.labels import label_points
+from torch_gptff.report.labels import ABOVE, label_points
 from torch_gptff.report.style import SERIES
 from torch_gptff.workflows.diffraction.pattern import DiffractionPattern
 
@@ -58,7 +58,7 @@ def label_reflections(axes: Axes, pattern: DiffractionPattern, height: NDArray[n
     )
     axes.margins(y=0.12)
     points = [(float(pattern.two_theta[k]), float(height[k])) for k in strong]
-    label_points(axes, points, [miller(pattern.indices[k]) for k in strong], size=8)
+    label_points(axes, points, [miller(pattern.indices[k]) for k in strong], size=8, sides=ABOVE)
 
 
 def draw_pattern(axes: Axes, pattern: DiffractionPattern) -> None:

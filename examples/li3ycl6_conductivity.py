@@ -32,7 +32,7 @@ from torch_gptff.workflows import (
     molecular_dynamics,
     relax,
 )
-from torch_gptff.workflows.reports.diffusion import diffusion_report, with_error
+from torch_gptff.workflows.reports.diffusion import diffusion_report
 
 BESIDE = {
     "experiment": "0.51 mS/cm at 300 K, 0.40 eV",
@@ -111,8 +111,8 @@ def tell(series: DiffusionSeries, beside: Mapping[str, str] = BESIDE) -> None:
     """Print what was found, beside what is known from elsewhere."""
     for label, run in zip(series.labels, series.runs, strict=True):
         if run.is_diffusive and run.conductivity is not None and run.nernst_einstein_conductivity is not None:
-            independent = with_error(run.nernst_einstein_conductivity)
-            print(f"{label}: {independent} mS/cm by Nernst and Einstein, {with_error(run.conductivity)} collectively")
+            independent = run.nernst_einstein_conductivity
+            print(f"{label}: {independent} mS/cm by Nernst and Einstein, {run.conductivity} collectively")
         else:
             print(f"{label}: too little diffusion in {run.duration:g} ps; D < {run.upper_bound:.1e} cm²/s")
         for remark in run.remarks:
@@ -123,9 +123,9 @@ def tell(series: DiffusionSeries, beside: Mapping[str, str] = BESIDE) -> None:
     else:
         for line in fit.lines:
             kelvins = f"{line.temperatures.min():.0f} to {line.temperatures.max():.0f} K"
-            print(f"activation energy {with_error(line.activation_energy)} eV, {kelvins}")
+            print(f"activation energy {line.activation_energy} eV, {kelvins}")
         if fit.crossing is not None:
-            print(f"the two regimes meet at {with_error(fit.crossing)} K")
+            print(f"the two regimes meet at {fit.crossing} K")
         room = fit.at(300.0)
         print(
             f"at 300 K: {room.value:.2g} mS/cm, {room.low:.2g} to {room.high:.2g} at 95 % if nothing changes on the way"

@@ -15,7 +15,7 @@ import torch_gptff
 PACKAGE = Path(torch_gptff.__file__).parent
 REPOSITORY = PACKAGE.parent
 LAYERS = (
-    ("errors", "units", "cache", "defaults", "moved"),
+    ("errors", "units", "cache", "defaults", "moved", "notebook"),
     ("settings",),
     ("graph",),
     ("ops",),

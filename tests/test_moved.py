@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib import import_module
+from pkgutil import resolve_name
 
 import pytest
 
@@ -26,16 +27,22 @@ def test_an_old_module_is_the_new_one(old: str) -> None:
     assert module.__spec__.name == PACKAGE + MODULES[old]
 
 
-def test_an_old_name_of_a_module_is_the_new_one() -> None:
-    import torch_gptff.evaluation
-    import torch_gptff.training
+@pytest.mark.parametrize("old", NAMES)
+def test_an_old_name_of_a_module_is_the_new_one(old: str) -> None:
+    module, _, name = old.rpartition(".")
+    with pytest.warns(DeprecationWarning, match=f"{PACKAGE}{old} is now {PACKAGE}{NAMES[old]}") as told:
+        found = getattr(import_module(PACKAGE + module), name)
+    assert found is resolve_name(PACKAGE + NAMES[old])
+    assert told[0].filename == __file__
 
-    for old, home in NAMES.items():
-        name = old.rpartition(".")[2]
-        with pytest.warns(DeprecationWarning, match=f"is now {PACKAGE}{home}.{name}"):
-            assert getattr(torch_gptff.training, name) is getattr(import_module(PACKAGE + home), name)
-    with pytest.raises(AttributeError, match="no attribute 'absent'"):
-        _ = torch_gptff.training.absent
+
+def test_a_name_that_never_was_is_not_found() -> None:
+    import torch_gptff.training
+    import torch_gptff.workflows.reports.relax
+
+    for module in (torch_gptff.training, torch_gptff.workflows.reports.relax):
+        with pytest.raises(AttributeError, match="no attribute 'absent'"):
+            _ = module.absent
 
 
 def test_old_modules_in_a_fresh_process() -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
+from pkgutil import resolve_name
 from types import ModuleType
 from typing import Any
 
@@ -51,25 +52,45 @@ MODULES = {
 """New names of modules by their old ones, without the name of the package."""
 
 NAMES = {
-    "training.Evaluation": "evaluation",
-    "training.evaluate": "evaluation",
+    "training.Evaluation": "evaluation.Evaluation",
+    "training.evaluate": "evaluation.evaluate",
+    "workflows.reports.diffraction.peak_table": "workflows.diffraction.series.DiffractionSeries.peak_table",
+    "workflows.reports.diffusion.with_error": "workflows.diffusion.estimate.Estimate.__str__",
+    "workflows.reports.elastic.elasticity_report": "workflows.reports.elastic.elastic_report",
+    "workflows.reports.eos.eos_figure": "workflows.reports.eos._figure",
+    "workflows.reports.eos_benchmark.eos_comparison_report": "workflows.reports.eos_benchmark.eos_benchmark_report",
+    "workflows.reports.eos_benchmark.prototype_table": (
+        "workflows.eos.benchmark.EquationOfStateBenchmark.prototype_table"
+    ),
+    "workflows.reports.md.averages_table": "workflows.md.result.MolecularDynamicsRun.averages_table",
+    "workflows.reports.phonons.phonon_report": "workflows.reports.phonons.phonons_report",
+    "workflows.reports.relax.relaxation_report": "workflows.reports.relax.relax_report",
 }
-"""Modules that names have moved to, by their old places."""
+"""New places of functions and classes by their old ones, without the name of the package."""
 
 PACKAGE = "torch_gptff."
 
 
 def moved_name(module: str, name: str) -> Any:
-    """What a name of a module stands for that has moved elsewhere.
+    """Return the function or class that an old name of a module stands for.
+
+    Args:
+        module: full name of the module
+        name: name that was asked of it
 
     Raises:
         AttributeError: no such name has been in the module.
     """
-    home = NAMES.get(f"{module}.{name}".removeprefix(PACKAGE))
-    if home is None:
+    new = NAMES.get(f"{module}.{name}".removeprefix(PACKAGE))
+    if new is None:
         raise AttributeError(f"module {module!r} has no attribute {name!r}")
-    _warn(f"{module}.{name}", f"{PACKAGE}{home}.{name}", stacklevel=4)
-    return getattr(import_module(PACKAGE + home), name)
+    _warn(f"{module}.{name}", PACKAGE + new, stacklevel=4)
+    return resolve_name(PACKAGE + new)
+
+
+def old_names(module: str) -> Callable[[str], Any]:
+    """Return the ``__getattr__`` of a module that knows the old names of its functions: ``old_names(__name__)``."""
+    return lambda name: moved_name(module, name)
 
 
 class _Mover(MetaPathFinder, Loader):

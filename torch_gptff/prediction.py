@@ -9,6 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from torch_gptff.notebook import facts_html
+from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
+
+MOST_ROWS = 20
+"""Largest number of structures that a notebook shows one by one."""
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -57,6 +63,22 @@ class Prediction:
             return None if value is None else value.detach().to(device)
 
         return Prediction(*(moved(getattr(self, each.name)) for each in fields(self)))
+
+    def _repr_html_(self) -> str:
+        """Energies, and the largest forces and stresses, in a notebook."""
+        if self.energy.dim() == 0 or len(self.energy) > MOST_ROWS:
+            return facts_html("Prediction", {"structures": str(self.energy.numel())})
+        facts = {}
+        for k, energy in enumerate(self.energy.detach().tolist()):
+            spread = "" if self.energy_std is None else f" ± {float(self.energy_std[k]):.4f}"
+            facts["energy" if len(self.energy) == 1 else f"energy of structure {k}"] = f"{energy:.6f}{spread} eV"
+        if self.forces is not None and len(self.forces):
+            facts["atoms"] = str(len(self.forces))
+            facts["largest force"] = f"{float(self.forces.detach().norm(dim=1).max()):.4f} eV/Å"
+        if self.stress is not None and self.stress.numel():
+            facts["largest stress"] = f"{float(self.stress.detach().abs().max()) * GPA_PER_EV_PER_ANGSTROM3:.3f} GPa"
+        facts |= {name: f"{list(value.shape)}" for name, value in {**self.properties, **self.atom_properties}.items()}
+        return facts_html("Prediction", facts)
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from os import PathLike
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 from ase import Atoms
@@ -18,7 +18,11 @@ from torch_gptff import __version__
 from torch_gptff.errors import GPTFFError, RecordError
 from torch_gptff.graph.formula import formula_of
 from torch_gptff.io.files import written_atomically
-from torch_gptff.report.tables import Column
+from torch_gptff.notebook import facts_html
+from torch_gptff.report.tables import Column, Table, written
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 Self = TypeVar("Self", bound="Record")
 
@@ -118,6 +122,20 @@ class Record(MSONable):
                 raise RecordError(f"{field.name!r} of {cls.__name__} cannot be read: {error}") from error
         return cls(**values)
 
+    def _repr_html_(self) -> str:
+        """The columns of a table of such records, or else numbers and texts, in a notebook."""
+        if self.columns:
+            table = Table.of([("", self)], self.columns, "", detail=True)
+            cells = [cell.text for cell in table.cells()[0][1:]]
+            heads = [_with_unit(column.name, column.unit) for column in table.columns[1:]]
+            return facts_html(type(self).__name__, dict(zip(heads, cells, strict=True)))
+        told = {name: written(value) for name, value in _row(self).items()}
+        return facts_html(type(self).__name__, told)
+
+    def to_dataframe(self) -> DataFrame:
+        """The record as a table of one row, see :func:`to_dataframe`."""
+        return to_dataframe([self])
+
     def save(self, path: str | PathLike[str]) -> None:  # type: ignore[override]  # that of monty may write a pickle
         """Write a JSON file, whole or not at all."""
         document = {"torch_gptff": __version__, **self.to_dict()}
@@ -138,6 +156,41 @@ class Record(MSONable):
             raise RecordError(f"{path} is no JSON file: {error}") from error
         except RecordError as error:
             raise RecordError(f"{path}: {error}") from error
+
+
+def to_dataframe(records: Mapping[str, Record] | Sequence[Record]) -> DataFrame:
+    """Records of one kind as a table of pandas, with the columns of :attr:`Record.columns`, ``"energy (eV/atom)"``.
+    Records without columns have those of their numbers and texts.
+
+    Args:
+        records: by labels, which become the index; or one after the other
+
+    Raises:
+        RecordError: pandas is not installed.
+    """
+    try:
+        from pandas import DataFrame
+    except ImportError as error:
+        raise RecordError("a table needs pandas: pip install pandas") from error
+    labels = list(records) if isinstance(records, Mapping) else None
+    rows = [_row(record) for record in (records.values() if isinstance(records, Mapping) else records)]
+    return DataFrame(rows, index=labels)
+
+
+def _row(record: Record) -> dict[str, Any]:
+    if record.columns:
+        return {_with_unit(column.name, column.unit): column.of(record) for column in record.columns}
+    values = {field.name: getattr(record, field.name) for field in fields(record)}  # type: ignore[arg-type]
+    values |= {name: record._derived_value(name) for name in record.derived}
+    return {
+        _with_unit(name, record.units.get(name, "")): value
+        for name, value in values.items()
+        if value is None or isinstance(value, bool | int | float | str)
+    }
+
+
+def _with_unit(name: str, unit: str) -> str:
+    return f"{name} ({unit})" if unit else name
 
 
 def _plain(value: Any, name: str) -> Any:

@@ -60,7 +60,7 @@ def test_one_trajectory(call, walks: list[Path], tmp_path: Path) -> None:
     assert float(row[2]) == pytest.approx(run.diffusivity.value, rel=0.01)
     assert float(row[4]) == pytest.approx(run.conductivity.value, rel=0.01)
     assert row[-1] == "3"
-    assert page.read_text().count("<svg") == 4  # the displacements, and the density from three sides
+    assert page.read_text().count("<svg") == 5  # the atoms, the displacements, and the density from three sides
     assert [path.name for path in (tmp_path / "cubes").iterdir()] == ["01-walk-800-Li.cube"]
 
 

@@ -70,7 +70,7 @@ def test_the_same_as_by_hand(call, checkpoint: Path, crystals: list[Path], tmp_p
         assert (row[2] == "–") == (not curve.fits)
         if curve.fits:
             assert float(row[2]) == pytest.approx(curve.fit.volume / 2, abs=6e-4)
-    assert page.read_text().count("<svg") == 2
+    assert page.read_text().count("<svg") == 4  # two crystals and their curves
 
 
 def test_no_minimum_is_told_and_fails(call, crystals: list[Path], tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_the_same_as_by_hand(call, checkpoint: Path, file: Path, salt: Atoms, tm
     assert float(mean.split()[3]) == pytest.approx(record.averages["temperature"].mean, abs=0.06)
     assert spread.startswith("standard deviation")
     assert "meV/atom/ps" in drift
-    assert page.read_text().count("<svg") == 5
+    assert page.read_text().count("<svg") == 6  # the atoms, and five figures
 
 
 def test_resuming_gives_what_was_not_stopped(call, file: Path, tmp_path: Path) -> None:

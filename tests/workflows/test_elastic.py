@@ -20,7 +20,7 @@ from pymatgen.analysis.elasticity.elastic import ElasticTensor as PymatgenTensor
 from torch_gptff.errors import ElasticityError, EmptyStructureError
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
 from torch_gptff.workflows import ElasticTensor, elastic_tensor, relax
-from torch_gptff.workflows.reports.elastic import elasticity_report
+from torch_gptff.workflows.reports.elastic import elastic_report
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +181,7 @@ def test_a_strain_that_costs_nothing(copper_tensor: ElasticTensor, tmp_path: Pat
     derived = json.loads((tmp_path / "liquid.json").read_text())["derived"]
     assert derived["shear_modulus"] is None
     assert derived["bulk_modulus_voigt"] == pytest.approx(copper_tensor.bulk_modulus_voigt)
-    assert len(elasticity_report([("liquid", liquid)]).to_html()) > 1000
+    assert len(elastic_report([("liquid", liquid)]).to_html()) > 1000
 
 
 class Broken(Calculator):

@@ -17,6 +17,7 @@ from torch_gptff.defaults import DEFAULT_MODEL
 from torch_gptff.graph.checks import check_elements
 from torch_gptff.graph.convert import from_ase
 from torch_gptff.io import load_pretrained
+from torch_gptff.notebook import facts_html
 from torch_gptff.potential import Potential, Prediction
 
 
@@ -76,6 +77,21 @@ class GPTFFCalculator(Calculator):
         self._is_committee = potential.model.num_readouts > 1
         if self._is_committee:
             self.implemented_properties += ["energy_std", "forces_std"]
+
+    def _repr_html_(self) -> str:
+        """The model, and what was computed last, in a notebook."""
+        model = self.potential.model
+        facts = {
+            "model": type(model).__name__,
+            "cutoff": f"{model.cutoff:g} Å",
+            "elements": "all" if model.elements is None else str(len(model.elements)),
+            "device": str(self.device),
+            "precision": str(model.dtype).removeprefix("torch."),
+            "reference of energies": str(self.potential.reference or "–"),
+        }
+        if "energy" in self.results:
+            facts["energy"] = f"{float(self.results['energy']):.6f} eV"
+        return facts_html(type(self).__name__, facts)
 
     def calculate(
         self,

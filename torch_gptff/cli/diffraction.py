@@ -48,7 +48,7 @@ def diffraction(
     from torch_gptff.cli.output import make_console, make_progress, print_line, print_table
     from torch_gptff.errors import DiffractionError
     from torch_gptff.workflows import diffraction_series, iterate_frames
-    from torch_gptff.workflows.reports.diffraction import diffraction_report, peak_table
+    from torch_gptff.workflows.reports.diffraction import diffraction_report
 
     console = make_console()
     with make_progress(console) as progress:
@@ -63,7 +63,7 @@ def diffraction(
         )
     if against == "time" and series.times is None:
         raise DiffractionError(f"{trajectory} does not tell times: show it against frames")
-    print_table(console, peak_table(series))
+    print_table(console, series.peak_table())
     if series.fractions is not None:
         for name, row in (("first", 0), ("last", -1)):
             shares = zip(series.structures, series.fractions[row], strict=True)

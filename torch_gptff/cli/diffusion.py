@@ -10,6 +10,7 @@ import typer
 from torch_gptff.cli import options
 
 if TYPE_CHECKING:
+    from ase import Atoms
     from rich.console import Console
 
     from torch_gptff.workflows import ArrheniusFit, IonDensity
@@ -115,6 +116,7 @@ def diffusion(
     short = short_labels(console, files)
     runs: dict[str, Diffusion] = {}
     densities: dict[str, IonDensity] = {}
+    structures: dict[str, Atoms] = {}
     with make_progress(console) as progress:
         task = progress.add_task("")
         kelvins: list[float | None] = list(temperature) if temperature else [None] * len(files)
@@ -132,6 +134,8 @@ def diffusion(
                 runs[file] = diffusion_of(motion, kelvin, n_blocks=blocks, fit_range=fit)
                 if motion.is_crystal and (density or report):
                     densities[file] = ion_density(motion)
+                if report:
+                    structures[file] = next(iter(iterate_frames(file)))
     if not runs:
         raise typer.Exit(1)
     series = diffusion_series(runs, regimes)  # type: ignore[arg-type]
@@ -148,20 +152,20 @@ def diffusion(
     if json is not None:
         series.save(json)
     if report is not None:
-        diffusion_report(series, densities).save(report)
+        diffusion_report(series, densities, structures=structures).save(report)
     if failures:
         raise typer.Exit(1)
 
 
 def _tell_fit(console: Console, name: str, fit: ArrheniusFit) -> None:
     from torch_gptff.cli.output import print_line
-    from torch_gptff.workflows.reports.diffusion import ROOM, with_error
+    from torch_gptff.workflows.reports.diffusion import ROOM
 
     regimes = ("",) if len(fit.lines) == 1 else (" at low T", " at high T")
     for regime, line in zip(regimes, fit.lines, strict=True):
         kelvins = f"{line.temperatures.min():.0f} to {line.temperatures.max():.0f} K"
-        print_line(console, f"{name}: activation energy{regime} {with_error(line.activation_energy)} eV ({kelvins})")
+        print_line(console, f"{name}: activation energy{regime} {line.activation_energy} eV ({kelvins})")
     if fit.crossing is not None:
-        print_line(console, f"{name}: the lines cross at {with_error(fit.crossing)} K")
+        print_line(console, f"{name}: the lines cross at {fit.crossing} K")
     room, unit = fit.at(ROOM), "cm²/s" if fit.quantity == "diffusivity" else "mS/cm"
     print_line(console, f"{name}: {room.value:.2g} {unit} at 300 K, from {room.low:.2g} to {room.high:.2g} at 95 %")

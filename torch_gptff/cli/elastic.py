@@ -44,7 +44,7 @@ def elastic(
     from torch_gptff.cli.each import run_each
     from torch_gptff.cli.relaxed import relaxed
     from torch_gptff.workflows import ElasticTensor, elastic_tensor
-    from torch_gptff.workflows.reports.elastic import elasticity_report
+    from torch_gptff.workflows.reports.elastic import elastic_report
 
     def compute(atoms: Atoms, calculator: GPTFFCalculator, tell: Tell) -> ElasticTensor:
         return elastic_tensor(
@@ -63,7 +63,7 @@ def elastic(
         ElasticTensor,
         compute,
         verdict=_verdict,
-        report=elasticity_report,
+        report=elastic_report,
         about="; elastic tensors by finite strains.",
     )
 

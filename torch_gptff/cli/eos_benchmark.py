@@ -52,7 +52,7 @@ def eos_benchmark(
         compare_equation_of_state,
         reference_crystals,
     )
-    from torch_gptff.workflows.reports.eos_benchmark import eos_comparison_report, prototype_table
+    from torch_gptff.workflows.reports.eos_benchmark import eos_benchmark_report
 
     def compute(crystal: ReferenceCrystal, calculator: GPTFFCalculator, tell: Tell) -> EquationOfStateComparison:
         return compare_equation_of_state(crystal, run.potential)
@@ -68,9 +68,9 @@ def eos_benchmark(
     if benchmark.doubtful:
         names = ", ".join(each.name for each in benchmark.doubtful)
         print_line(run.console, f"DOUBTFUL, with a B₀′ that no solid has ({benchmark.n_doubtful}): {names}")
-    print_table(run.console, prototype_table(benchmark))
+    print_table(run.console, benchmark.prototype_table())
     if report is not None:
-        eos_comparison_report(benchmark, f"{run.about}.").save(report)
+        eos_benchmark_report(benchmark, f"{run.about}.").save(report)
     run.end()
 
 

@@ -70,7 +70,8 @@ def hull(
         run.print_records([(entry.label, entry) for entry in phases.entries])
         if report is not None:
             corrected = "" if corrections == "none" else f", corrections {corrections}"
-            hull_report(phases, f"{run.about}{corrected}.").save(report)
+            structures = {run.short(label): phase.atoms for label, phase in results.items()}
+            hull_report(phases, f"{run.about}{corrected}.", structures).save(report)
     run.end()
 
 

@@ -121,7 +121,8 @@ def md(
     from torch_gptff.io.structures import split_index
     from torch_gptff.workflows import MolecularDynamicsSettings, molecular_dynamics
     from torch_gptff.workflows.md.remarks import foreseen
-    from torch_gptff.workflows.reports.md import averages_table, md_report
+    from torch_gptff.workflows.md.trajectory import TrajectoryFile
+    from torch_gptff.workflows.reports.md import md_report
 
     settings = MolecularDynamicsSettings(
         ensemble=ensemble,
@@ -171,13 +172,14 @@ def md(
             tell("warning", remark)
     picoseconds = run.steps * timestep / 1000
     print_line(console, f"{picoseconds:g} ps of {run.n_atoms} atoms in {run.n_frames} frames -> {out}")
-    print_table(console, averages_table(run))
+    print_table(console, run.averages_table())
     if run.drift is not None:
         print_line(console, f"drift of the conserved energy: {1000 * run.drift:.3g} meV/atom/ps")
     if json is not None:
         run.save(json)
     if report is not None:
-        md_report(run, f"{model}, {dtype}.").save(report)
+        with TrajectoryFile(out) as frames:
+            md_report(run, f"{model}, {dtype}.", frames).save(report)
     if run.problem is not None:
         raise typer.Exit(1)
 

@@ -40,7 +40,7 @@ def phonons(
     from torch_gptff.cli.each import run_each
     from torch_gptff.cli.relaxed import relaxed
     from torch_gptff.workflows import PhononSpectrum, phonon_spectrum
-    from torch_gptff.workflows.reports.phonons import phonon_report
+    from torch_gptff.workflows.reports.phonons import phonons_report
 
     def compute(atoms: Atoms, calculator: GPTFFCalculator, tell: Tell) -> PhononSpectrum:
         return phonon_spectrum(
@@ -57,7 +57,7 @@ def phonons(
         PhononSpectrum,
         compute,
         verdict=_verdict,
-        report=phonon_report,
+        report=phonons_report,
         about="; phonons by finite displacements.",
     )
 

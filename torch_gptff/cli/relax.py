@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from torch_gptff.cli.results import Results
     from torch_gptff.io.output_names import OutputNames
     from torch_gptff.workflows import Relaxation, RelaxationStep
+    from torch_gptff.workflows.md.trajectory import TrajectoryFile
 
 Optimizer = Literal["LBFGS", "FIRE", "BFGS"]
 """Names of :data:`torch_gptff.workflows.OPTIMIZERS`."""
@@ -84,7 +86,7 @@ def relax(
     from torch_gptff.io.output_names import OutputNames
     from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
     from torch_gptff.workflows import Relaxation
-    from torch_gptff.workflows.reports.relax import relaxation_report
+    from torch_gptff.workflows.reports.relax import relax_report
 
     if resume and json is None and not batch:
         raise typer.BadParameter("needs --json OUT, the file to go on with, or --batch", param_hint="--resume")
@@ -103,20 +105,24 @@ def relax(
     }
     run = Run(context)
     results = run.results(Relaxation, resume and json is not None)
+    paths: dict[str, TrajectoryFile] = {}
     if batch:
         _relax_together(run, results, names, out / JOURNAL, settings, batch_atoms)
     else:
-        _relax_each(run, results, names, settings)
+        files_of = _relax_each(run, results, names, settings)
+        if report is not None:
+            paths = _trajectories(results, files_of)
     run.print_records(results.items())
     results.write(run.failures)
     if report is not None:
-        done = {run.short(label): relaxation for label, relaxation in results.items()}
-        relaxation_report(done, f"{run.about}.").save(report)
+        relax_report(results.items(), f"{run.about}.", paths).save(report)
     run.end(all(relaxation.converged for _, relaxation in results.items()))
 
 
-def _relax_each(run: Run, results: Results[Relaxation], names: OutputNames, settings: dict[str, Any]) -> None:
-    """Relax every structure of every file by itself, and write its trajectory."""
+def _relax_each(
+    run: Run, results: Results[Relaxation], names: OutputNames, settings: dict[str, Any]
+) -> dict[str, Path]:
+    """Relax every structure of every file by itself, and write its trajectory. Returns where, by label."""
     from torch_gptff.cli.output import print_line
     from torch_gptff.io.output_names import with_ending
     from torch_gptff.workflows import relax
@@ -140,11 +146,26 @@ def _relax_each(run: Run, results: Results[Relaxation], names: OutputNames, sett
         return _verdict(relaxation, [*write_final(relaxation, path), with_ending(path, ".traj")])
 
     def write_if_missing(relaxation: Relaxation, tell: Tell) -> None:
-        path = names.take(tell.label)
+        path = paths[tell.label] = names.take(tell.label)
         if not with_ending(path, ".extxyz").exists():  # the run was stopped before it wrote the structure
             write_final(relaxation, path)
 
     run.each(results, compute, write, kept=write_if_missing)
+    return {label: with_ending(path, ".traj") for label, path in paths.items()}
+
+
+def _trajectories(results: Results[Relaxation], files: dict[str, Path]) -> dict[str, TrajectoryFile]:
+    """Paths of relaxations that are there as they were written: of one that was kept, the file may be gone."""
+    from torch_gptff.errors import TrajectoryError
+    from torch_gptff.workflows.md.trajectory import TrajectoryFile
+
+    found: dict[str, TrajectoryFile] = {}
+    for label, relaxation in results.items():
+        with suppress(FileNotFoundError, TrajectoryError):
+            frames = TrajectoryFile(files[label])
+            if len(frames) == relaxation.n_steps + 1 and frames.damage is None:
+                found[label] = frames
+    return found
 
 
 def _relax_together(

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from torch_gptff.errors import GraphError
+from torch_gptff.notebook import facts_html
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -54,6 +55,20 @@ class CrystalData(Data):
         if key in ("edge_index", "angle_index"):
             return 1
         return super().__cat_dim__(key, value, *args, **kwargs)
+
+    def _repr_html_(self) -> str:
+        """Formula, cell and numbers of atoms and bonds, in a notebook."""
+        from torch_gptff.graph.formula import reduced_formula
+
+        facts = {name: str(list(value.shape)) for name, value in self.to_dict().items() if isinstance(value, Tensor)}
+        if "z" in self and "cell" in self and self.cell.size(0) == 1 and len(self.z):
+            lengths = self.cell[0].detach().norm(dim=1).tolist()
+            told = {"formula": reduced_formula(self.z.cpu().numpy()), "atoms": str(len(self.z))}
+            told["periodic along"] = ", ".join(n for n, p in zip("abc", self.pbc[0].tolist(), strict=True) if p) or "–"
+            if any(lengths):
+                told["a, b, c"] = ", ".join(f"{length:.4f}" for length in lengths) + " Å"
+            facts = {**told, **facts}
+        return facts_html(type(self).__name__, facts)
 
     @classmethod
     def from_tensors(

@@ -1,6 +1,6 @@
 """Reports: self-contained HTML pages of text, numbers, tables and pictures, and the plots that go into them."""
 
 from torch_gptff.report.document import Report
-from torch_gptff.report.tables import Column, Table, written
+from torch_gptff.report.tables import Column, Named, Table, written
 
-__all__ = ["Column", "Report", "Table", "written"]
+__all__ = ["Column", "Named", "Report", "Table", "written"]

@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from torch_gptff import __version__
 from torch_gptff.io.files import written_atomically
+from torch_gptff.report.live import figure_data, inline_scripts, json_script
 from torch_gptff.report.markup import figure_markup
-from torch_gptff.report.tables import Column, Table, cells, written
+from torch_gptff.report.tables import Column, Named, Table, cells, written
 
 if TYPE_CHECKING:
+    from ase import Atoms
     from jinja2 import Template
     from matplotlib.figure import Figure
+
+    from torch_gptff.report.structures import Trajectory
 
 
 @dataclass(frozen=True)
@@ -52,9 +56,11 @@ class Report:
         self._n_figures = 0
 
     def heading(self, text: str, level: int = 2) -> Report:
-        """Begin a part (``level=2``), or a part of a part (``level=3``)."""
+        """Begin a part (``level=2``), or a part of a part (``level=3``). The full name of a :class:`Named` text is a
+        tooltip."""
         self._n_headings += 1
-        return self._add("heading", {"text": text, "level": level, "id": f"section-{self._n_headings}"})
+        title = text.full if isinstance(text, Named) else ""
+        return self._add("heading", {"text": text, "level": level, "id": f"section-{self._n_headings}", "title": title})
 
     def text(self, text: str) -> Report:
         """Add paragraphs, which empty lines divide."""
@@ -106,14 +112,76 @@ class Report:
     def figure(self, figure: Figure, caption: str, alt: str = "") -> Report:
         """Add a matplotlib figure, drawn now. Black, white and the default grey of grids become the page's colours.
 
+        With JavaScript one can zoom into it, read values off, and save it as SVG or CSV, see
+        :mod:`torch_gptff.report.interactive`.
+
         Args:
             figure: made with :mod:`torch_gptff.report.plots`, or any other way
             caption: below it
             alt: what it shows, for whoever cannot see it; by default the caption
         """
+        return self._figure(figure, caption, alt, figure_data(figure))
+
+    def structure(self, atoms: Atoms, caption: str) -> Report:
+        """Add a structure that one can turn and measure distances in; without JavaScript, its picture.
+
+        Args:
+            atoms: with or without a cell
+            caption: below it
+        """
+        from torch_gptff.report.structures import Trajectory
+
+        return self.trajectory(Trajectory([atoms], [0.0], ""), caption)
+
+    def trajectory(
+        self, trajectory: Trajectory, caption: str, figure: Figure | None = None, figure_caption: str = ""
+    ) -> Report:
+        """Add a trajectory that one can play, turn and measure distances in; without JavaScript, its first frame.
+
+        Args:
+            trajectory: see :func:`torch_gptff.report.structures.thin`
+            caption: below it
+            figure: stands beside it, over the same axis, with a line at the frame that is shown
+            figure_caption: below the figure
+        """
+        from torch_gptff.report.structures import MOST_ATOMS, legend, picture, scene
+
+        first = trajectory.frames[0]
+        if len(first) > MOST_ATOMS:
+            self.note(f"The structure has {len(first):,} atoms, and is not shown: a page shows {MOST_ATOMS:,} at most.")
+            return self if figure is None else self.figure(figure, figure_caption)
+        said = " ".join(filter(None, [caption, trajectory.thinned]))
+        markup = self._markup(picture(first), said)
+        name = f"figure-{self._n_figures}"
+        content = {"kind": "viewer", "id": name, "caption": said, "legend": legend(first)}
+        self._add("figure", {**content, "markup": markup, "data": json_script(scene(trajectory)), "library": "3dmol"})
+        if figure is None:
+            return self
+        return self._figure(figure, figure_caption, "", figure_data(figure), follows=name)
+
+    def surface(self, figure: Figure, values: Any, caption: str) -> Report:
+        """Add a property of all directions as a surface that one can turn.
+
+        Args:
+            figure: a picture of it, for paper
+            values: positive, by polar angle from 0 to π and by azimuth from 0 to less than 2π, ``[P, A]``
+            caption: below it
+        """
+        from torch_gptff.report.structures import surface_scene
+
+        markup = self._markup(figure, caption)
+        content = {"kind": "viewer", "id": f"figure-{self._n_figures}", "caption": caption, "markup": markup}
+        return self._add("figure", {**content, "data": json_script(surface_scene(values)), "library": "3dmol"})
+
+    def _markup(self, figure: Figure, alt: str) -> str:
         self._n_figures += 1
-        markup = figure_markup(figure, alt or caption, f"figure-{self._n_figures}")
-        return self._add("figure", {"markup": markup, "caption": caption})
+        return figure_markup(figure, alt, f"figure-{self._n_figures}")
+
+    def _figure(self, figure: Figure, caption: str, alt: str, data: str | None, follows: str = "") -> Report:
+        content = {"markup": self._markup(figure, alt or caption), "caption": caption}
+        if data is not None:
+            content |= {"kind": "plot", "data": data, "library": "plotly", "follows": follows}
+        return self._add("figure", content)
 
     def code(self, text: str, title: str) -> Report:
         """Add text as it stands, such as a configuration, folded below its title."""
@@ -132,6 +200,7 @@ class Report:
             style=(Path(__file__).parent / "style.css").read_text(encoding="utf-8"),
             contents=[heading for heading in headings if heading["level"] == 2],
             blocks=blocks,
+            scripts=inline_scripts({each.content.get("library") for each in self._sections if each.kind == "figure"}),
             version=__version__,
             written=time.strftime("%Y-%m-%d %H:%M"),
         )

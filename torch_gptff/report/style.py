@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,34 @@ def new_figure(width: float = 5.0, height: float = 3.4) -> tuple[Figure, Axes]:
     with matplotlib.rc_context({**STYLE, "axes.prop_cycle": cycler(color=SERIES)}):
         figure = Figure(figsize=(width, height))
         return figure, figure.add_subplot()
+
+
+def new_panels(width: float, height: float, ratios: Sequence[float]) -> tuple[Figure, list[Axes]]:
+    """An empty figure of this size in inches with axes side by side over one vertical axis, in the style of all
+    reports.
+
+    Args:
+        width: of the figure
+        height: of the figure
+        ratios: widths of the axes, relative to each other
+    """
+    import matplotlib
+    from cycler import cycler
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context({**STYLE, "axes.prop_cycle": cycler(color=SERIES)}):
+        figure = Figure(figsize=(width, height))
+        panels = figure.subplots(1, len(ratios), sharey=True, squeeze=False, width_ratios=list(ratios))
+        return figure, list(panels[0])
+
+
+def axes_or_new(axes: Axes | None) -> Axes:
+    """The axes given, or those of a new figure of pyplot, which a notebook shows."""
+    if axes is not None:
+        return axes
+    from matplotlib import pyplot
+
+    return pyplot.figure(layout="constrained").add_subplot()
 
 
 @lru_cache(maxsize=1)

@@ -21,6 +21,21 @@ SMALLEST, LARGEST = 1e-4, 1e7
 """Numbers beyond these are written with a power of ten."""
 
 
+class Named(str):
+    """A short name, with the full one that a page shows as a tooltip.
+
+    Attributes:
+        full: the full name, such as the path of a file
+    """
+
+    full: str
+
+    def __new__(cls, short: str, full: str) -> Named:
+        named = super().__new__(cls, short)
+        named.full = full
+        return named
+
+
 @dataclass(frozen=True)
 class Column:
     """A column of a table, on a terminal or in a report.
@@ -103,10 +118,11 @@ class Table:
 
 @dataclass(frozen=True)
 class Cell:
-    """Text of a cell of a table, and whether it is aligned as a number."""
+    """Text of a cell of a table, whether it is aligned as a number, and its tooltip."""
 
     text: str
     is_number: bool
+    title: str = ""
 
 
 def written(value: Any, decimals: int | None = None, digits: int = DIGITS, separators: bool = True) -> str:
@@ -148,7 +164,8 @@ def cells(columns: Sequence[Column], rows: Sequence[Sequence[Any]], separators: 
         numeric = any(_is_real(value) for value in values)
         for line, value in zip(body, values, strict=True):
             text = written(value, decimals, separators=separators)
-            line.append(Cell(text, column.number or (numeric and (value is None or _is_real(value)))))
+            is_number = column.number or (numeric and (value is None or _is_real(value)))
+            line.append(Cell(text, is_number, value.full if isinstance(value, Named) else ""))
     return body
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from ase import Atoms
@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from torch_gptff.errors import ElasticityError
 from torch_gptff.record import FORMULA, Record, verdict
 from torch_gptff.report import Column
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 PAIRS = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 """The Cartesian indices of each Voigt component."""
@@ -164,3 +167,16 @@ class ElasticTensor(Record):
         n = directions / np.linalg.norm(directions, axis=1, keepdims=True)
         stress = np.stack([n[:, i] * n[:, j] for i, j in PAIRS], axis=1)  # of unit tension
         return 1 / np.einsum("di,ij,dj->d", stress, self.compliance, stress)
+
+    def plot(self, axes: Axes | None = None) -> Axes:
+        """Draw Young's modulus along directions in three planes.
+
+        Args:
+            axes: of matplotlib to draw on; by default new ones
+        """
+        from torch_gptff.report.style import axes_or_new
+        from torch_gptff.workflows.drawing.elastic import draw_young_modulus
+
+        axes = axes_or_new(axes)
+        draw_young_modulus(axes, self)
+        return axes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from ase import Atoms
@@ -12,6 +12,9 @@ from ase import Atoms
 from torch_gptff.errors import HullError
 from torch_gptff.record import Record, uncertainty
 from torch_gptff.report import Column
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,22 @@ class ConvexHull(Record):
     def stable(self) -> tuple[HullEntry, ...]:
         """Phases on the hull."""
         return tuple(entry for entry in self.entries if entry.is_stable)
+
+    def plot(self, axes: Axes | None = None) -> Axes:
+        """Draw the hull of two or three elements.
+
+        Args:
+            axes: of matplotlib to draw on; by default new ones
+        """
+        from torch_gptff.report.style import axes_or_new
+        from torch_gptff.workflows.drawing.hull import draw_hull
+
+        if len(self.elements) not in (2, 3):
+            raise HullError(f"a hull of {len(self.elements)} elements cannot be drawn: of two or three, it can")
+
+        axes = axes_or_new(axes)
+        draw_hull(axes, self)
+        return axes
 
 
 def convex_hull(phases: Sequence[Phase]) -> ConvexHull:

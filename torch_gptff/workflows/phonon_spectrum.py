@@ -14,6 +14,7 @@ from torch_gptff.record import FORMULA, Record, verdict
 from torch_gptff.report import Column
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from phonopy import Phonopy
 
 NUMERICAL_ZERO = 0.1
@@ -157,6 +158,19 @@ class PhononSpectrum(Record):
         phonon = phonopy_of(self.atoms, self.supercell, self.symprec)
         phonon.force_constants = np.ascontiguousarray(self.force_constants)
         return phonon
+
+    def plot(self, axes: Axes | None = None) -> Axes:
+        """Draw the frequencies along the path.
+
+        Args:
+            axes: of matplotlib to draw on; by default new ones
+        """
+        from torch_gptff.report.style import axes_or_new
+        from torch_gptff.workflows.drawing.phonons import draw_bands
+
+        axes = axes_or_new(axes)
+        draw_bands(axes, self)
+        return axes
 
 
 def phonopy_of(atoms: Atoms, supercell: tuple[int, ...], symprec: float) -> Phonopy:

@@ -142,6 +142,7 @@ class RelaxationRun:
         self._optimizer: Optimizer | None = None
         self._number = 0
         self._step: RelaxationStep | None = None
+        self._path: list[RelaxationStep] = []
         self._initial: Atoms | None = None
 
     @property
@@ -198,6 +199,7 @@ class RelaxationRun:
                 )
                 raise RelaxationError(f"the {name} is {value} {when}")
         self._step = RelaxationStep(self._number, energy, fmax, max_stress)
+        self._path.append(self._step)
         if self._initial is None:
             self._initial = _with_results(self.atoms)
         return self._step
@@ -234,6 +236,7 @@ class RelaxationRun:
             for each in (self._initial, final):
                 each.set_constraint([one for one in each.constraints if not isinstance(one, FixSymmetry)])
         changed = self._changed()
+        stresses = [step.max_stress for step in self._path]
         return Relaxation(
             initial=self._initial,
             final=final,
@@ -245,6 +248,9 @@ class RelaxationRun:
             dimension=None if self.network is None else self.network.dimension,
             energy_std=getattr(self.atoms.calc, "results", {}).get("energy_std"),
             remarks=tuple(remark for remark in (self._kept(), changed) if remark is not None),
+            energies=np.array([step.energy for step in self._path]),
+            forces=np.array([step.fmax for step in self._path]),
+            stresses=None if None in stresses else np.array(stresses, dtype=float),
         )
 
     def _target(self) -> Any:

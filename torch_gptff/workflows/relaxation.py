@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
+from numpy.typing import NDArray
 
+from torch_gptff.errors import RecordError
 from torch_gptff.graph.formula import formula_of
 from torch_gptff.record import Record, uncertainty, verdict
 from torch_gptff.report import Column
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Self = TypeVar("Self", bound="Relaxation")
 
@@ -54,9 +59,18 @@ class Relaxation(Record):
             its directions alone the cell relaxes; ``None`` without periods or volume
         energy_std: expected error of ``energy``, eV; ``None`` for a calculator that is no committee
         remarks: warnings about the result
+        energies: of the structure given and after every step, eV, ``[S + 1]``; ``None`` in files of older versions
+        forces: largest forces likewise, eV/Å, ``[S + 1]``
+        stresses: largest stresses likewise, eV/Å³, ``[S + 1]``; ``None`` where there are none
     """
 
-    units: ClassVar[dict[str, str]] = {"energy": "eV", "fmax": "eV/Å", "max_stress": "eV/Å³", "energy_std": "eV"}
+    units: ClassVar[dict[str, str]] = {
+        "energy": "eV",
+        "fmax": "eV/Å",
+        "max_stress": "eV/Å³",
+        "energy_std": "eV",
+        **{"energies": "eV", "forces": "eV/Å", "stresses": "eV/Å³"},
+    }
     columns: ClassVar[tuple[Column, ...]] = (
         Column("formula", value=lambda each: formula_of(each.final)),
         Column("atoms", value=lambda each: len(each.final)),
@@ -81,6 +95,9 @@ class Relaxation(Record):
     dimension: int | None = None
     energy_std: float | None = None
     remarks: tuple[str, ...] = ()
+    energies: NDArray[np.float64] | None = None
+    forces: NDArray[np.float64] | None = None
+    stresses: NDArray[np.float64] | None = None
 
     @property
     def volume_change(self) -> float | None:
@@ -126,3 +143,19 @@ class Relaxation(Record):
             atoms = getattr(relaxation, name)
             atoms.calc = SinglePointCalculator(atoms, **arrays)
         return relaxation
+
+    def plot(self, axes: Axes | None = None) -> Axes:
+        """Draw the energy per atom, from step to step.
+
+        Args:
+            axes: of matplotlib to draw on; by default new ones
+        """
+        from torch_gptff.report.style import axes_or_new
+        from torch_gptff.workflows.drawing.relax import draw_energies
+
+        if self.energies is None:
+            raise RecordError("this relaxation is of an older version, which did not keep energies of steps")
+
+        axes = axes_or_new(axes)
+        draw_energies(axes, self)
+        return axes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from ase import Atoms
@@ -18,6 +18,9 @@ from torch_gptff.workflows.inputs import as_inputs
 from torch_gptff.workflows.network import require_crystal
 from torch_gptff.workflows.relax import relax
 from torch_gptff.workflows.supercell import repetitions
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,19 @@ class VacancyFormation(Record):
     supercell: tuple[int, int, int]
     energy: float
     vacancies: tuple[Vacancy, ...]
+
+    def plot(self, axes: Axes | None = None) -> Axes:
+        """Draw the formation energies of the distinct sites.
+
+        Args:
+            axes: of matplotlib to draw on; by default new ones
+        """
+        from torch_gptff.report.style import axes_or_new
+        from torch_gptff.workflows.drawing.vacancy import draw_energies
+
+        axes = axes_or_new(axes)
+        draw_energies(axes, self)
+        return axes
 
 
 def vacancy_formation(

@@ -15,6 +15,7 @@ from torch_gptff.workflows.inputs import as_atoms
 from torch_gptff.workflows.network import require_crystal
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from pymatgen.analysis.diffraction.xrd import XRDCalculator
 
 
@@ -49,6 +50,19 @@ class DiffractionPattern(Record):
         width = fwhm / np.sqrt(8 * np.log(2))
         shapes = np.exp(-0.5 * ((two_theta - self.two_theta[:, None]) / width) ** 2) / (width * np.sqrt(2 * np.pi))
         return np.asarray(self.intensities @ shapes)
+
+    def plot(self, axes: Axes | None = None) -> Axes:
+        """Draw the reflections with their indices.
+
+        Args:
+            axes: of matplotlib to draw on; by default new ones
+        """
+        from torch_gptff.report.style import axes_or_new
+        from torch_gptff.workflows.drawing.diffraction import draw_pattern
+
+        axes = axes_or_new(axes)
+        draw_pattern(axes, self)
+        return axes
 
 
 def diffraction_pattern(

@@ -7,17 +7,22 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from ase import Atoms
 from numpy.typing import NDArray
 
 from torch_gptff.errors import DiffractionError
 from torch_gptff.record import Record
+from torch_gptff.report import Column, Table
 from torch_gptff.workflows.diffraction.local_structure import LOCAL_STRUCTURES, structure_fractions
-from torch_gptff.workflows.diffraction.pattern import diffraction_pattern
+from torch_gptff.workflows.diffraction.pattern import DiffractionPattern, diffraction_pattern
 from torch_gptff.workflows.diffraction.peaks import PeakTrack, track_peaks
 from torch_gptff.workflows.inputs import as_atoms
 
 STEP = 0.05
 """Spacing of the angles of a profile, degrees of 2θ."""
+
+LEAST_FRAMES = 0.1
+"""Smallest share of the frames through which a peak is followed, to be shown."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,8 @@ class DiffractionSeries(Record):
         tracks: peaks that are followed from frame to frame
         structures: names of local structures
         fractions: of atoms in each of these, ``[F, S]``; ``None`` where they were not asked for
+        atoms: the first frame; ``None`` in files of older versions
+        reflections: of the first frame, likewise
     """
 
     units: ClassVar[dict[str, str]] = {"wavelength": "Å", "fwhm": "°", "times": "ps", "lengths": "Å", "two_theta": "°"}
@@ -47,10 +54,38 @@ class DiffractionSeries(Record):
     tracks: tuple[PeakTrack, ...]
     structures: tuple[str, ...]
     fractions: NDArray[np.float64] | None
+    atoms: Atoms | None = None
+    reflections: DiffractionPattern | None = None
 
     def strain(self, axis: int) -> NDArray[np.float64]:
         """Strain of a cell vector relative to the first frame, ``[F]``."""
         return np.asarray(self.lengths[:, axis] / self.lengths[0, axis] - 1)
+
+    @property
+    def lasting_tracks(self) -> tuple[PeakTrack, ...]:
+        """Peaks that were followed through a tenth of the frames or more."""
+        return tuple(track for track in self.tracks if len(track.frames) >= LEAST_FRAMES * len(self.profiles))
+
+    def peak_table(self) -> Table:
+        """A table of the peaks in :attr:`lasting_tracks`: their first and last frames, places and heights."""
+        columns = (
+            Column("first"),
+            Column("last"),
+            Column("2θ first", "°", 2),
+            Column("2θ last", "°", 2),
+            Column("height last/first", "", 2),
+        )
+        rows = [
+            [
+                int(track.frames[0]),
+                int(track.frames[-1]),
+                float(track.two_theta[0]),
+                float(track.two_theta[-1]),
+                float(track.heights[-1] / track.heights[0]),
+            ]
+            for track in self.lasting_tracks
+        ]
+        return Table(columns, rows)
 
 
 def diffraction_series(
@@ -85,6 +120,8 @@ def diffraction_series(
             pattern = diffraction_pattern(atoms, wavelength=wavelength, two_theta=two_theta)
         except DiffractionError as error:
             raise DiffractionError(f"frame {number}: {error}") from error
+        if number == 0:
+            first, reflections = atoms, pattern
         profiles.append(pattern.profile(angles, fwhm))
         lengths.append(atoms.cell.lengths())
         times.append(atoms.info.get("time_fs"))
@@ -104,4 +141,6 @@ def diffraction_series(
         tracks=track_peaks(angles, np.array(profiles)),
         structures=LOCAL_STRUCTURES if structures else (),
         fractions=np.array(fractions) if structures else None,
+        atoms=first,
+        reflections=reflections,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from torch_gptff.units import CM2_PER_S_PER_ANGSTROM2_PER_PS, ELEMENTARY_CHARGE,
 from torch_gptff.workflows.diffusion.estimate import Estimate, mean_of_blocks, ratio_of_blocks
 from torch_gptff.workflows.diffusion.motion import Motion
 from torch_gptff.workflows.diffusion.msd import LEAST_BLOCK, MIN_BLOCKS, BlockDisplacements, block_displacements, slopes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 MIN_HOPS = 12.0
 """Smallest number of jumps for an estimate. The relative error of a diffusion coefficient is about
@@ -151,6 +154,19 @@ class Diffusion(Record):
         at least a tenth of the largest."""
         largest = self.principal_values[-1].value
         return sum(each.low > 0 and each.value >= largest / 10 for each in self.principal_values)
+
+    def plot(self, axes: Axes | None = None) -> Axes:
+        """Draw the mean squared displacement and its fit.
+
+        Args:
+            axes: of matplotlib to draw on; by default new ones
+        """
+        from torch_gptff.report.style import axes_or_new
+        from torch_gptff.workflows.drawing.diffusion import draw_displacements
+
+        axes = axes_or_new(axes)
+        draw_displacements(axes, self)
+        return axes
 
 
 def _percent(estimate: Estimate | None) -> float | None:

@@ -35,6 +35,21 @@ class Estimate(Record):
         low, high = sorted((self.low * factor, self.high * factor))
         return Estimate(self.value * factor, self.standard_error * abs(factor), low, high)
 
+    def __str__(self) -> str:
+        """The value and its standard error to two digits of the error, ``"1.23 ± 0.04"``."""
+        if self.standard_error <= 0 or self.value == 0:
+            return f"{self.value:.3g}"
+        largest = max(abs(self.value), self.standard_error)
+        power = int(np.floor(np.log10(largest)))
+        scale = 10.0**power if not -3 <= power < 4 else 1.0
+        digits = max(1 - int(np.floor(np.log10(self.standard_error / scale))), 0)
+        text = f"{self.value / scale:.{digits}f} ± {self.standard_error / scale:.{digits}f}"
+        return text if scale == 1 else f"({text}) × 10{_raised(power)}"
+
+
+def _raised(power: int) -> str:
+    return str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
 
 def mean_of_blocks(values: ArrayLike) -> Estimate:
     """The mean of independent values of equal weight, with an interval by Student's t.

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from torch_gptff.errors import EquationOfStateError, StructureError
 from torch_gptff.record import Record
+from torch_gptff.report import Column, Table
 from torch_gptff.workflows.eos.curve import scale_volume
 from torch_gptff.workflows.eos.fit import EquationOfStateFit, fit_equation_of_state
 from torch_gptff.workflows.eos.reference import ReferenceCrystal
@@ -24,6 +25,12 @@ BRACKET = (0.7, 1.4)
 """Volumes between which a minimum is looked for, and counts as found."""
 
 BRACKET_RATIOS = tuple(np.linspace(*BRACKET, 29).tolist())
+"""Volumes of the curve, in units of the reference's volume of least energy."""
+
+
+def percent(share: float | None) -> float | None:
+    """A share in per cent; ``None`` for ``None``."""
+    return None if share is None else 100 * share
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,15 @@ class EquationOfStateComparison(Record):
 
     units: ClassVar[dict[str, str]] = {"volumes": "Å³", "energies": "eV", "reference_bulk_modulus": "GPa"}
     derived: ClassVar[tuple[str, ...]] = ("reference_volume", "found", "volume_error", "bulk_modulus_error")
+    columns: ClassVar[tuple[Column, ...]] = (
+        Column("V₀, known", "Å³/atom", 3, lambda each: each.reference_volume / len(each.atoms)),
+        Column("V₀", "Å³/atom", 3, lambda each: None if each.fit is None else each.fit.volume / len(each.atoms)),
+        Column("error", "%", 2, lambda each: percent(each.volume_error)),
+        Column("B₀, known", "GPa", 1, lambda each: each.reference_bulk_modulus),
+        Column("B₀", "GPa", 1, lambda each: None if each.fit is None else each.fit.bulk_modulus),
+        Column("own minimum", "% off", 2, lambda each: percent(each.own_volume_error)),
+        Column("remark", value=lambda each: "" if each.found else each.problem or "no minimum within the bracket"),
+    )
 
     name: str
     prototype: str
@@ -77,6 +93,11 @@ class EquationOfStateComparison(Record):
     def volume_error(self) -> float | None:
         """Relative, of the volume of least energy; ``None`` where none was found."""
         return self.fit.volume / self.reference_volume - 1 if self.found and self.fit is not None else None
+
+    @property
+    def own_volume_error(self) -> float | None:
+        """Relative error of the volume at the model's own minimum; ``None`` without one."""
+        return None if self.own_fit is None else self.own_fit.volume / self.reference_volume - 1
 
     @property
     def bulk_modulus_error(self) -> float | None:
@@ -161,21 +182,43 @@ class EquationOfStateBenchmark(Record):
         predicted = np.array([each.fit.volume for each in self.found if each.fit is not None])
         return known / sizes, predicted / sizes
 
+    def prototype_table(self) -> Table:
+        """A table of the errors for each structure type, and for all crystals together."""
+        columns = (
+            Column("structure"),
+            Column("crystals"),
+            Column("failed"),
+            Column("median error of V₀", "%", 2),
+            Column("R² of V₀", "", 3),
+            Column("median error of B₀", "%", 1),
+        )
+        rows = [
+            [
+                name,
+                errors["n_computed"],
+                errors["n_failed"],
+                percent(errors["median_volume_error"]),
+                errors["volume_r2"],
+                percent(errors["median_bulk_modulus_error"]),
+            ]
+            for name, errors in {**self.by_prototype, "all": self._errors()}.items()
+        ]
+        return Table(columns, rows)
+
     @property
     def by_prototype(self) -> dict[str, dict[str, Any]]:
         """Errors for each structure type by itself."""
-        table = {}
-        for prototype in dict.fromkeys(each.prototype for each in self.comparisons):
-            chosen = tuple(each for each in self.comparisons if each.prototype == prototype)
-            part = EquationOfStateBenchmark(self.set_name, chosen)
-            table[prototype] = {
-                "n_computed": part.n_computed,
-                "n_failed": part.n_failed,
-                "median_volume_error": part.median_volume_error,
-                "volume_r2": part.volume_r2,
-                "median_bulk_modulus_error": part.median_bulk_modulus_error,
-            }
-        return table
+        prototypes = dict.fromkeys(each.prototype for each in self.comparisons)
+        return {
+            prototype: EquationOfStateBenchmark(
+                self.set_name, tuple(each for each in self.comparisons if each.prototype == prototype)
+            )._errors()
+            for prototype in prototypes
+        }
+
+    def _errors(self) -> dict[str, Any]:
+        names = ("n_computed", "n_failed", "median_volume_error", "volume_r2", "median_bulk_modulus_error")
+        return {name: getattr(self, name) for name in names}
 
 
 def compare_equation_of_state(crystal: ReferenceCrystal, calculator: Any) -> EquationOfStateComparison:

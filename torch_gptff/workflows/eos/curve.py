@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from ase import Atoms
@@ -19,6 +19,9 @@ from torch_gptff.workflows.evaluate_many import evaluate_many
 from torch_gptff.workflows.inputs import as_inputs
 from torch_gptff.workflows.network import require_crystal
 from torch_gptff.workflows.relax import relax
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 DEFAULT_RATIOS = tuple(np.linspace(0.94, 1.06, 13).tolist())
 
@@ -75,6 +78,19 @@ class EquationOfState(Record):
     def energy_std(self) -> float | None:
         """Expected error of the energy at the computed volume of least energy, eV; ``None`` as ``energy_stds``."""
         return None if self.energy_stds is None else float(self.energy_stds[int(np.argmin(self.energies))])
+
+    def plot(self, axes: Axes | None = None) -> Axes:
+        """Draw energies by volume, with every fit.
+
+        Args:
+            axes: of matplotlib to draw on; by default new ones
+        """
+        from torch_gptff.report.style import axes_or_new
+        from torch_gptff.workflows.drawing.eos import draw_curve
+
+        axes = axes_or_new(axes)
+        draw_curve(axes, self)
+        return axes
 
 
 def equation_of_state(

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from torch_gptff.record import Record
+from torch_gptff.report import Column, Table
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
 from torch_gptff.workflows.md.remarks import foreseen, found
 from torch_gptff.workflows.md.settings import AXES, MolecularDynamicsSettings
 from torch_gptff.workflows.md.trajectory import TrajectoryFile
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 MOST_POINTS = 2000
 """Largest number of frames in the series of a record; of a longer run, they are evenly spaced."""
+
+AVERAGE_UNITS = {"temperature": "K", "pressure": "GPa", "potential_energy": "eV/atom", "volume": "Å³/atom"}
+"""Units of :attr:`MolecularDynamicsRun.averages_per_atom`."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +88,43 @@ class MolecularDynamicsRun(Record):
     def strain(self) -> NDArray[np.float64]:
         """Strain of the strained cell vector, ``[K]``."""
         return self.settings.strain * self.time / (self.settings.steps * self.settings.timestep)
+
+    @property
+    def averages_per_atom(self) -> dict[str, Average]:
+        """Averages of temperature and pressure, and of energy and volume per atom, in :data:`AVERAGE_UNITS`."""
+        share = {"potential_energy": self.n_atoms, "volume": self.n_atoms}
+        return {
+            name: Average(each.mean / share.get(name, 1), each.standard_deviation / share.get(name, 1))
+            for name, each in self.averages.items()
+        }
+
+    def averages_table(self) -> Table:
+        """A table of means and standard deviations over the second half of the frames."""
+        columns = (
+            Column(""),
+            Column("T", "K", 1),
+            Column("P", "GPa", 3),
+            Column("E pot", "eV/atom", 4),
+            Column("V", "Å³/atom", 3),
+        )
+        rows: list[list[object]] = []
+        for name in ("mean", "standard_deviation"):
+            values = {key: getattr(average, name) for key, average in self.averages_per_atom.items()}
+            rows.append([f"{name.replace('_', ' ')}, second half", *(values.get(key) for key in AVERAGE_UNITS)])
+        return Table(columns, rows)
+
+    def plot(self, axes: Axes | None = None) -> Axes:
+        """Draw potential and total energy over time.
+
+        Args:
+            axes: of matplotlib to draw on; by default new ones
+        """
+        from torch_gptff.report.style import axes_or_new
+        from torch_gptff.workflows.drawing.md import draw_energies
+
+        axes = axes_or_new(axes)
+        draw_energies(axes, self)
+        return axes
 
 
 def summary(frames: TrajectoryFile, settings: MolecularDynamicsSettings, problem: str | None) -> MolecularDynamicsRun:

@@ -7,62 +7,44 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from torch_gptff.report import Column, Report, Table
+from torch_gptff.moved import old_names
+from torch_gptff.report import Column, Report
 from torch_gptff.report.plots import SERIES, heat_map, lines, new_figure
 from torch_gptff.workflows.diffraction.series import DiffractionSeries
+from torch_gptff.workflows.drawing.diffraction import draw_profiles, label_reflections
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+__getattr__ = old_names(__name__)
 
 Against = Literal["frame", "time", "strain-a", "strain-b", "strain-c"]
 """Vertical axis of the map: the number of the frame, the time, or the strain of a cell vector."""
-
-LEAST_FRAMES = 0.1
-"""Smallest share of the frames through which a peak is followed, to be shown."""
 
 MOST_ROWS = 400
 """Largest number of rows of a heat map; of more frames, means of neighbours are shown."""
 
 
-def peak_table(series: DiffractionSeries) -> Table:
-    """Peaks that were followed through a tenth of the frames or more: their places and heights at first and at last."""
-    columns = (
-        Column("first"),
-        Column("last"),
-        Column("2θ first", "°", 2),
-        Column("2θ last", "°", 2),
-        Column("height last/first", "", 2),
-    )
-    rows = [
-        [
-            int(track.frames[0]),
-            int(track.frames[-1]),
-            float(track.two_theta[0]),
-            float(track.two_theta[-1]),
-            float(track.heights[-1] / track.heights[0]),
-        ]
-        for track in series.tracks
-        if len(track.frames) >= max(LEAST_FRAMES * len(series.profiles), 1)
-    ]
-    return Table(columns, rows)
-
-
 def diffraction_report(series: DiffractionSeries, against: Against = "frame", about: str = "") -> Report:
-    """A page on a trajectory.
+    """A report on diffraction along a trajectory.
 
     Args:
-        series: of frames
-        against: what the vertical axis of the map is
-        about: below the title
+        series: patterns of the frames
+        against: vertical axis of the map
+        about: what the trajectory is, shown below the title
     """
     label, places = _axis(series, against)
     n_frames = len(series.profiles)
     report = Report("Diffraction", about)
     facts: dict[str, tuple[object, str]] = {"frames": (n_frames, ""), "wavelength": (series.wavelength, "Å")}
     report.numbers(facts)
+    if series.atoms is not None:
+        report.structure(series.atoms, "The structure." if n_frames == 1 else "The first frame.")
     if n_frames == 1:
-        curves = {"": series.profiles[0]}
-        report.figure(lines(series.two_theta, curves, "2θ", "intensity", x_unit="°"), "Powder pattern.")
+        figure, axes = new_figure(6.4, 3.8)
+        _profiles(axes, series, {"": series.profiles[0]})
+        report.figure(figure, f"Powder pattern.{_named(series)}")
     else:
         ends = {"first frame": series.profiles[0], "last frame": series.profiles[-1]}
         report.heading("Patterns")
@@ -71,10 +53,12 @@ def diffraction_report(series: DiffractionSeries, against: Against = "frame", ab
         else:
             report.note(f"The {label} does not grow from frame to frame: the map is against frames.")
             report.figure(_map(series, "frame", np.arange(float(n_frames))), "Intensity against 2θ and the frame.")
-        report.figure(lines(series.two_theta, ends, "2θ", "intensity", x_unit="°", width=5.4), "Powder patterns.")
+        figure, axes = new_figure(6.4, 3.8)
+        _profiles(axes, series, ends)
+        report.figure(figure, f"Powder patterns.{_named(series)}")
         report.heading("Peaks")
         report.figure(_tracks(series, label, places), "Places of peaks that were followed.")
-        table = peak_table(series)
+        table = series.peak_table()
         report.table(table.columns, table.rows)
     if series.fractions is not None:
         report.heading("Local structure")
@@ -85,6 +69,17 @@ def diffraction_report(series: DiffractionSeries, against: Against = "frame", ab
         rows += [("last frame", series.fractions[-1])] if n_frames > 1 else []
         report.table(["", *names], [[name, *(100 * share).tolist()] for name, share in rows])
     return report
+
+
+def _profiles(axes: Axes, series: DiffractionSeries, curves: dict[str, NDArray[np.float64]]) -> None:
+    draw_profiles(axes, series.two_theta, curves)
+    if series.reflections is not None:
+        heights = np.interp(series.reflections.two_theta, series.two_theta, series.profiles[0])
+        label_reflections(axes, series.reflections, heights)
+
+
+def _named(series: DiffractionSeries) -> str:
+    return "" if series.reflections is None else " Points: hkl of strong reflections, in the cell of the first frame."
 
 
 def _axis(series: DiffractionSeries, against: Against) -> tuple[str, NDArray[np.float64]]:
@@ -108,8 +103,7 @@ def _map(series: DiffractionSeries, label: str, places: NDArray[np.float64]) -> 
 
 def _tracks(series: DiffractionSeries, label: str, places: NDArray[np.float64]) -> Figure:
     figure, axes = new_figure(5.0, 3.6)
-    shown = [track for track in series.tracks if len(track.frames) >= max(LEAST_FRAMES * len(series.profiles), 2)]
-    for k, track in enumerate(shown):
+    for k, track in enumerate(track for track in series.lasting_tracks if len(track.frames) > 1):
         axes.plot(track.two_theta, places[track.frames], color=SERIES[k % len(SERIES)], linewidth=1.2)
     axes.set_xlabel("2θ (°)")
     axes.set_ylabel(label)

@@ -6,41 +6,48 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+from ase import Atoms
 
+from torch_gptff.moved import old_names
 from torch_gptff.report import Report
-from torch_gptff.report.plots import SERIES, heat_map, new_figure
-from torch_gptff.units import KELVIN_IN_EV
+from torch_gptff.report.plots import heat_map, new_figure
 from torch_gptff.workflows.diffusion.arrhenius import ArrheniusFit
 from torch_gptff.workflows.diffusion.coefficient import Diffusion
 from torch_gptff.workflows.diffusion.density import IonDensity
 from torch_gptff.workflows.diffusion.estimate import Estimate
 from torch_gptff.workflows.diffusion.series import DiffusionSeries
+from torch_gptff.workflows.drawing.diffusion import draw_arrhenius, draw_displacements
+from torch_gptff.workflows.reports.frame import RecordsReport
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+__getattr__ = old_names(__name__)
+
 ROOM = 300.0
-"""K."""
+"""Room temperature, K."""
 
 
 def diffusion_report(
-    series: DiffusionSeries, densities: Mapping[str, IonDensity] | None = None, about: str = ""
-) -> Report:
-    """A page on the diffusion of a species, at one temperature or several.
+    series: DiffusionSeries,
+    densities: Mapping[str, IonDensity] | None = None,
+    about: str = "",
+    structures: Mapping[str, Atoms] | None = None,
+) -> RecordsReport[Diffusion]:
+    """A report on the diffusion of a species, at one temperature or several.
 
     Args:
         series: the runs
-        densities: of ions in the cell, by the labels of runs
-        about: below the title
+        densities: densities of ions in the cell, by the labels of runs
+        about: how the trajectories were made, shown below the title
+        structures: first frames, by the labels of runs
     """
     species = series.runs[0].species
-    report = Report(f"Diffusion of {species}", about)
-    runs = list(zip(series.labels, series.runs, strict=True))
-    if len(runs) == 1:
+    report = RecordsReport(f"Diffusion of {species}", list(zip(series.labels, series.runs, strict=True)), about)
+    if len(series.runs) == 1:
         report.numbers(_numbers(series.runs[0]))
     else:
-        report.heading("All temperatures")
-        report.records(runs, Diffusion.columns, "– where there is no valid estimate.")
+        report.overview("– where there is no valid estimate.")
         for fit, name in (
             (series.diffusivity_fit, "Diffusion coefficient"),
             (series.conductivity_fit, "Conductivity"),
@@ -52,9 +59,16 @@ def diffusion_report(
             report.note(
                 "Fewer than two temperatures have a valid diffusion coefficient: there is no activation energy."
             )
-    for label, run in runs:
-        _run(report, label, run, (densities or {}).get(label))
-    return report
+
+    def section(report: Report, label: str, run: Diffusion) -> None:
+        _section(report, run, (densities or {}).get(label), (structures or {}).get(label))
+
+    return report.sections(section, _heading)
+
+
+def _heading(label: str, run: Diffusion) -> str:
+    temperature = f"{run.temperature:.0f} K"
+    return label if label == temperature else f"{label}, {temperature}"
 
 
 def _numbers(run: Diffusion) -> dict[str, tuple[object, str]]:
@@ -65,43 +79,27 @@ def _numbers(run: Diffusion) -> dict[str, tuple[object, str]]:
         "temperature": (run.temperature, "K"),
     }
     if run.conductivity is not None and run.nernst_einstein_conductivity is not None:
-        numbers["conductivity"] = (with_error(run.conductivity), "mS/cm")
-        numbers["of independent ions"] = (with_error(run.nernst_einstein_conductivity), "mS/cm")
+        numbers["conductivity"] = (str(run.conductivity), "mS/cm")
+        numbers["of independent ions"] = (str(run.nernst_einstein_conductivity), "mS/cm")
     if run.haven_ratio is not None:
-        numbers["Haven ratio"] = (with_error(run.haven_ratio), "")
+        numbers["Haven ratio"] = (str(run.haven_ratio), "")
     return numbers
 
 
-def with_error(estimate: Estimate) -> str:
-    """``"1.23 ± 0.04"``: a value and its standard error, to two digits of this."""
-    if estimate.standard_error <= 0 or estimate.value == 0:
-        return f"{estimate.value:.3g}"
-    largest = max(abs(estimate.value), estimate.standard_error)
-    power = int(np.floor(np.log10(largest)))
-    scale = 10.0**power if not -3 <= power < 4 else 1.0
-    digits = max(1 - int(np.floor(np.log10(estimate.standard_error / scale))), 0)
-    text = f"{estimate.value / scale:.{digits}f} ± {estimate.standard_error / scale:.{digits}f}"
-    return text if scale == 1 else f"({text}) × 10{_raised(power)}"
-
-
 def _in_powers(estimate: Estimate, unit: str) -> tuple[str, str]:
-    """``("4.24 ± 0.26", "10⁻⁶ cm²/s")``."""
-    number, _, power = with_error(estimate).partition(" × ")
+    """A value with its error and its unit with the power of ten, ``("4.24 ± 0.26", "10⁻⁶ cm²/s")``."""
+    number, _, power = str(estimate).partition(" × ")
     return (number.strip("()"), f"{power} {unit}") if power else (number, unit)
-
-
-def _raised(power: int) -> str:
-    return str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
 def _arrhenius(report: Report, fit: ArrheniusFit, name: str, series: DiffusionSeries) -> None:
     energies = [line.activation_energy for line in fit.lines]
     labels = ("activation energy",) if len(energies) == 1 else ("activation energy, low T", "activation energy, high T")
     numbers: dict[str, tuple[object, str]] = {
-        label: (with_error(each), "eV") for label, each in zip(labels, energies, strict=True)
+        label: (str(each), "eV") for label, each in zip(labels, energies, strict=True)
     }
     if fit.crossing is not None:
-        numbers["lines cross at"] = (with_error(fit.crossing), "K")
+        numbers["lines cross at"] = (str(fit.crossing), "K")
     room = fit.at(ROOM)
     unit = "mS/cm" if fit.quantity == "conductivity" else "cm²/s"
     numbers["at 300 K, extrapolated" if fit.temperatures.min() > ROOM else "at 300 K"] = (f"{room.value:.2g}", unit)
@@ -109,47 +107,29 @@ def _arrhenius(report: Report, fit: ArrheniusFit, name: str, series: DiffusionSe
     report.numbers(numbers)
     report.text(f"95 % interval at 300 K: {room.low:.2g} to {room.high:.2g} {unit}.")
     bounds = " Triangles: upper bounds at 95 %." if fit.quantity == "diffusivity" and fit.left_out else ""
-    report.figure(_arrhenius_plot(fit, name, unit, series), f"{name}, with standard errors.{bounds}")
-
-
-def _arrhenius_plot(fit: ArrheniusFit, name: str, unit: str, series: DiffusionSeries) -> Figure:
     figure, axes = new_figure(5.0, 3.6)
-    conducts = fit.quantity == "conductivity"
-    factor = fit.temperatures if conducts else 1.0
-    axes.errorbar(
-        1000 / fit.temperatures, fit.values * factor, yerr=fit.errors * factor, fmt="o", color=SERIES[0], capsize=2
-    )
-    if not conducts:
-        bounds = [(run.temperature, run.upper_bound) for run in series.runs if not run.is_diffusive]
-        axes.plot([1000 / kelvin for kelvin, _ in bounds], [bound for _, bound in bounds], "v", color=SERIES[7])
-    for k, line in enumerate(fit.lines):
-        ends = np.array([line.temperatures.min(), line.temperatures.max()])
-        inverse = 1 / np.linspace(1 / ends.min(), 1 / ends.max(), 50)
-        logs = line.intercept - line.activation_energy.value / (KELVIN_IN_EV * inverse)
-        axes.plot(1000 / inverse, np.exp(logs), color=SERIES[1 + k], label=f"{with_error(line.activation_energy)} eV")
-    axes.set_yscale("log")
-    axes.set_xlabel("1000 K / T")
-    axes.set_ylabel("σT (K mS/cm)" if conducts else "D (cm²/s)")
-    axes.legend(frameon=False)
-    return figure
+    draw_arrhenius(axes, fit, series)
+    report.figure(figure, f"{name}, with standard errors.{bounds}")
 
 
-def _run(report: Report, label: str, run: Diffusion, density: IonDensity | None) -> None:
-    temperature = f"{run.temperature:.0f} K"
-    report.heading(label if label == temperature else f"{label}, {temperature}")
+def _section(report: Report, run: Diffusion, density: IonDensity | None, atoms: Atoms | None) -> None:
     for remark in run.remarks:
         report.note(remark)
-    report.figure(_msd(run), "Mean squared displacement with standard errors, and the line of the fit.")
+    if atoms is not None:
+        report.structure(atoms, "The first frame.")
+    figure, axes = new_figure(5.0, 3.4)
+    draw_displacements(axes, run)
+    report.figure(figure, "Mean squared displacement with standard errors, and the line of the fit.")
     report.facts(
         {
-            "diffusion coefficient (cm²/s)": with_error(run.diffusivity) if run.is_diffusive else None,
+            "diffusion coefficient (cm²/s)": str(run.diffusivity) if run.is_diffusive else None,
             "95 % interval (cm²/s)": f"{run.diffusivity.low:.2e} to {run.diffusivity.high:.2e}",
             "upper bound (cm²/s)": run.upper_bound,
-            "along the principal axes (cm²/s)": "; ".join(with_error(each) for each in run.principal_values),
+            "along the principal axes (cm²/s)": "; ".join(str(each) for each in run.principal_values),
             "conductivity (mS/cm)": _valid(run, run.conductivity),
             "of independent ions (mS/cm)": _valid(run, run.nernst_einstein_conductivity),
             "Haven ratio": _valid(run, run.haven_ratio),
-            "exponent of time": None if run.exponent is None else with_error(run.exponent),
+            "exponent of time": None if run.exponent is None else str(run.exponent),
             "displacement over half the run, by what is foretold": run.persistence,
             f"jumps of {run.hop_distance:g} Å": round(run.hops),
             "ions": run.n_ions,
@@ -166,28 +146,7 @@ def _run(report: Report, label: str, run: Diffusion, density: IonDensity | None)
 
 
 def _valid(run: Diffusion, estimate: Estimate | None) -> str | None:
-    return with_error(estimate) if run.is_diffusive and estimate is not None else None
-
-
-def _msd(run: Diffusion) -> Figure:
-    figure, axes = new_figure(5.0, 3.4)
-    axes.plot(run.lags, run.msd, color=SERIES[0], label="all")
-    axes.fill_between(
-        run.lags, run.msd - run.msd_error, run.msd + run.msd_error, color=SERIES[0], alpha=0.25, linewidth=0
-    )
-    for k, name in enumerate("xyz"):
-        axes.plot(run.lags, run.msd_axes[:, k], color=SERIES[2 + k], linewidth=0.9, label=f"along {name}")
-    inside = (run.lags >= run.fit_range[0] * (1 - 1e-9)) & (run.lags <= run.fit_range[1] * (1 + 1e-9))
-    lags, slope = run.lags[inside], 6e4 * run.diffusivity.value
-    offset = np.average(run.msd[inside] - slope * lags, weights=1 / lags**2)
-    axes.plot(lags, offset + slope * lags, color=SERIES[1], linestyle="--", label="fit")
-    axes.set_xlabel("lag (ps)")
-    axes.set_ylabel("mean squared displacement (Å²)")
-    if (run.msd > 0).all():
-        axes.set_xscale("log")
-        axes.set_yscale("log")
-    axes.legend(frameon=False)
-    return figure
+    return str(estimate) if run.is_diffusive and estimate is not None else None
 
 
 def _map(density: IonDensity, axis: int) -> Figure:

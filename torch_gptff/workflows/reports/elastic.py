@@ -2,49 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from torch_gptff.report import Column, Report
-from torch_gptff.report.plots import lines
+from torch_gptff.moved import old_names
+from torch_gptff.report import Column
+from torch_gptff.report.style import new_figure
+from torch_gptff.workflows.drawing.elastic import draw_surface, draw_young_modulus, young_modulus_surface
 from torch_gptff.workflows.elastic_moduli import ElasticTensor
+from torch_gptff.workflows.reports.frame import Labelled, RecordsReport
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-IN_DETAIL = 20
-"""Number of structures with a section of their own; the table has all."""
+__getattr__ = old_names(__name__)
 
 _NAMES = ("xx", "yy", "zz", "yz", "xz", "xy")
 
 
-def elasticity_report(tensors: Sequence[tuple[str, ElasticTensor]], about: str = "") -> Report:
-    """A page of elastic tensors.
+def elastic_report(tensors: Labelled[ElasticTensor], about: str = "") -> RecordsReport[ElasticTensor]:
+    """A report on elastic tensors.
 
     Args:
         tensors: labels and results
-        about: how they were computed, below the title
+        about: how they were computed, shown below the title
     """
-    report = Report("Elasticity", about)
-    if not tensors:
-        return report.note("There is no result.")
-    report.heading("Moduli")
-    report.records(tensors, ElasticTensor.columns, "Hill's averages of the polycrystal.")
-    unstable = [label for label, tensor in tensors if not tensor.is_stable]
+    report = RecordsReport("Elasticity", tensors, about)
+    report.overview("Hill's averages of the polycrystal.")
+    unstable = [label for label, tensor in report.labelled if not tensor.is_stable]
     if unstable:
         report.note(
             "Not stable: some strain lowers the energy, so that averages over grains have no meaning. "
             + ", ".join(unstable)
         )
-    for label, tensor in tensors[:IN_DETAIL]:
-        _detail(report, label, tensor)
-    return report
+    return report.sections(_section)
 
 
-def _detail(report: Report, label: str, tensor: ElasticTensor) -> None:
-    report.heading(label)
+def _section(report: RecordsReport[ElasticTensor], label: str, tensor: ElasticTensor) -> None:
+    report.structure(tensor.atoms, "The unstrained structure.")
     residual = float(np.abs(tensor.residual_stress).max())
     columns = [Column("GPa"), *(Column(name, "", 2) for name in _NAMES)]
     report.table(
@@ -70,25 +67,17 @@ def _detail(report: Report, label: str, tensor: ElasticTensor) -> None:
             f"The crystal is under a stress of {residual:.2g} GPa: relax it first for the tensor of its ground state."
         )
     if tensor.is_stable:
-        report.figure(
-            _directions(tensor), "Young's modulus of the single crystal along directions in the three planes."
-        )
+        values = young_modulus_surface(tensor)
+        caption = f"Young's modulus of the single crystal by direction, {values.min():.1f} to {values.max():.1f} GPa."
+        report.surface(_surface(values), values, caption)
+        figure, axes = new_figure(4.2, 4.0)
+        draw_young_modulus(axes, tensor)
+        report.figure(figure, "Young's modulus along directions in the three planes: the distance from the origin.")
 
 
-def _directions(tensor: ElasticTensor) -> Figure:
-    angles = np.linspace(0, np.pi, 181)
-    cosine, sine, zero = np.cos(angles), np.sin(angles), np.zeros_like(angles)
-    planes = {
-        "from x to y": np.stack([cosine, sine, zero], axis=1),
-        "from y to z": np.stack([zero, cosine, sine], axis=1),
-        "from z to x": np.stack([sine, zero, cosine], axis=1),
-    }
-    curves = {name: tensor.directional_young_modulus(plane) for name, plane in planes.items()}
-    figure = lines(np.degrees(angles), curves, "angle", "Young's modulus", x_unit="°", y_unit="GPa", height=2.9)
-    axes = figure.axes[0]
-    axes.lines[1].set_linestyle("--")  # in a cubic crystal they lie on one another
-    axes.lines[2].set_linestyle(":")
-    axes.legend(frameon=False)
-    axes.set_xticks(range(0, 181, 30))
-    axes.set_ylim(0, 1.25 * max(values.max() for values in curves.values()))
+def _surface(values: NDArray[np.float64]) -> Figure:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(3.9, 3.6))
+    draw_surface(figure.add_subplot(projection="3d"), values)
     return figure

@@ -1,22 +1,16 @@
-"""Reports on equations of state."""
+"""A report on equations of state."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
-import numpy as np
-
-from torch_gptff.report import Column, Report
-from torch_gptff.report.style import SERIES, new_figure
+from torch_gptff.moved import old_names
+from torch_gptff.report import Column
+from torch_gptff.report.style import new_figure
+from torch_gptff.workflows.drawing.eos import draw_curve, form_name
 from torch_gptff.workflows.eos.curve import EquationOfState
 from torch_gptff.workflows.eos.fit import EquationOfStateFit
+from torch_gptff.workflows.reports.frame import Labelled, RecordsReport
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-IN_DETAIL = 20
-"""Number of structures with a section of their own; the table has all."""
+__getattr__ = old_names(__name__)
 
 MEV = 1000.0
 
@@ -29,71 +23,42 @@ _FIT_COLUMNS = (
 )
 
 
-def eos_report(curves: Sequence[tuple[str, EquationOfState]], about: str = "") -> Report:
-    """A page of equations of state.
+def eos_report(curves: Labelled[EquationOfState], about: str = "") -> RecordsReport[EquationOfState]:
+    """A report on equations of state.
 
     Args:
         curves: labels and results
-        about: how they were computed, below the title
+        about: how they were computed, shown below the title
     """
-    report = Report("Equations of state", about)
-    if not curves:
-        return report.note("There is no result.")
-    form = next((curve.fit.form for _, curve in curves if curve.fits), None)
-    caption = "No curve has a minimum in range." if form is None else f"Of the form of {_form_name(form)}."
-    report.records(curves, EquationOfState.columns, caption)
-    for label, curve in curves:
-        if not curve.fits:
-            report.note(f"{label}: {curve.problem}.")
-        for remark in curve.remarks:
-            report.note(f"{label}: {remark}.")
-    for label, curve in curves[:IN_DETAIL]:
-        report.heading(label)
-        report.figure(eos_figure(curve), "Energies relative to the lowest, and the equations that fit them.")
-        if curve.fits:
-            rows = [[_form_name(fit.form), *_numbers(fit, len(curve.atoms))] for fit in curve.fits]
-            report.table(("form", *_FIT_COLUMNS), rows)
-        facts: dict[str, object] = {
-            "atoms in the cell": len(curve.atoms),
-            "volume of the structure given (Å³/atom)": curve.atoms.get_volume() / len(curve.atoms),
-            "atoms relaxed at every volume": curve.relaxed,
-        }
-        if curve.relaxed:
-            facts["volumes at which they did not converge"] = curve.n_unconverged
-        if curve.energy_std is not None:
-            facts["expected error of the energy at the minimum (meV/atom)"] = 1000 * curve.energy_std / len(curve.atoms)
-        report.facts(facts)
-        if curve.fits and curve.problem:
-            report.note(f"Not every form fits. {curve.problem}.")
-    return report
-
-
-def eos_figure(curve: EquationOfState) -> Figure:
-    """Energies per atom by volume per atom, relative to the lowest, with every fit."""
-    n_atoms = len(curve.atoms)
-    figure, axes = new_figure(5.2, 3.4)
-    volumes = np.linspace(curve.volumes[0], curve.volumes[-1], 200)
-    zero = curve.energies.min()
-    for number, fit in enumerate(curve.fits):
-        axes.plot(
-            volumes / n_atoms,
-            (fit.energies(volumes) - zero) / n_atoms * MEV,
-            color=SERIES[number],
-            linestyle=("-", "--", ":", "-.")[number],
-            label=_form_name(fit.form),
-        )
-    axes.plot(
-        curve.volumes / n_atoms,
-        (curve.energies - zero) / n_atoms * MEV,
-        "o",
-        color="black",
-        label="computed",
-        zorder=3,
+    report = RecordsReport("Equations of state", curves, about)
+    form = next((curve.fit.form for _, curve in report.labelled if curve.fits), None)
+    report.overview(
+        "No curve has a minimum in range." if form is None else f"Fits of the equation of {form_name(form)}."
     )
-    axes.set_xlabel("volume (Å³/atom)")
-    axes.set_ylabel("energy (meV/atom)")
-    axes.legend()
-    return figure
+    report.remarks(lambda curve: curve.remarks if curve.fits else (str(curve.problem), *curve.remarks))
+    return report.sections(_section)
+
+
+def _section(report: RecordsReport[EquationOfState], label: str, curve: EquationOfState) -> None:
+    report.structure(curve.atoms, "The structure given.")
+    figure, axes = new_figure(5.2, 3.4)
+    draw_curve(axes, curve)
+    report.figure(figure, "Energies relative to the lowest, and the equations that fit them.")
+    if curve.fits:
+        rows = [[form_name(fit.form), *_numbers(fit, len(curve.atoms))] for fit in curve.fits]
+        report.table(("form", *_FIT_COLUMNS), rows)
+    facts: dict[str, object] = {
+        "atoms in the cell": len(curve.atoms),
+        "volume of the structure given (Å³/atom)": curve.atoms.get_volume() / len(curve.atoms),
+        "atoms relaxed at every volume": curve.relaxed,
+    }
+    if curve.relaxed:
+        facts["volumes at which they did not converge"] = curve.n_unconverged
+    if curve.energy_std is not None:
+        facts["expected error of the energy at the minimum (meV/atom)"] = 1000 * curve.energy_std / len(curve.atoms)
+    report.facts(facts)
+    if curve.fits and curve.problem:
+        report.note(f"Not every form fits. {curve.problem}.")
 
 
 def _numbers(fit: EquationOfStateFit, n_atoms: int) -> list[float]:
@@ -104,8 +69,3 @@ def _numbers(fit: EquationOfStateFit, n_atoms: int) -> list[float]:
         fit.bulk_modulus_derivative,
         fit.residual / n_atoms * MEV,
     ]
-
-
-def _form_name(form: str) -> str:
-    """``"Birch–Murnaghan"``."""
-    return form.title().replace("-", "–")

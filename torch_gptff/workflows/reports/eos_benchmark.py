@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from torch_gptff.report import Column, Report, Table
+from torch_gptff.moved import old_names
+from torch_gptff.report import Report
 from torch_gptff.report.plots import histogram, parity, periodic_table
 from torch_gptff.report.style import SERIES, new_figure
 from torch_gptff.workflows.eos.benchmark import (
@@ -14,50 +15,45 @@ from torch_gptff.workflows.eos.benchmark import (
     REFERENCE_RATIOS,
     EquationOfStateBenchmark,
     EquationOfStateComparison,
+    percent,
 )
+from torch_gptff.workflows.reports.frame import RecordsReport
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+__getattr__ = old_names(__name__)
+
 N_WORST = 12
-
-_PROTOTYPE_COLUMNS = (
-    Column("structure"),
-    Column("crystals"),
-    Column("failed"),
-    Column("median error of V₀", "%", 2),
-    Column("R² of V₀", "", 3),
-    Column("median error of B₀", "%", 1),
-)
-_CRYSTAL_COLUMNS = (
-    "crystal",
-    Column("V₀, known", "Å³/atom", 3),
-    Column("V₀", "Å³/atom", 3),
-    Column("error", "%", 2),
-    Column("B₀, known", "GPa", 1),
-    Column("B₀", "GPa", 1),
-    Column("own minimum", "% off", 2),
-    "remark",
-)
+"""Largest number of curves in a figure."""
 
 
-def eos_comparison_report(benchmark: EquationOfStateBenchmark, about: str = "") -> Report:
-    """A page of a benchmark.
+def eos_benchmark_report(
+    benchmark: EquationOfStateBenchmark, about: str = ""
+) -> RecordsReport[EquationOfStateComparison]:
+    """A report on a benchmark of equations of state.
 
     Args:
         benchmark: the result
-        about: how it was computed, below the title
+        about: how it was computed, shown below the title
     """
-    report = Report(f"Equations of state: {benchmark.set_name} against all-electron PBE", about)
+    # no line breaks at these hyphens
+    named = [(each.name.replace("-", "\u2011"), each) for each in benchmark.comparisons]
+    report = RecordsReport(
+        f"Equations of state: {benchmark.set_name} against all-electron PBE",
+        named if benchmark.computed else [],
+        about,
+        nothing="The model gave energies of no crystal.",
+    )
     if not benchmark.computed:
-        return report.note("The model gave energies of no crystal.")
+        return report
     report.numbers(
         {
             "crystals": (benchmark.n_computed, ""),
             "failed": (benchmark.n_failed, ""),
-            "median error of V₀": (_percent(benchmark.median_volume_error), "%"),
+            "median error of V₀": (percent(benchmark.median_volume_error), "%"),
             "R² of V₀": (_rounded(benchmark.volume_r2, 3), ""),
-            "median error of B₀": (_percent(benchmark.median_bulk_modulus_error), "%"),
+            "median error of B₀": (percent(benchmark.median_bulk_modulus_error), "%"),
         }
     )
     low, high = REFERENCE_RATIOS[0], REFERENCE_RATIOS[-1]
@@ -74,12 +70,10 @@ def eos_comparison_report(benchmark: EquationOfStateBenchmark, about: str = "") 
     if benchmark.found:
         _figures(report, benchmark)
     report.heading("By structure")
-    table = prototype_table(benchmark)
+    table = benchmark.prototype_table()
     report.table(table.columns, table.rows)
     _curves(report, benchmark)
-    report.heading("All crystals")
-    report.table(_CRYSTAL_COLUMNS, [_crystal_row(each) for each in benchmark.comparisons])
-    return report
+    return report.overview(heading="All crystals")
 
 
 def _figures(report: Report, benchmark: EquationOfStateBenchmark) -> None:
@@ -148,49 +142,6 @@ def _curve_figure(chosen: list[EquationOfStateComparison]) -> Figure:
     figure.supxlabel("volume / that of the reference", fontsize=9.5)
     figure.supylabel("energy (eV/atom)", fontsize=9.5)
     return figure
-
-
-def prototype_table(benchmark: EquationOfStateBenchmark) -> Table:
-    """Errors for each structure by itself, and for all crystals together."""
-    everything = {
-        name: getattr(benchmark, name)
-        for name in ("n_computed", "n_failed", "median_volume_error", "volume_r2", "median_bulk_modulus_error")
-    }
-    groups = {**benchmark.by_prototype, "all": everything}
-    return Table(
-        _PROTOTYPE_COLUMNS,
-        [
-            [
-                name,
-                numbers["n_computed"],
-                numbers["n_failed"],
-                _percent(numbers["median_volume_error"]),
-                numbers["volume_r2"],
-                _percent(numbers["median_bulk_modulus_error"]),
-            ]
-            for name, numbers in groups.items()
-        ],
-    )
-
-
-def _crystal_row(each: EquationOfStateComparison) -> list[Any]:
-    n_atoms = len(each.atoms)
-    own = None if each.own_fit is None else each.own_fit.volume / each.reference_volume - 1
-    remark = "" if each.found else (each.problem or "no minimum within the bracket")
-    return [
-        each.name.replace("-", "\u2011"),  # which no line breaks at
-        each.reference_volume / n_atoms,
-        None if each.fit is None else each.fit.volume / n_atoms,
-        _percent(each.volume_error),
-        each.reference_bulk_modulus,
-        None if each.fit is None else each.fit.bulk_modulus,
-        _percent(own),
-        remark,
-    ]
-
-
-def _percent(share: float | None) -> float | None:
-    return None if share is None else 100 * share
 
 
 def _rounded(value: float | None, digits: int) -> float | None:

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import replace
 
-import numpy as np
+from ase import Atoms
 
-from torch_gptff.report import Report
-from torch_gptff.report.plots import SERIES, color_map, new_figure
+from torch_gptff.report.style import new_figure
+from torch_gptff.workflows.drawing.hull import draw_binary, draw_ternary
 from torch_gptff.workflows.hull import ConvexHull, HullEntry
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from torch_gptff.workflows.reports.frame import MOST_SECTIONS, RecordsReport, names
 
 
-def hull_report(hull: ConvexHull, about: str = "") -> Report:
-    """A page on the phases of a system.
+def hull_report(
+    hull: ConvexHull, about: str = "", structures: Mapping[str, Atoms] | None = None
+) -> RecordsReport[HullEntry]:
+    """A report on the phases of a system.
 
     Args:
         hull: the phases
-        about: how energies were computed, below the title
+        about: how energies were computed, shown below the title
+        structures: crystals by the labels of phases, of which the stable ones are shown
     """
-    report = Report("–".join(hull.elements), about)
+    labels = [each.label for each in hull.entries]
+    short = dict(zip(labels, names([(each.label, each) for each in hull.entries]), strict=True))
+    entries = [
+        (each.label, replace(each, decomposition={short[name]: share for name, share in each.decomposition.items()}))
+        for each in sorted(hull.entries, key=lambda entry: entry.energy_above_hull)
+    ]
+    report = RecordsReport("–".join(hull.elements), entries, about)
     report.numbers(
         {
             "phases": (len(hull.entries), ""),
@@ -31,53 +38,25 @@ def hull_report(hull: ConvexHull, about: str = "") -> Report:
         }
     )
     if len(hull.elements) == 2:
-        report.figure(_binary(hull), "Formation energy over composition, and the hull.")
+        figure, axes = new_figure(6.2, 4.2)
+        unnamed = draw_binary(axes, hull)
+        report.figure(figure, f"Formation energy over composition, and the hull.{_unnamed(unnamed)}")
     elif len(hull.elements) == 3:
-        report.figure(_ternary(hull), "Phases: filled ones are stable; the colour is the energy above the hull.")
-    entries = sorted(hull.entries, key=lambda entry: entry.energy_above_hull)
-    caption = "Separation: of a stable compound from phases of other compositions."
-    return report.records([(entry.label, entry) for entry in entries], HullEntry.columns, caption)
+        figure, axes = new_figure(6.2, 5.0)
+        unnamed = draw_ternary(axes, hull)
+        said = "Phases: filled ones are stable; the colour is the energy above the hull."
+        report.figure(figure, said + _unnamed(unnamed))
+    caption = "Separation: energy of a stable compound below the hull of the phases of other compositions."
+    report.overview(caption, heading="Phases")
+    shown = [(label, structures[entry.label]) for label, entry in report.labelled if entry.is_stable and structures]
+    if shown:
+        report.heading("Stable phases")
+    for label, atoms in shown[:MOST_SECTIONS]:
+        report.structure(atoms, label)
+    if len(shown) > MOST_SECTIONS:
+        report.text(f"The first {MOST_SECTIONS} of {len(shown)} stable phases are shown.")
+    return report
 
 
-def _binary(hull: ConvexHull) -> Figure:
-    second = hull.elements[1]
-    figure, axes = new_figure(5.4, 3.8)
-
-    def place(entry: HullEntry) -> tuple[float, float]:
-        return entry.fractions.get(second, 0.0), 1000 * entry.formation_energy
-
-    for (x, y), (x2, y2) in pairwise(sorted(place(entry) for entry in hull.stable)):
-        axes.plot([x, x2], [y, y2], color=SERIES[0], linewidth=1.2)
-    for entry in hull.entries:
-        x, y = place(entry)
-        face = SERIES[0] if entry.is_stable else "none"
-        axes.plot([x], [y], "o", color=SERIES[0] if entry.is_stable else SERIES[1], markerfacecolor=face, markersize=6)
-        if entry.is_stable:
-            axes.annotate(entry.formula, (x, y), xytext=(0, -13), textcoords="offset points", ha="center", fontsize=9)
-    axes.set_xlabel(f"share of {second}")
-    axes.set_ylabel("formation energy (meV/atom)")
-    axes.margins(0.06, 0.16)
-    return figure
-
-
-def _ternary(hull: ConvexHull) -> Figure:
-    corners = np.array([[0, 0], [1, 0], [0.5, np.sqrt(3) / 2]])
-    figure, axes = new_figure(5.4, 4.4)
-    axes.set_aspect("equal")
-    axes.axis("off")
-    axes.plot(*corners[[0, 1, 2, 0]].T, color="black", linewidth=0.8)
-    places = np.array([[entry.fractions.get(name, 0.0) for name in hull.elements] for entry in hull.entries]) @ corners
-    above = 1000 * np.array([entry.energy_above_hull for entry in hull.entries])
-    stable = np.array([entry.is_stable for entry in hull.entries])
-    if (~stable).any():
-        points = axes.scatter(
-            places[~stable, 0], places[~stable, 1], c=above[~stable], cmap=color_map(), marker="s", s=26
-        )
-        bar = figure.colorbar(points, ax=axes, label="above the hull (meV/atom)", shrink=0.7)
-        bar.outline.set_visible(False)
-    x, y = places[stable].T
-    axes.scatter(x, y, color=SERIES[1], s=40, zorder=3)
-    for entry, (x, y) in zip(hull.entries, places, strict=True):
-        if entry.is_stable:
-            axes.annotate(entry.formula, (x, y), xytext=(0, -14), textcoords="offset points", ha="center", fontsize=9)
-    return figure
+def _unnamed(number: int) -> str:
+    return f" For want of room, {number} stable phases are not named." if number else ""

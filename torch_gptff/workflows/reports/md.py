@@ -2,44 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from ase import Atoms
 
-from torch_gptff.report import Column, Report, Table
+from torch_gptff.moved import old_names
+from torch_gptff.report import Report
 from torch_gptff.report.plots import lines
-from torch_gptff.workflows.md.result import MolecularDynamicsRun
+from torch_gptff.report.structures import thin
+from torch_gptff.report.style import new_figure
+from torch_gptff.workflows.drawing.md import (
+    draw_displacements,
+    draw_energies,
+    draw_radial_distributions,
+    draw_vibrations,
+)
+from torch_gptff.workflows.md.analysis import MotionAnalysis, analyze_motion
+from torch_gptff.workflows.md.result import AVERAGE_UNITS, MolecularDynamicsRun
 from torch_gptff.workflows.md.settings import MolecularDynamicsSettings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-_UNITS = {"temperature": "K", "pressure": "GPa", "potential_energy": "eV/atom", "volume": "Å³/atom"}
+__getattr__ = old_names(__name__)
+
+LEAST_FRAMES = 20
+"""Smallest number of frames of which the motion is analysed."""
+
+HIGHEST_VIBRATION = 60.0
+"""THz, above which there are only vibrations of hydrogen."""
 
 
-def averages_table(run: MolecularDynamicsRun) -> Table:
-    """Means and standard deviations over the second half of the frames."""
-    columns = (
-        Column(""),
-        Column("T", "K", 1),
-        Column("P", "GPa", 3),
-        Column("E pot", "eV/atom", 4),
-        Column("V", "Å³/atom", 3),
-    )
-    rows: list[list[object]] = []
-    for name in ("mean", "standard_deviation"):
-        values = {key: getattr(average, name) / _share(key, run) for key, average in run.averages.items()}
-        rows.append([f"{name.replace('_', ' ')}, second half", *(values.get(key) for key in _UNITS)])
-    return Table(columns, rows)
-
-
-def md_report(run: MolecularDynamicsRun, about: str = "") -> Report:
-    """A page of a run.
+def md_report(run: MolecularDynamicsRun, about: str = "", frames: Sequence[Atoms] | None = None) -> Report:
+    """A report on a run of molecular dynamics.
 
     Args:
         run: the result
-        about: how forces were computed, below the title
+        about: how forces were computed, shown below the title
+        frames: of the trajectory, to show it and to analyse how atoms are arranged and move
     """
     settings = run.settings
     report = Report(f"Molecular dynamics of {run.formula}", about)
@@ -50,17 +53,15 @@ def md_report(run: MolecularDynamicsRun, about: str = "") -> Report:
             "atoms": (run.n_atoms, ""),
             "time": (run.steps * settings.timestep / 1000, "ps"),
             **{
-                name.replace("_", " "): (round(average.mean / _share(name, run), 4), _UNITS[name])
-                for name, average in run.averages.items()
+                name.replace("_", " "): (round(average.mean, 4), AVERAGE_UNITS[name])
+                for name, average in run.averages_per_atom.items()
             },
         }
     )
     report.facts(
         {
-            f"{name.replace('_', ' ')} ({_UNITS[name]})": _with_spread(
-                average.mean / _share(name, run), average.standard_deviation / _share(name, run)
-            )
-            for name, average in run.averages.items()
+            f"{name.replace('_', ' ')} ({AVERAGE_UNITS[name]})": _with_spread(average.mean, average.standard_deviation)
+            for name, average in run.averages_per_atom.items()
         }
     )
     report.text("Means and standard deviations over the second half of the frames.")
@@ -68,14 +69,19 @@ def md_report(run: MolecularDynamicsRun, about: str = "") -> Report:
         report.note(f"{remark}.")
     report.heading("Over time")
     time = run.time / 1000
+    energies, axes = new_figure(4.8, 3.0)
+    draw_energies(axes, run)
+    if frames is None:
+        report.figure(energies, "Energy.")
+    else:
+        between = settings.interval * settings.timestep / 1000
+        shown = thin(frames, (between * np.arange(len(frames))).tolist(), "time (ps)")
+        report.trajectory(shown, "The atoms. One that leaves the cell is drawn at its other end.", energies, "Energy.")
     target = np.array([settings.temperature_at(step) for step in run.time / settings.timestep])
     temperatures = {"atoms": run.temperature}
     if settings.ensemble != "nve":
         temperatures["thermostat"] = target
     report.figure(_over_time(time, temperatures, "temperature", "K"), "Temperature.")
-    potential = run.potential_energy / run.n_atoms
-    total = potential + run.kinetic_energy / run.n_atoms
-    report.figure(_over_time(time, {"potential": potential, "total": total}, "energy", "eV/atom"), "Energy.")
     if run.pressure is not None:
         report.figure(
             _over_time(time, {"pressure": run.pressure}, "pressure", "GPa"), "Pressure, kinetic part included."
@@ -89,6 +95,8 @@ def md_report(run: MolecularDynamicsRun, about: str = "") -> Report:
             run.strain, {"": run.axial_stress}, f"strain along {settings.strain_axis}", "stress", y_unit="GPa"
         )
         report.figure(figure, "Stress along the strained cell vector, positive where it pulls back.")
+    if frames is not None and len(frames) >= LEAST_FRAMES:
+        _analysis(report, analyze_motion(frames[len(frames) // 2 :], between), settings)
     report.heading("Settings")
     report.facts(_facts(settings))
     report.facts(
@@ -102,18 +110,37 @@ def md_report(run: MolecularDynamicsRun, about: str = "") -> Report:
     return report
 
 
+def _analysis(report: Report, analysis: MotionAnalysis, settings: MolecularDynamicsSettings) -> None:
+    """Add distances, displacements and vibrations."""
+    report.heading("Arrangement and motion")
+    report.text(f"Of the second half of the run, {analysis.n_frames:,} frames.")
+    if analysis.radial_distributions:
+        figure, axes = new_figure(4.8, 3.2)
+        draw_radial_distributions(axes, analysis)
+        report.figure(figure, "Radial distributions of pairs of elements.")
+    figure, axes = new_figure(4.8, 3.2)
+    draw_displacements(axes, analysis)
+    report.figure(figure, "Mean squared displacements of the elements, beside the motion of the centre of mass.")
+    if not analysis.vibrations:
+        return
+    figure, axes = new_figure(4.8, 3.2)
+    draw_vibrations(axes, analysis)
+    report.figure(figure, "Vibrational density of states, from the velocities.")
+    if analysis.highest_frequency < HIGHEST_VIBRATION:
+        report.note(
+            f"Frames are {1000 * analysis.interval:g} fs apart: vibrations above {analysis.highest_frequency:.3g} THz "
+            "appear at lower frequencies. Write frames more often (--interval) if there are some."
+        )
+
+
 def _over_time(time: NDArray[np.float64], curves: dict[str, NDArray[np.float64]], label: str, unit: str) -> Figure:
     return lines(time, curves, "time", label, x_unit="ps", y_unit=unit, width=4.8, height=3.0)
 
 
 def _with_spread(mean: float, spread: float) -> str:
-    """Both to the second digit of the spread."""
+    """A mean and its spread, both to the second digit of the spread."""
     digits = 4 if spread <= 0 else min(max(1 - int(np.floor(np.log10(spread))), 0), 6)
     return f"{mean:.{digits}f} ± {spread:.{digits}f}"
-
-
-def _share(name: str, run: MolecularDynamicsRun) -> int:
-    return run.n_atoms if name in ("potential_energy", "volume") else 1
 
 
 def _facts(settings: MolecularDynamicsSettings) -> dict[str, object]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import ase.io
 import numpy as np
@@ -14,6 +17,7 @@ from ase.build import bulk, molecule
 
 from torch_gptff import GPTFF, GPTFFConfig, Potential, save
 from torch_gptff.calculators import GPTFFCalculator
+from torch_gptff.errors import UncertainPredictionWarning
 from torch_gptff.io.structures import write_structures
 from torch_gptff.report import written
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
@@ -204,6 +208,74 @@ def test_a_refused_frame_fails_alone(call, tmp_path: Path, salt: Atoms) -> None:
     document = json.loads((tmp_path / "all.json").read_text())
     assert len(document["predictions"]) == 2
     assert len(document["failures"]) == 2
+
+
+def test_structures_of_many_files_are_computed_together(call, tmp_path: Path, salt: Atoms, monkeypatch) -> None:
+    """Batches are what makes small structures fast; what is done already is no part of them."""
+    sizes = []
+    predict = Potential.predict
+
+    def counted(self: Potential, structures: Sequence[Atoms], **options: Any) -> Any:
+        sizes.append(len(structures))
+        return predict(self, structures, **options)
+
+    monkeypatch.setattr(Potential, "predict", counted)
+    files = []
+    for number in range(6):
+        salt.rattle(0.02, seed=number)
+        files.append(tmp_path / f"{number}.extxyz")
+        write_structures(files[-1], [salt])
+    out, page = tmp_path / "out.json", tmp_path / "out.html"
+    assert call("predict", *files[:2], "--json", out).exit_code == 0
+    first = json.loads(out.read_text())["predictions"]
+    extxyz = tmp_path / "all.extxyz"
+    result = call("predict", *files, "--json", out, "--resume", "--extxyz", extxyz, "--report", page)
+    assert result.exit_code == 0, result.output
+    assert sizes == [2, 4]
+    found = json.loads(out.read_text())["predictions"]
+    assert [each["file"] for each in found] == [str(file) for file in files]
+    assert found[:2] == first
+    assert len(ase.io.read(extxyz, index=":")) == 6
+    assert len(result.stdout.splitlines()) == 7
+    assert "Energies, forces and stresses" in page.read_text()
+
+
+@pytest.mark.filterwarnings("default:.*rather unlike anything")
+def test_warnings_of_a_batch_name_their_structures(call, tmp_path: Path, salt: Atoms, monkeypatch) -> None:
+    monkeypatch.setattr("torch_gptff.cli.each.BATCH_ATOMS", 4)
+    predict = Potential.predict
+
+    def doubtful(self: Potential, structures: Sequence[Atoms], **options: Any) -> Any:
+        warnings.warn("structure 1 of the list: rather unlike anything", UncertainPredictionWarning, stacklevel=1)
+        return predict(self, structures, **options)
+
+    monkeypatch.setattr(Potential, "predict", doubtful)
+    write_structures(tmp_path / "md.extxyz", [salt] * 4)
+    result = call("predict", tmp_path / "md.extxyz")
+    told = "rather unlike anything"
+    assert result.stderr.splitlines() == [f"warning: {tmp_path}/md.extxyz@{number}: {told}" for number in (1, 3)]
+
+
+def test_what_was_computed_is_kept_when_a_batch_is_interrupted(call, tmp_path: Path, salt: Atoms, monkeypatch) -> None:
+    monkeypatch.setattr("torch_gptff.cli.each.BATCH_ATOMS", 4)
+    monkeypatch.setattr("torch_gptff.cli.results.LEAST_PAUSE", 1e9)
+    predict, sizes = Potential.predict, []
+
+    def interrupted(self: Potential, structures: Sequence[Atoms], **options: Any) -> Any:
+        sizes.append(len(structures))
+        if len(sizes) == 3:
+            raise KeyboardInterrupt
+        return predict(self, structures, **options)
+
+    monkeypatch.setattr(Potential, "predict", interrupted)
+    write_structures(tmp_path / "md.extxyz", [salt] * 8)
+    result = call("predict", tmp_path / "md.extxyz", "--json", tmp_path / "out.json")
+    assert result.exit_code == 130
+    assert "--resume goes on with it" in result.stderr
+    assert len(json.loads((tmp_path / "out.json").read_text())["predictions"]) == 4
+    result = call("predict", tmp_path / "md.extxyz", "--json", tmp_path / "out.json", "--resume")
+    assert result.exit_code == 0
+    assert sizes == [2, 2, 2, 2, 2]
 
 
 def test_close_atoms_can_be_forced(call, tmp_path: Path, salt: Atoms) -> None:

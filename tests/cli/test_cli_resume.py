@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[object, ...]] = {
     "phonons": (*AS_GIVEN, "--min-length", 3),
     "vacancy": (*AS_GIVEN, "--supercell", 2, 2, 2, "--unrelaxed"),
     "hull": AS_GIVEN,
+    "predict": (),
     "eos-benchmark": (),
 }
 OTHER_OPTION: dict[str, tuple[object, ...]] = {
@@ -30,6 +31,7 @@ OTHER_OPTION: dict[str, tuple[object, ...]] = {
     "phonons": ("--displacement", 0.03),
     "vacancy": ("--chemical-potential", "Na=-1"),
     "hull": ("--fmax", 0.02),
+    "predict": ("--allow-close",),
     "eos-benchmark": ("--set", "oxides"),
 }
 
@@ -80,7 +82,7 @@ def test_results_that_depend_on_something_else_are_refused(call, command: str, m
         return " ".join(result.stderr.split())
 
     assert "with reference one, and this is other" in refused("--reference", "other")
-    other = "float64" if command in ("hull", "eos-benchmark") else "float32"
+    other = "float64" if command in ("hull", "eos-benchmark", "predict") else "float32"
     assert f"and this is {other}" in refused("--dtype", other)
     assert "and this is" in refused(*OTHER_OPTION[command])
     make_model(model, 2)  # other weights in a file of the same name
@@ -92,7 +94,8 @@ def test_results_that_depend_on_something_else_are_refused(call, command: str, m
 
     again = call(command, *options, "--resume", "--reference", "one")  # the one that the model uses by itself
     assert again.exit_code == first.exit_code, again.output
-    assert json.loads(out.read_text())["results"] == json.loads(kept)["results"]
+    records = "predictions" if command == "predict" else "results"
+    assert json.loads(out.read_text())[records] == json.loads(kept)[records]
 
 
 def test_the_same_weights_elsewhere_are_the_same_model(call, model: Path, tmp_path: Path) -> None:

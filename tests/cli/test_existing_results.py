@@ -57,7 +57,8 @@ def test_what_is_there_is_not_replaced(command: str, call, tmp_path: Path) -> No
     assert result.stderr.startswith("error: ")
     assert result.stderr.count("\n") == 1
     assert f"{file} is there already; --overwrite replaces it" in result.stderr
-    goes_on = command.split()[0] in ("relax", "eos", "eos-benchmark", "elastic", "phonons", "vacancy", "hull", "md")
+    commands = ("predict", "relax", "eos", "eos-benchmark", "elastic", "phonons", "vacancy", "hull", "md")
+    goes_on = command.split()[0] in commands
     assert ("--resume goes on with it" in result.stderr) == goes_on
     assert file.read_text() == "dear results"
     assert [path.name for path in tmp_path.iterdir()] == [file.name]

@@ -99,10 +99,10 @@ def diffusion(
     overwrite: options.Overwrite = False,
 ) -> None:
     """Diffusion coefficients and conductivities from trajectories, and activation energies from several."""
-    from torch_gptff.cli.errors import Failures
-    from torch_gptff.cli.output import make_console, make_progress, print_line, print_table, short_labels
+    from torch_gptff.cli.each import Input, Run, Tell
+    from torch_gptff.cli.output import print_line
+    from torch_gptff.cli.results import Results
     from torch_gptff.io.structures import split_index
-    from torch_gptff.report import Table
     from torch_gptff.workflows import Diffusion, diffusion_series, ion_density, ion_motion, iterate_frames
     from torch_gptff.workflows import diffusion as diffusion_of
     from torch_gptff.workflows.reports.diffusion import diffusion_report
@@ -112,49 +112,44 @@ def diffusion(
             f"{len(temperature)} for {len(files)} trajectories: give one for each", param_hint="--temperature"
         )
     charges = dict(options.element_and_number(each, "--charge") for each in charge or ())
-    console, failures = make_console(), Failures(context)
-    short = short_labels(console, files)
-    runs: dict[str, Diffusion] = {}
     densities: dict[str, IonDensity] = {}
-    structures: dict[str, Atoms] = {}
-    with make_progress(console) as progress:
-        task = progress.add_task("")
-        kelvins: list[float | None] = list(temperature) if temperature else [None] * len(files)
-        for number, (file, kelvin) in enumerate(zip(files, kelvins, strict=True), start=1):
-            progress.update(task, description=f"{number}/{len(files)} {short(file)}")
-            with failures.alone(file):
-                motion = ion_motion(
-                    iterate_frames(file),
-                    species,
-                    timestep=timestep,
-                    charges=charges,
-                    origin=ORIGINS[rest],
-                    skip=skip,
-                )
-                runs[file] = diffusion_of(motion, kelvin, n_blocks=blocks, fit_range=fit)
-                if motion.is_crystal and (density or report):
-                    densities[file] = ion_density(motion)
-                if report:
-                    structures[file] = next(iter(iterate_frames(file)))
-    if not runs:
+
+    def compute(kelvin: float | None, _: None, tell: Tell) -> Diffusion:
+        motion = ion_motion(
+            iterate_frames(tell.label), species, timestep=timestep, charges=charges, origin=ORIGINS[rest], skip=skip
+        )
+        run = diffusion_of(motion, kelvin, n_blocks=blocks, fit_range=fit)
+        if motion.is_crystal and (density or report):
+            densities[tell.label] = ion_density(motion)
+        return run
+
+    run = Run(context)
+    results = Results(Diffusion, None, {})
+    kelvins: list[float | None] = list(temperature) if temperature else [None] * len(files)
+    inputs = [
+        Input(file, kelvin, "", f"{number}/{len(files)}")
+        for number, (file, kelvin) in enumerate(zip(files, kelvins, strict=True), start=1)
+    ]
+    run.each(results, compute, inputs=inputs)
+    if not len(results):
         raise typer.Exit(1)
-    series = diffusion_series(runs, regimes)  # type: ignore[arg-type]
-    for file, run in runs.items():
-        for remark in run.remarks:
-            print_line(console, f"{short(file)}: {remark}")
-    print_table(console, Table.of([(short(file), run) for file, run in runs.items()], Diffusion.columns, "file"))
+    series = diffusion_series(dict(results.items()), regimes)  # type: ignore[arg-type]
+    for file, each in results.items():
+        for remark in each.remarks:
+            print_line(run.console, f"{run.short(file)}: {remark}")
+    run.print_records(results.items())
     for name, line in (("D", series.diffusivity_fit), ("σ", series.conductivity_fit)):
         if line is not None:
-            _tell_fit(console, name, line)
+            _tell_fit(run.console, name, line)
     if density is not None:
-        for number, (file, each) in enumerate(densities.items(), start=1):
-            each.write_cube(density / f"{number:02d}-{split_index(file)[0].stem}-{species}.cube")
+        for number, (file, ions) in enumerate(densities.items(), start=1):
+            ions.write_cube(density / f"{number:02d}-{split_index(file)[0].stem}-{species}.cube")
     if json is not None:
         series.save(json)
     if report is not None:
+        structures = {file: next(iter(iterate_frames(file))) for file, _ in results.items()}
         diffusion_report(series, densities, structures=structures).save(report)
-    if failures:
-        raise typer.Exit(1)
+    run.end()
 
 
 def _tell_fit(console: Console, name: str, fit: ArrheniusFit) -> None:

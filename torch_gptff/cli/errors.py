@@ -123,14 +123,25 @@ class Failures(list[dict[str, str]]):
     def alone(self, label: str) -> Iterator[None]:
         """Let what happens to ``label`` in this block fail by itself, and name it in what is warned of."""
         try:
-            with warnings.catch_warnings():
-                warnings.showwarning = _naming(label, warnings.showwarning)
+            with naming(label):
                 yield
         except (GPTFFError, OSError) as error:
-            if self._debug:
-                raise
-            self.append({"file": label, "error": str(error)})
-            tell("error", error if label in str(error) else f"{label}: {error}")
+            self.add(label, error)
+
+    def add(self, label: str, error: Exception) -> None:
+        """Report the error of an input, or raise it under ``--debug``."""
+        if self._debug:
+            raise error
+        self.append({"file": label, "error": str(error)})
+        tell("error", error if label in str(error) else f"{label}: {error}")
+
+
+@contextmanager
+def naming(label: str) -> Iterator[None]:
+    """Name an input in the warnings of this block."""
+    with warnings.catch_warnings():
+        warnings.showwarning = _naming(label, warnings.showwarning)
+        yield
 
 
 class _Teller(logging.Handler):

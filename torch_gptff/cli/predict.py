@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,16 +15,10 @@ if TYPE_CHECKING:
 
     from ase import Atoms
 
-    from torch_gptff.cli.each import Run
+    from torch_gptff.calculators import GPTFFCalculator
+    from torch_gptff.cli.each import Run, Tell
+    from torch_gptff.cli.results import Results
     from torch_gptff.workflows import EvaluatedStructure
-
-UNITS = {
-    "energy": "eV",
-    "energies": "eV",
-    "energy_std": "eV, one standard deviation of the expected error of energy",
-    "forces": "eV/angstrom",
-    "stress": "eV/angstrom^3, rows of a 3x3 tensor, positive = tensile",
-}
 
 
 def predict(
@@ -36,7 +30,7 @@ def predict(
         typer.Option(
             "--json",
             metavar="OUT",
-            help="JSON file of all results, or '-' for standard output.",
+            help="JSON file of all results, updated as they come; or '-' for standard output.",
             callback=options.new_file,
         ),
     ] = None,
@@ -49,6 +43,8 @@ def predict(
             callback=options.new_file,
         ),
     ] = None,
+    report: options.ReportFile = None,
+    resume: options.Resume = False,
     overwrite: options.Overwrite = False,
     reference: options.Reference = None,
     allow_close: options.AllowClose = False,
@@ -58,50 +54,48 @@ def predict(
     """Predict energy, forces and stress."""
     if extxyz is not None and extxyz.suffix not in (".extxyz", ".xyz"):
         raise typer.BadParameter(f"{extxyz} must end in .extxyz or .xyz", param_hint="--extxyz")
-    from torch_gptff.cli.each import Run
-    from torch_gptff.cli.output import make_progress
+    from torch_gptff.cli.each import run_each
+    from torch_gptff.cli.results import Predictions
     from torch_gptff.io.structures import write_structures
+    from torch_gptff.workflows import EvaluatedStructure
+    from torch_gptff.workflows.reports.predict import predict_report
 
-    run = Run(context)
-    results: list[tuple[str, EvaluatedStructure]] = []
-    with make_progress(run.console) as progress:
-        task = progress.add_task("")
-        for file, inputs in zip(files, run.structures_by_file(), strict=True):
-            progress.update(task, description=run.short(file))
-            results += _predicted(run, [(each.label, each.content) for each in inputs])
-    if extxyz is not None and results:
-        write_structures(extxyz, [_with_results(result) for _, result in results])
-    if json is not None:
-        _write(json, run, results)
-    if json != "-":
-        run.print_records(results)
-    run.end()
+    def compute(atoms: Atoms, calculator: GPTFFCalculator, tell: Tell) -> EvaluatedStructure:
+        (result,) = _evaluated([atoms], calculator)
+        return result
+
+    def finish(run: Run, results: Results[EvaluatedStructure]) -> None:
+        if extxyz is not None and len(results):
+            write_structures(extxyz, [_with_results(result) for _, result in results.items()])
+        if json == "-":
+            typer.echo(results.to_json(run.failures))
+
+    run_each(
+        context,
+        EvaluatedStructure,
+        compute,
+        together=_evaluated,
+        verdict=None,
+        report=predict_report,
+        about=".",
+        storage=Predictions,
+        finish=finish,
+    )
 
 
-def _predicted(run: Run, structures: Sequence[tuple[str, Atoms]]) -> list[tuple[str, EvaluatedStructure]]:
-    """Predictions for the structures of a file: all together, or one by one where one of them is refused."""
+def _evaluated(structures: Sequence[Atoms], calculator: GPTFFCalculator) -> list[EvaluatedStructure]:
+    """Energies, forces and stresses of structures that are computed together.
+
+    Raises:
+        GPTFFError: a structure is refused, or a result is not finite.
+    """
     from torch_gptff.errors import GPTFFError
     from torch_gptff.workflows import evaluate_many
 
-    accepted = []
-    for label, atoms in structures:
-        with run.failures.alone(label):
-            run.failures.check(atoms)
-            accepted.append((label, atoms))
-    try:
-        evaluated = evaluate_many([atoms for _, atoms in accepted], run.potential)
-    except GPTFFError:
-        evaluated = []
-    if len(evaluated) == len(accepted) and all(each.is_finite for each in evaluated):
-        return [(label, result) for (label, _), result in zip(accepted, evaluated, strict=True)]
-    results = []
-    for label, atoms in accepted:
-        with run.failures.alone(label):
-            (result,) = evaluate_many([atoms], run.potential)
-            if not result.is_finite:
-                raise GPTFFError(f"{label}: the model gives an energy or forces that are not finite numbers")
-            results.append((label, result))
-    return results
+    evaluated = evaluate_many(structures, calculator)
+    if not all(each.is_finite for each in evaluated):
+        raise GPTFFError("the model gives an energy or forces that are not finite numbers")
+    return evaluated
 
 
 def _with_results(result: EvaluatedStructure) -> Atoms:
@@ -114,31 +108,3 @@ def _with_results(result: EvaluatedStructure) -> Atoms:
     values = {"energy": result.energy, "forces": result.forces, "energies": result.energies, "stress": stress}
     atoms.calc = SinglePointCalculator(atoms, **{name: value for name, value in values.items() if value is not None})
     return atoms
-
-
-def _write(path: str, run: Run, results: Sequence[tuple[str, EvaluatedStructure]]) -> None:
-    """Write one JSON document of all predictions and failures."""
-    import json
-
-    from torch_gptff import __version__
-    from torch_gptff.io.files import written_atomically
-
-    predictions = []
-    for label, result in results:
-        values: dict[str, Any] = {"file": label, "symbols": list(result.atoms.symbols)}
-        values |= {name: value for name, value in result.to_dict().items() if name in UNITS}
-        predictions.append(values)
-    document = {
-        "torch_gptff": __version__,
-        "model": run.given["model"],
-        "dtype": run.given["dtype"],
-        "units": UNITS,
-        "predictions": predictions,
-        "failures": list(run.failures),
-    }
-    text = json.dumps(document, allow_nan=False, ensure_ascii=False)
-    if path == "-":
-        typer.echo(text)
-        return
-    with written_atomically(path) as temporary:
-        temporary.write_text(text + "\n")

@@ -228,6 +228,7 @@ def _relax_together(
                 if not isinstance(result, Relaxation):
                     raise result
                 results.add(label, result, inputs[label].digest)
+                results.write_soon()
                 written = write_final(result, paths[number])
                 print_line(run.console, f"{run.short(label)}: {_verdict(result, written)}")
                 n_written += 1

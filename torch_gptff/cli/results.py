@@ -7,7 +7,8 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from time import monotonic
+from typing import Any, ClassVar, Generic, TypeVar
 
 import typer
 
@@ -17,17 +18,30 @@ from torch_gptff.io.files import written_atomically
 from torch_gptff.io.identity import difference, identity
 from torch_gptff.potential import Potential
 from torch_gptff.record import Record
+from torch_gptff.workflows import EvaluatedStructure
 
 R = TypeVar("R", bound=Record)
 
 NO_SETTINGS = frozenset(
     {
         *("context", "files", "folder", "model", "device"),
-        *("out", "json", "report", "resume", "overwrite", "batch", "batch_atoms"),
+        *("out", "json", "extxyz", "report", "resume", "overwrite", "batch", "batch_atoms"),
     }
 )
 """Options that no number depends on, or whose content is compared by itself: structures one by one, the model by its
 digest."""
+
+
+PREDICTION_UNITS = {
+    "energy": "eV",
+    "energies": "eV",
+    "energy_std": "eV, one standard deviation of the expected error of energy",
+    "forces": "eV/angstrom",
+    "stress": "eV/angstrom^3, rows of a 3x3 tensor, positive = tensile",
+}
+
+LEAST_PAUSE = 20
+"""Smallest time between two writes of :meth:`Results.write_soon`, divided by the time that a write takes."""
 
 
 class Results(Generic[R]):
@@ -40,10 +54,15 @@ class Results(Generic[R]):
             with must be the same
         resume: keep the results that the file holds already
 
+    Attributes:
+        order: labels of the inputs, in their order, of which some may be the same; empty before :meth:`arrange`
+
     Raises:
         typer.BadParameter: ``resume`` without the file to go on with.
         RecordError: the file to go on with holds something else, or was made with other settings.
     """
+
+    list_name: ClassVar[str] = "results"
 
     def __init__(self, kind: type[R], path: Path | None, settings: Mapping[str, Any], resume: bool = False) -> None:
         if resume and path is None:
@@ -53,6 +72,9 @@ class Results(Generic[R]):
         self._records: dict[str, R] = {}
         self._digests: dict[str, str | None] = {}
         self._aside: dict[str, R] = {}
+        self.order: list[str] = []
+        self._is_behind = False
+        self._written, self._duration = -math.inf, 0.0
         if resume and path is not None and path.exists():
             self._read(kind, path)
 
@@ -90,9 +112,19 @@ class Results(Generic[R]):
         return label in self._records
 
     def add(self, label: str, record: R, digest: str | None = None) -> None:
-        """Take the result of an input in, and write the file."""
+        """Take the result of an input in, without writing yet."""
         self._records[label], self._digests[label] = record, digest
-        self.write()
+        self._is_behind = True
+
+    def write_soon(self) -> None:
+        """Write the file, unless it has been written so recently that writing would take most of the time."""
+        if monotonic() - self._written >= LEAST_PAUSE * self._duration:
+            self.write()
+
+    def write_what_is_missing(self, failures: Sequence[dict[str, str]]) -> None:
+        """Write the file if it lacks a result."""
+        if self._is_behind:
+            self.write(failures)
 
     def arrange(self, labels: Sequence[str]) -> list[str]:
         """Put records into the order of their labels, and the others aside, without writing yet.
@@ -104,7 +136,8 @@ class Results(Generic[R]):
             the labels of what is aside
         """
         records = self._records | self._aside
-        self._records = {label: records[label] for label in labels if label in records}
+        self.order = [label for label in labels if label in records]
+        self._records = {label: records[label] for label in self.order}
         self._aside = {label: record for label, record in records.items() if label not in self._records}
         return list(self._aside)
 
@@ -115,25 +148,41 @@ class Results(Generic[R]):
             failures: what failed, told in the file too
             **together: what follows from all results, by name
         """
-        if self._path is None:
-            return
+        start = monotonic()
+        if self._path is not None:
+            with written_atomically(self._path) as temporary:
+                temporary.write_text(self.to_json(failures, **together) + "\n", encoding="utf-8")
+        self._is_behind = False
+        self._written = monotonic()
+        self._duration = self._written - start
+
+    def to_json(self, failures: Sequence[dict[str, str]] = (), **together: Record) -> str:
+        """Return the content of the file, see :meth:`write`."""
         document = {
             "torch_gptff": __version__,
             "settings": self._settings,
-            "results": [
-                {"file": label, "input_digest": self._digests.get(label), **record.to_dict()}
-                for label, record in (self._records | self._aside).items()
+            **self.facts(),
+            self.list_name: [
+                {"file": label, "input_digest": self._digests.get(label), **self.entry(record)}
+                for label, record in (*self.items(), *self._aside.items())
             ],
             "failures": list(failures),
             **{name: record.to_dict() for name, record in together.items()},
         }
-        with written_atomically(self._path) as temporary:
-            temporary.write_text(json.dumps(document, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8")
+        return json.dumps(document, allow_nan=False, ensure_ascii=False)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the file says beside settings and results."""
+        return {}
+
+    def entry(self, record: R) -> dict[str, Any]:
+        """Return the entry of a record in the file."""
+        return record.to_dict()
 
     def _read(self, kind: type[R], path: Path) -> None:
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
-            settings, results = document["settings"], document["results"]
+            settings, results = document["settings"], document[self.list_name]
         except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
             raise RecordError(f"{path} holds no results to go on with: name another file, or do not resume") from error
         other = difference(settings, json.loads(json.dumps(self._settings)))
@@ -144,6 +193,25 @@ class Results(Generic[R]):
             self._digests = {result["file"]: result.get("input_digest") for result in results}
         except RecordError as error:
             raise RecordError(f"{path}: {error}") from error
+
+
+class Predictions(Results[EvaluatedStructure]):
+    """Results of ``torch-gptff predict``. Inputs that are named twice are in the file twice."""
+
+    list_name = "predictions"
+
+    def items(self) -> list[tuple[str, EvaluatedStructure]]:
+        """Labels and records, in the order of the inputs."""
+        return [(label, self[label]) for label in self.order or self]
+
+    def facts(self) -> dict[str, Any]:
+        """Return the model, its precision and the units."""
+        return {"model": self._settings["model"], "dtype": self._settings["dtype"], "units": PREDICTION_UNITS}
+
+    def entry(self, record: EvaluatedStructure) -> dict[str, Any]:
+        """Return the values of a structure, and its elements."""
+        values = {name: value for name, value in record.to_dict().items() if name != "units"}
+        return {"symbols": list(record.atoms.symbols), **values}
 
 
 def dependence(context: typer.Context, potential: Potential, **more: Any) -> dict[str, Any]:

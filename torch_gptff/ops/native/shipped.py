@@ -1,8 +1,10 @@
 """Kernels compiled ahead of time, which a wheel for one platform brings along.
 
-They are those of the recommended models, for two generations of x86-64 processors: ``x86-64-v3`` with AVX2 and
-``x86-64-v4`` with AVX-512. A list beside them names each, with the digest of the sources that it was compiled from and
-of its own content: what does not fit is not loaded. This file needs nothing but Python, since ``setup.py`` runs it.
+They are those of the recommended models, of the published ones and of the package's own, for two generations of x86-64
+processors: ``x86-64-v3`` with AVX2 and ``x86-64-v4`` with AVX-512. A list beside them names each, with the digest of
+the sources that it was compiled from and of its own content: what does not fit is not loaded. They use the C++ library
+and OpenMP and nothing of PyTorch, so that they go with every version of it. This file needs nothing but Python, since
+``setup.py`` runs it.
 """
 
 from __future__ import annotations
@@ -19,15 +21,23 @@ FOLDER = SOURCES / "compiled"
 LIST = "list.json"
 FLAGS = "-O3 -std=c++17 -fopenmp -fno-math-errno -fno-trapping-math -ffp-contract=fast -fPIC -shared"
 
-NEEDS = {
-    "x86-64-v4": {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", "avx2", "fma", "bmi2"},
-    "x86-64-v3": {"avx2", "bmi1", "bmi2", "f16c", "fma", "movbe"},
-}
+V3 = {"abm", "avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "movbe"}
+NEEDS = {"x86-64-v4": V3 | {"avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl"}, "x86-64-v3": V3}
 """What a processor must have for each generation, the best first, by the names of ``/proc/cpuinfo``."""
 
 GEOMETRIC = SOURCES / "geometric"
-KERNELS = [(GEOMETRIC, (f"-DREAL={real}", "-DDEGREE=2")) for real in ("float", "double")]
-"""The folder of the sources of each library, and its settings."""
+KERNELS = [
+    (sources, (f"-DREAL={real}", *settings))
+    for real in ("float", "double")
+    for sources, settings in (
+        (GEOMETRIC, ("-DDEGREE=2",)),
+        (SOURCES, ("-DCHANNELS=64", "-DCOSINE_SCALE=0.999999")),
+    )
+]
+"""The folder of the sources of each library, and its settings, as :mod:`torch_gptff.ops.native.build` asks for them."""
+
+PROCESSOR = Path("/proc/cpuinfo")
+"""Where Linux tells what the processor has."""
 
 
 def find(sources: Path, defines: list[str], folder: Path = FOLDER) -> Path | None:
@@ -96,7 +106,7 @@ def _generation() -> str | None:
     if platform.system() != "Linux" or platform.machine() != "x86_64":
         return None
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = PROCESSOR.read_text().splitlines()
     except OSError:
         return None
     has = set(next((line for line in lines if line.startswith("flags")), "").split())

@@ -10,7 +10,6 @@ import typer
 from torch_gptff.cli import options
 
 if TYPE_CHECKING:
-    from ase import Atoms
     from rich.console import Console
 
     from torch_gptff.workflows import ArrheniusFit, IonDensity

@@ -19,6 +19,7 @@ from torch_gptff.errors import GPTFFError, RecordError
 from torch_gptff.graph.formula import formula_of
 from torch_gptff.io.files import written_atomically
 from torch_gptff.notebook import facts_html
+from torch_gptff.report.style import with_unit
 from torch_gptff.report.tables import Column, Table, written
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ class Record(MSONable):
         if self.columns:
             table = Table.of([("", self)], self.columns, "", detail=True)
             cells = [cell.text for cell in table.cells()[0][1:]]
-            heads = [_with_unit(column.name, column.unit) for column in table.columns[1:]]
+            heads = [with_unit(column.name, column.unit) for column in table.columns[1:]]
             return facts_html(type(self).__name__, dict(zip(heads, cells, strict=True)))
         told = {name: written(value) for name, value in _row(self).items()}
         return facts_html(type(self).__name__, told)
@@ -179,18 +180,14 @@ def to_dataframe(records: Mapping[str, Record] | Sequence[Record]) -> DataFrame:
 
 def _row(record: Record) -> dict[str, Any]:
     if record.columns:
-        return {_with_unit(column.name, column.unit): column.of(record) for column in record.columns}
+        return {with_unit(column.name, column.unit): column.of(record) for column in record.columns}
     values = {field.name: getattr(record, field.name) for field in fields(record)}  # type: ignore[arg-type]
     values |= {name: record._derived_value(name) for name in record.derived}
     return {
-        _with_unit(name, record.units.get(name, "")): value
+        with_unit(name, record.units.get(name, "")): value
         for name, value in values.items()
         if value is None or isinstance(value, bool | int | float | str)
     }
-
-
-def _with_unit(name: str, unit: str) -> str:
-    return f"{name} ({unit})" if unit else name
 
 
 def _plain(value: Any, name: str) -> Any:

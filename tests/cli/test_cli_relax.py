@@ -17,6 +17,7 @@ import pytest
 import torch
 from ase import Atoms
 from ase.build import bulk, fcc111, molecule
+from ase.calculators.emt import EMT
 from ase.filters import FrechetCellFilter
 from ase.optimize import BFGS, FIRE
 
@@ -268,3 +269,19 @@ app({[*options, "--model", str(checkpoint)]!r})
     assert sorted(path.name for path in out.glob("*.extxyz")) == [f"salts-{number}.extxyz" for number in range(3)]
     assert not (out / "unfinished.jsonl").exists()
     assert call(options[0], options[1], "--resume", "--out", out).exit_code == 2
+
+
+def test_a_report_opens_the_paths_that_it_shows_alone(tmp_path: Path) -> None:
+    """Each holds a file open, of which a process may have a thousand or so."""
+    from torch_gptff.cli.relax import _trajectories
+    from torch_gptff.cli.results import Results
+    from torch_gptff.workflows import relax
+    from torch_gptff.workflows.reports.frame import MOST_SECTIONS
+
+    path = tmp_path / "path.traj"
+    relaxation = relax(bulk("Cu"), EMT(), trajectory=path)
+    results = Results(Relaxation, None, {})
+    labels = [str(number) for number in range(MOST_SECTIONS + 5)]
+    for label in labels:
+        results.add(label, relaxation)
+    assert list(_trajectories(results, dict.fromkeys(labels, path))) == labels[:MOST_SECTIONS]

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -84,25 +85,29 @@ def test_nothing_is_found_for_another_processor_or_without_a_list(
     assert shipped.find(sources, ["-DANSWER=42"], compiled) is None
 
 
+@pytest.fixture
+def no_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An empty cache of kernels, and none loaded before or after the test."""
+    monkeypatch.setenv("TORCH_GPTFF_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("TORCH_GPTFF_NATIVE", raising=False)
+    build.turning_library.cache_clear()
+    yield
+    build.turning_library.cache_clear()
+
+
 def test_kernels_brought_along_need_no_compiler(
-    tmp_path: Path, sources: Path, compiled: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, sources: Path, compiled: Path, no_library: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shipped, "_generation", lambda: "x86-64-v3")
     file = shipped.find(sources, ["-DANSWER=42"], compiled)
     monkeypatch.setattr(shipped, "find", lambda *_: file)
     monkeypatch.setenv("CXX", str(tmp_path / "none"))
-    monkeypatch.setenv("TORCH_GPTFF_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("TORCH_GPTFF_NATIVE", raising=False)
+    found = build.turning_library(torch.float32, 2)
+    assert found is not None
+    assert found.answer() == 42
+    monkeypatch.setenv("TORCH_GPTFF_NATIVE", "0")
     build.turning_library.cache_clear()
-    try:
-        found = build.turning_library(torch.float32, 2)
-        assert found is not None
-        assert found.answer() == 42
-        monkeypatch.setenv("TORCH_GPTFF_NATIVE", "0")
-        build.turning_library.cache_clear()
-        assert build.turning_library(torch.float32, 2) is None
-    finally:
-        build.turning_library.cache_clear()
+    assert build.turning_library(torch.float32, 2) is None
 
 
 AVX2 = "abm avx avx2 bmi1 bmi2 f16c fma movbe"
@@ -145,7 +150,7 @@ def tell_of_processor(has: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_library_that_this_machine_cannot_load_is_compiled_here(
-    tmp_path: Path, sources: Path, compiled: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, sources: Path, compiled: Path, no_library: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A library that needs a newer C library than the machine has fits its list, and cannot be loaded."""
     broken = tmp_path / "broken.so"
@@ -154,16 +159,10 @@ def test_library_that_this_machine_cannot_load_is_compiled_here(
     monkeypatch.setattr(build, "SOURCES", sources.parent)
     sources.rename(sources.parent / "geometric")
     monkeypatch.setattr(build, "FLAGS", f"{build.FLAGS} -DANSWER=44")
-    monkeypatch.setenv("TORCH_GPTFF_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("TORCH_GPTFF_NATIVE", raising=False)
     monkeypatch.delenv("CXX", raising=False)
-    build.turning_library.cache_clear()
-    try:
-        found = build.turning_library(torch.float32, 2)
-        assert found is not None
-        assert found.answer() == 44
-    finally:
-        build.turning_library.cache_clear()
+    found = build.turning_library(torch.float32, 2)
+    assert found is not None
+    assert found.answer() == 44
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -192,6 +191,7 @@ def test_kernels_need_no_particular_pytorch() -> None:
 
 WORK = """
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 import torch
 from ase.build import bulk

@@ -227,8 +227,9 @@ class Run:
                     if found is not None:
                         results.write_soon()
                     progress.remove_task(task)
-            finally:
+            except BaseException:
                 results.write_what_is_missing(self.failures)
+                raise
         self.arrange(results, labels)
         results.write(self.failures)
 

@@ -155,12 +155,14 @@ def _relax_each(
 
 
 def _trajectories(results: Results[Relaxation], files: dict[str, Path]) -> dict[str, TrajectoryFile]:
-    """Paths of relaxations that are there as they were written: of one that was kept, the file may be gone."""
+    """Paths of the relaxations that a report shows, where they are as they were written: of one that was kept, the
+    file may be gone."""
     from torch_gptff.errors import TrajectoryError
     from torch_gptff.workflows.md.trajectory import TrajectoryFile
+    from torch_gptff.workflows.reports.frame import MOST_SECTIONS
 
     found: dict[str, TrajectoryFile] = {}
-    for label, relaxation in results.items():
+    for label, relaxation in results.items()[:MOST_SECTIONS]:  # each holds its file open
         with suppress(FileNotFoundError, TrajectoryError):
             frames = TrajectoryFile(files[label])
             if len(frames) == relaxation.n_steps + 1 and frames.damage is None:

@@ -233,21 +233,15 @@ class _AxesPart:
         corners = np.asarray(mesh.get_coordinates())
         x, y = corners[0, :, 0], corners[:, 0, 1]
         low, high = mesh.get_clim()
-        steps = np.linspace(0, 1, 16)
-        scale = [[_number(step), _hex(mesh.get_cmap()(step))] for step in steps]
-        bar = mesh.colorbar
-        title = "" if bar is None else bar.ax.get_ylabel() or bar.ax.get_xlabel()
         self._add(
             {
                 "type": "heatmap",
                 "x": _numbers((x[1:] + x[:-1]) / 2),
                 "y": _numbers((y[1:] + y[:-1]) / 2),
                 "z": [_numbers(row) for row in np.ma.filled(np.atleast_2d(mesh.get_array()).astype(float), np.nan)],
-                "colorscale": scale,
                 "zmin": _number(low),
                 "zmax": _number(high),
-                "showscale": bar is not None,
-                "colorbar": _color_bar(title),
+                **_color_scale(mesh),
             }
         )
 
@@ -258,11 +252,7 @@ class _AxesPart:
         values = points.get_array()
         if values is not None:
             low, high = points.get_clim()
-            bar = points.colorbar
-            title = "" if bar is None else bar.ax.get_ylabel() or bar.ax.get_xlabel()
-            scale = [[_number(step), _hex(points.get_cmap()(step))] for step in np.linspace(0, 1, 16)]
-            marker |= {"color": _numbers(values), "colorscale": scale, "cmin": _number(low), "cmax": _number(high)}
-            marker |= {"showscale": bar is not None, "colorbar": _color_bar(title)}
+            marker |= {"color": _numbers(values), "cmin": _number(low), "cmax": _number(high), **_color_scale(points)}
         else:
             faces, edges = points.get_facecolors(), points.get_edgecolors()
             if len(faces) > 1 and len(faces) == len(offsets):
@@ -389,8 +379,15 @@ def _hover(artist: Any) -> dict[str, Any]:
     return {"text": [_text(each) for each in words], "hovertemplate": "%{text}<extra></extra>"}
 
 
-def _color_bar(title: str) -> dict[str, Any]:
-    return {"title": {"text": _text(title), "side": "right"}, "thickness": 12, "outlinewidth": 0}
+def _color_scale(mapped: Any) -> dict[str, Any]:
+    """Colours of an artist whose values have a map of colours, and their bar."""
+    bar, colors = mapped.colorbar, mapped.get_cmap()
+    title = "" if bar is None else bar.ax.get_ylabel() or bar.ax.get_xlabel()
+    return {
+        "colorscale": [[_number(step), _hex(colors(step))] for step in np.linspace(0, 1, 16)],
+        "showscale": bar is not None,
+        "colorbar": {"title": {"text": _text(title), "side": "right"}, "thickness": 12, "outlinewidth": 0},
+    }
 
 
 def _marker(kind: Any, size: float, face: Any, edge: Any) -> dict[str, Any]:

@@ -78,8 +78,13 @@ def thin(frames: Sequence[Atoms], along: Sequence[float], label: str) -> Traject
         label: what it is, with its unit
     """
     most = max(min(MOST_FRAMES, MOST_POSITIONS // max(len(frames[0]), 1)), 2)
-    chosen = np.unique(np.linspace(0, len(frames) - 1, min(len(frames), most)).round().astype(int)).tolist()
+    chosen = evenly_spaced(len(frames), most)
     return Trajectory([frames[k] for k in chosen], [float(along[k]) for k in chosen], label, len(frames))
+
+
+def evenly_spaced(total: int, most: int) -> list[int]:
+    """Places of at most ``most`` of so many frames, with the first and the last."""
+    return np.unique(np.linspace(0, total - 1, min(total, most)).round().astype(int)).tolist()
 
 
 def scene(trajectory: Trajectory) -> dict[str, Any]:
@@ -91,7 +96,6 @@ def scene(trajectory: Trajectory) -> dict[str, Any]:
     first = trajectory.frames[0]
     symbols = sorted(set(first.get_chemical_symbols()), key=first.get_chemical_symbols().index)
     wrapped = _in_cell(trajectory.frames)
-    crystal = len(trajectory.frames) == 1 or len(first) <= MOST_DRAWN_TWICE
     frames = [
         {"cell": _rounded(atoms.cell.array) if atoms.cell.rank == 3 else None, "positions": _rounded(positions)}
         for atoms, positions in zip(trajectory.frames, wrapped, strict=True)
@@ -100,7 +104,7 @@ def scene(trajectory: Trajectory) -> dict[str, Any]:
     return {
         "symbols": first.get_chemical_symbols(),
         "elements": {symbol: _element(symbol) for symbol in symbols},
-        "images": _images(first, wrapped[0]) if crystal and len(first) <= MOST_DRAWN_TWICE else [],
+        "images": _images(first, wrapped[0]) if len(first) <= MOST_DRAWN_TWICE else [],
         "view": np.round(orientation(first), 6).tolist(),
         "along": [float(f"{value:.7g}") for value in trajectory.along],
         "label": trajectory.label,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
+
+R = TypeVar("R")
 
 SERIES = ("#2f7ebc", "#d9622b", "#3a9d5d", "#9b6bc9", "#c7941d", "#d1568f", "#1fa3a3", "#7a828c")
 """Colours of the first line, the second, …: to be told apart on white and on black."""
@@ -37,13 +39,8 @@ STYLE: dict[Any, Any] = {
 
 def new_figure(width: float = 5.0, height: float = 3.4) -> tuple[Figure, Axes]:
     """An empty figure of this size in inches with one pair of axes, in the style of all reports."""
-    import matplotlib
-    from cycler import cycler
-    from matplotlib.figure import Figure
-
-    with matplotlib.rc_context({**STYLE, "axes.prop_cycle": cycler(color=SERIES)}):
-        figure = Figure(figsize=(width, height))
-        return figure, figure.add_subplot()
+    figure, (axes,) = new_panels(width, height, [1.0])
+    return figure, axes
 
 
 def new_panels(width: float, height: float, ratios: Sequence[float]) -> tuple[Figure, list[Axes]]:
@@ -65,13 +62,23 @@ def new_panels(width: float, height: float, ratios: Sequence[float]) -> tuple[Fi
         return figure, list(panels[0])
 
 
-def axes_or_new(axes: Axes | None) -> Axes:
-    """The axes given, or those of a new figure of pyplot, which a notebook shows."""
-    if axes is not None:
-        return axes
-    from matplotlib import pyplot
+def drawn(draw: Callable[[Axes, R], Any], record: R, axes: Axes | None) -> Axes:
+    """Draw a record on the axes given, or on those of a new figure of pyplot, which a notebook shows.
 
-    return pyplot.figure(layout="constrained").add_subplot()
+    Args:
+        draw: puts the record on axes
+        record: what is drawn
+        axes: of matplotlib; ``None`` for new ones
+
+    Returns:
+        the axes
+    """
+    if axes is None:
+        from matplotlib import pyplot
+
+        axes = pyplot.figure(layout="constrained").add_subplot()
+    draw(axes, record)
+    return axes
 
 
 @lru_cache(maxsize=1)

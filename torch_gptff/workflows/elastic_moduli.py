@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch_gptff.errors import ElasticityError
 from torch_gptff.record import FORMULA, Record, verdict
 from torch_gptff.report import Column
+from torch_gptff.report.style import drawn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -174,9 +175,6 @@ class ElasticTensor(Record):
         Args:
             axes: of matplotlib to draw on; by default new ones
         """
-        from torch_gptff.report.style import axes_or_new
         from torch_gptff.workflows.drawing.elastic import draw_young_modulus
 
-        axes = axes_or_new(axes)
-        draw_young_modulus(axes, self)
-        return axes
+        return drawn(draw_young_modulus, self, axes)

@@ -12,6 +12,7 @@ from ase import Atoms
 from torch_gptff.errors import HullError
 from torch_gptff.record import Record, uncertainty
 from torch_gptff.report import Column
+from torch_gptff.report.style import drawn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -123,15 +124,11 @@ class ConvexHull(Record):
         Args:
             axes: of matplotlib to draw on; by default new ones
         """
-        from torch_gptff.report.style import axes_or_new
         from torch_gptff.workflows.drawing.hull import draw_hull
 
         if len(self.elements) not in (2, 3):
             raise HullError(f"a hull of {len(self.elements)} elements cannot be drawn: of two or three, it can")
-
-        axes = axes_or_new(axes)
-        draw_hull(axes, self)
-        return axes
+        return drawn(draw_hull, self, axes)
 
 
 def convex_hull(phases: Sequence[Phase]) -> ConvexHull:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch_gptff.errors import PhononError
 from torch_gptff.record import FORMULA, Record, verdict
 from torch_gptff.report import Column
+from torch_gptff.report.style import drawn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -165,12 +166,9 @@ class PhononSpectrum(Record):
         Args:
             axes: of matplotlib to draw on; by default new ones
         """
-        from torch_gptff.report.style import axes_or_new
         from torch_gptff.workflows.drawing.phonons import draw_bands
 
-        axes = axes_or_new(axes)
-        draw_bands(axes, self)
-        return axes
+        return drawn(draw_bands, self, axes)
 
 
 def phonopy_of(atoms: Atoms, supercell: tuple[int, ...], symprec: float) -> Phonopy:

@@ -14,6 +14,7 @@ from torch_gptff.errors import RecordError
 from torch_gptff.graph.formula import formula_of
 from torch_gptff.record import Record, uncertainty, verdict
 from torch_gptff.report import Column
+from torch_gptff.report.style import drawn
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
 
 if TYPE_CHECKING:
@@ -150,12 +151,8 @@ class Relaxation(Record):
         Args:
             axes: of matplotlib to draw on; by default new ones
         """
-        from torch_gptff.report.style import axes_or_new
         from torch_gptff.workflows.drawing.relax import draw_energies
 
         if self.energies is None:
             raise RecordError("this relaxation is of an older version, which did not keep energies of steps")
-
-        axes = axes_or_new(axes)
-        draw_energies(axes, self)
-        return axes
+        return drawn(draw_energies, self, axes)

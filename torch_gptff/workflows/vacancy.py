@@ -13,6 +13,7 @@ from ase.build import bulk
 from torch_gptff.errors import VacancyError
 from torch_gptff.record import Record, verdict
 from torch_gptff.report import Column
+from torch_gptff.report.style import drawn
 from torch_gptff.workflows.evaluate_many import evaluate_many
 from torch_gptff.workflows.inputs import as_inputs
 from torch_gptff.workflows.network import require_crystal
@@ -86,12 +87,9 @@ class VacancyFormation(Record):
         Args:
             axes: of matplotlib to draw on; by default new ones
         """
-        from torch_gptff.report.style import axes_or_new
         from torch_gptff.workflows.drawing.vacancy import draw_energies
 
-        axes = axes_or_new(axes)
-        draw_energies(axes, self)
-        return axes
+        return drawn(draw_energies, self, axes)
 
 
 def vacancy_formation(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch_gptff.errors import DiffractionError
 from torch_gptff.graph.convert import from_ase, to_pymatgen
 from torch_gptff.record import Record
+from torch_gptff.report.style import drawn
 from torch_gptff.workflows.inputs import as_atoms
 from torch_gptff.workflows.network import require_crystal
 
@@ -57,12 +58,9 @@ class DiffractionPattern(Record):
         Args:
             axes: of matplotlib to draw on; by default new ones
         """
-        from torch_gptff.report.style import axes_or_new
         from torch_gptff.workflows.drawing.diffraction import draw_pattern
 
-        axes = axes_or_new(axes)
-        draw_pattern(axes, self)
-        return axes
+        return drawn(draw_pattern, self, axes)
 
 
 def diffraction_pattern(

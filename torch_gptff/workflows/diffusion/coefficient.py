@@ -12,6 +12,7 @@ from scipy import stats
 from torch_gptff.errors import DiffusionError
 from torch_gptff.record import Record
 from torch_gptff.report import Column
+from torch_gptff.report.style import drawn
 from torch_gptff.units import CM2_PER_S_PER_ANGSTROM2_PER_PS, ELEMENTARY_CHARGE, JOULE_PER_EV, KELVIN_IN_EV
 from torch_gptff.workflows.diffusion.estimate import Estimate, mean_of_blocks, ratio_of_blocks
 from torch_gptff.workflows.diffusion.motion import Motion
@@ -161,12 +162,9 @@ class Diffusion(Record):
         Args:
             axes: of matplotlib to draw on; by default new ones
         """
-        from torch_gptff.report.style import axes_or_new
         from torch_gptff.workflows.drawing.diffusion import draw_displacements
 
-        axes = axes_or_new(axes)
-        draw_displacements(axes, self)
-        return axes
+        return drawn(draw_displacements, self, axes)
 
 
 def _percent(estimate: Estimate | None) -> float | None:

@@ -14,6 +14,7 @@ from torch_gptff.calculators import potential_of
 from torch_gptff.errors import EquationOfStateError, MissingCellError
 from torch_gptff.record import FORMULA, Record, uncertainty
 from torch_gptff.report import Column
+from torch_gptff.report.style import drawn
 from torch_gptff.workflows.eos.fit import FORMS, EquationOfStateFit, fit_equation_of_state
 from torch_gptff.workflows.evaluate_many import evaluate_many
 from torch_gptff.workflows.inputs import as_inputs
@@ -85,12 +86,9 @@ class EquationOfState(Record):
         Args:
             axes: of matplotlib to draw on; by default new ones
         """
-        from torch_gptff.report.style import axes_or_new
         from torch_gptff.workflows.drawing.eos import draw_curve
 
-        axes = axes_or_new(axes)
-        draw_curve(axes, self)
-        return axes
+        return drawn(draw_curve, self, axes)
 
 
 def equation_of_state(

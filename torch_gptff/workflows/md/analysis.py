@@ -12,6 +12,8 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from torch_gptff.record import Record
+from torch_gptff.report.structures import evenly_spaced
+from torch_gptff.report.style import drawn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,12 +80,9 @@ class MotionAnalysis(Record):
         Args:
             axes: of matplotlib to draw on; by default new ones
         """
-        from torch_gptff.report.style import axes_or_new
         from torch_gptff.workflows.drawing.md import draw_displacements
 
-        axes = axes_or_new(axes)
-        draw_displacements(axes, self)
-        return axes
+        return drawn(draw_displacements, self, axes)
 
 
 def analyze_motion(frames: Sequence[Atoms], interval: float) -> MotionAnalysis:
@@ -95,8 +94,7 @@ def analyze_motion(frames: Sequence[Atoms], interval: float) -> MotionAnalysis:
     """
     most = max(min(MOST_FOR_MOTION, MOST_POSITIONS // max(len(frames[0]), 1)), 2)
     last = [frames[k] for k in range(max(len(frames) - most, 0), len(frames))]
-    chosen = np.unique(np.linspace(0, len(frames) - 1, min(len(frames), MOST_FOR_DISTANCES)).round().astype(int))
-    distances, distributions = radial_distributions([frames[int(k)] for k in chosen])
+    distances, distributions = radial_distributions([frames[k] for k in evenly_spaced(len(frames), MOST_FOR_DISTANCES)])
     lags, displacements = mean_squared_displacements(last)
     frequencies, vibrations = vibrational_density(last, interval)
     return MotionAnalysis(

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from torch_gptff.record import Record
 from torch_gptff.report import Column, Table
+from torch_gptff.report.structures import evenly_spaced
+from torch_gptff.report.style import drawn
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
 from torch_gptff.workflows.md.remarks import foreseen, found
 from torch_gptff.workflows.md.settings import AXES, MolecularDynamicsSettings
@@ -119,12 +121,9 @@ class MolecularDynamicsRun(Record):
         Args:
             axes: of matplotlib to draw on; by default new ones
         """
-        from torch_gptff.report.style import axes_or_new
         from torch_gptff.workflows.drawing.md import draw_energies
 
-        axes = axes_or_new(axes)
-        draw_energies(axes, self)
-        return axes
+        return drawn(draw_energies, self, axes)
 
 
 def summary(frames: TrajectoryFile, settings: MolecularDynamicsSettings, problem: str | None) -> MolecularDynamicsRun:
@@ -137,7 +136,7 @@ def summary(frames: TrajectoryFile, settings: MolecularDynamicsSettings, problem
     """
     atoms = frames[0]
     series = frames.thermodynamics()
-    chosen = np.unique(np.linspace(0, len(frames) - 1, min(len(frames), MOST_POINTS)).round().astype(int))
+    chosen = evenly_spaced(len(frames), MOST_POINTS)
     second_half = slice(len(frames) // 2, None)
     has_volume = atoms.cell.rank == 3
     quantities = {

@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
+from ase.calculators.emt import EMT
+from monty.json import MontyDecoder, MontyEncoder
 
 from torch_gptff.errors import GPTFFError, RecordError
 from torch_gptff.record import Record
+from torch_gptff.workflows import relax
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,16 @@ def test_structures_come_back(tmp_path: Path) -> None:
     found = Holder.load(tmp_path / "salt.json").atoms
     assert found == salt
     assert found.get_masses().tolist() == [22.0, 37.0]
+
+
+def test_monty_builds_a_record_again(tmp_path: Path) -> None:
+    """So do jobflow and atomate2, by the same encoder and decoder."""
+    relaxation = relax(bulk("Cu"), EMT(), max_steps=2)
+    found = json.loads(json.dumps({"one": [relaxation]}, cls=MontyEncoder), cls=MontyDecoder)["one"][0]
+    assert type(found) is type(relaxation)
+    assert found.energy == relaxation.energy
+    assert found.final == relaxation.final
+    np.testing.assert_array_equal(found.energies, relaxation.energies)
 
 
 def test_other_files_are_refused(record: Outer, tmp_path: Path) -> None:

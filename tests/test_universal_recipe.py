@@ -171,3 +171,35 @@ def test_a_sample_is_validated_on_other_formulas() -> None:
     assert is_training[training].all()
     assert is_training[validation].all()
     assert len(set(training)) == len(training) == (is_training & ~np.isin(material, material[validation])).sum()
+
+
+@pytest.fixture
+def more_frames(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(EXAMPLES / "universal"))
+    return load_example("universal/more_frames")
+
+
+def test_lattices_that_compete_are_those_of_their_names(more_frames: ModuleType) -> None:
+    import spglib
+
+    expected = {
+        **{"fcc": 225, "bcc": 229, "hcp": 194, "sc": 221, "diamond": 227, "dhcp": 194},
+        **{"rocksalt": 225, "zincblende": 216, "wurtzite": 186, "cesiumchloride": 221, "layered": 194},
+        **{"nickel arsenide": 194, "fluorite": 225, "rutile": 136, "cadmium iodide": 164},
+    }
+    found = {}
+    for ratio, known in more_frames.competing().items():
+        for name, atoms in known.items():
+            cell = (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers)
+            found[name] = spglib.get_symmetry_dataset(cell, symprec=1e-4).number
+            assert list(atoms.symbols).count("Zn") == ratio * list(atoms.symbols).count("Cu")
+    assert found == expected
+
+
+def test_charges_of_compounds_cancel(more_frames: ModuleType) -> None:
+    fit = more_frames.charges_fit
+    assert fit(12, 8, 1)  # MgO
+    assert fit(20, 9, 2)  # CaF2
+    assert fit(22, 8, 2)  # TiO2
+    assert not fit(11, 8, 1)  # NaO
+    assert not fit(8, 12, 1)  # no metal

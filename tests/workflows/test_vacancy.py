@@ -132,6 +132,6 @@ def test_record_and_report(tmp_path: Path) -> None:
     assert again.to_dict() == done.to_dict()
     page = assert_self_contained(vacancy_report([("copper", again)], "by hand").to_html())
     assert page.text["h1"] == ["Vacancies"]
-    row = next(row for row in page.rows if row[0] == "copper")
+    row = next(row for row in page.rows if row[0] == "Cu")
     assert row[1:3] == ["Cu 0", "4"]
     assert row[4:] == [f"{done.vacancies[0].unrelaxed_energy:.3f}", f"{done.vacancies[0].energy:.3f}", "NO"]

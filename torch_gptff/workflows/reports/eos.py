@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from torch_gptff.moved import old_names
 from torch_gptff.report import Column
 from torch_gptff.report.style import new_figure
@@ -9,6 +11,9 @@ from torch_gptff.workflows.drawing.eos import draw_curve, form_name
 from torch_gptff.workflows.eos.curve import EquationOfState
 from torch_gptff.workflows.eos.fit import EquationOfStateFit
 from torch_gptff.workflows.reports.frame import Labelled, RecordsReport
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __getattr__ = old_names(__name__)
 
@@ -41,9 +46,7 @@ def eos_report(curves: Labelled[EquationOfState], about: str = "") -> RecordsRep
 
 def _section(report: RecordsReport[EquationOfState], label: str, curve: EquationOfState) -> None:
     report.structure(curve.atoms, "The structure given.")
-    figure, axes = new_figure(5.2, 3.4)
-    draw_curve(axes, curve)
-    report.figure(figure, "Energies relative to the lowest, and the equations that fit them.")
+    report.figure(_figure(curve), "Energies relative to the lowest, and the equations that fit them.")
     if curve.fits:
         rows = [[form_name(fit.form), *_numbers(fit, len(curve.atoms))] for fit in curve.fits]
         report.table(("form", *_FIT_COLUMNS), rows)
@@ -59,6 +62,12 @@ def _section(report: RecordsReport[EquationOfState], label: str, curve: Equation
     report.facts(facts)
     if curve.fits and curve.problem:
         report.note(f"Not every form fits. {curve.problem}.")
+
+
+def _figure(curve: EquationOfState) -> Figure:
+    figure, axes = new_figure(5.2, 3.4)
+    draw_curve(axes, curve)
+    return figure
 
 
 def _numbers(fit: EquationOfStateFit, n_atoms: int) -> list[float]:

@@ -126,11 +126,11 @@ def test_benchmark_goes_on_where_it_was_killed(call, folder: Path, tmp_path: Pat
     code = f"""
 import os
 from torch_gptff.cli import app, results
-add = results.Results.add
-def add_and_die(*arguments):
-    add(*arguments)
+write = results.Results.write
+def write_and_die(*arguments):
+    write(*arguments)
     os.kill(os.getpid(), 9)
-results.Results.add = add_and_die
+results.Results.write = write_and_die
 app(["eos-benchmark", {str(folder)!r}, "--model", {str(checkpoint)!r}, "--json", {str(part)!r}])
 """
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == -9

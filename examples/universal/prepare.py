@@ -1,17 +1,17 @@
 """Store the data that `gptff-universal` is trained on, divided by formula and sorted by what they show.
 
-    python examples/universal/prepare.py DATA --out data
     python examples/universal/prepare.py DATA --more more/*.extxyz --out data
-    python examples/universal/prepare.py DATA --out data --sample sample
+    python examples/universal/prepare.py DATA --more more/*.extxyz --out data --sample sample
 
 takes the folders `oam_frames`, `teacher_frames` and `acwf_eos` of DATA, and writes the datasets
 
 - `data/crystals`: crystals, their surfaces, defects and melts, labelled by the teacher
+- `data/polymorphs`: lattices that compete for elements and simple compounds, likewise: of `more_frames.py`
 - `data/molecules`: molecules, packed ones and clusters, likewise
 - `data/pairs`: two atoms far from others, and atoms alone, likewise: of these the teacher is least sure
 - `data/acwf`: equations of state by VASP, of elements and oxides that are neither magnetic nor need a Hubbard U
 
-The first three share one reference of energy. `split` of a frame is `test` for one compound in ten, by a hash of its
+The first four share one reference of energy. `split` of a frame is `test` for one compound in ten, by a hash of its
 formula, and for every compound that earlier weights were tested on; `validation` for one in fifty of the others.
 Elements are for training, but in `acwf` those that earlier weights were tested on. `data/held-out.txt` lists the
 formulas of the tests, one on a line. Further frames of the teacher name their kind, like those of `oam_frames`, in
@@ -39,6 +39,7 @@ from torch_gptff.graph.formula import reduced_formula
 
 MOLECULES = {"mol", "molecular", "cluster"}
 PAIRS = {"dimer", "atom"}
+POLYMORPHS = {"poly"}
 
 SPIN_OR_U = {8, *range(23, 29), 42, *range(59, 71), 74, 93, 94}
 """O, V to Ni, Mo, Pr to Yb, W, Np and Pu: magnetic, or with a Hubbard U in oxides of the Materials Project. The teacher
@@ -153,7 +154,10 @@ def main() -> None:
     all_kinds = options.out / "all-kinds"
     teacher = stored(all_kinds, by_kind, pre_transform=OfKind(held_out))
     again = [Source(all_kinds)]
-    stored(options.out / "crystals", again, pre_filter=lambda frame: frame.source not in MOLECULES | PAIRS)
+    apart = MOLECULES | PAIRS | POLYMORPHS
+    stored(options.out / "crystals", again, pre_filter=lambda frame: frame.source not in apart)
+    if options.more:
+        stored(options.out / "polymorphs", again, pre_filter=lambda frame: frame.source in POLYMORPHS)
     stored(options.out / "molecules", again, pre_filter=lambda frame: frame.source in MOLECULES)
     stored(options.out / "pairs", again, pre_filter=lambda frame: frame.source in PAIRS)
     sets = [f"results-{name}-verification-PBE-v1-vasp.json" for name in ("unaries", "oxides")]

@@ -95,19 +95,26 @@ def test_data_of_several_kinds(prepare: ModuleType, tmp_path: Path, monkeypatch:
         counts = {key: len(structure[element]) for key, element in crystals.items()}
         document = {"BM_fit_data": {}, "eos_data": eos, "num_atoms_in_sim_cell": counts}
         (folder.parent / f"results-{name}-verification-PBE-v1-vasp.json").write_text(json.dumps(document))
-    out, sample = tmp_path / "out", tmp_path / "sample"
+    out, sample, more = tmp_path / "out", tmp_path / "sample", tmp_path / "polymorphs.extxyz"
+    zinc = bulk("Zn")
+    zinc.info = {"REF_energy": -1.0, "config_type": "poly:eq"}
+    write(more, zinc)
     monkeypatch.setattr(prepare, "is_test", lambda numbers: 9 in numbers)
-    monkeypatch.setattr(sys, "argv", ["prepare", str(data), "--out", str(out), "--sample", str(sample)])
+    command = ["prepare", str(data), "--more", str(more), "--out", str(out), "--sample", str(sample)]
+    monkeypatch.setattr(sys, "argv", command)
     prepare.main()
+    stored = [*(out / name for name in ("crystals", "molecules", "pairs", "polymorphs")), sample / "test"]
     found = {path.name: sorted((each.material, each.source, each.split) for each in open_dataset(path))
-             for path in (*(out / name for name in ("crystals", "molecules", "pairs")), sample / "test")}  # fmt: skip
+             for path in stored}  # fmt: skip
     assert found["crystals"] == [("Cu", "elem", "train"), ("LiF", "md", "test"), ("NaCl", "wbm", "train")]
     assert found["molecules"] == [("H2O", "mol", "train")]
     assert found["pairs"] == [("O2", "dimer", "train")]
+    assert found["polymorphs"] == [("Zn", "poly", "train")]
     assert found["test"] == [("LiF", "md", "test")]
     assert {each.material for each in open_dataset(out / "acwf")} == {"Cu", "MgO"}
     assert (out / "held-out.txt").read_text().split() == ["LiF", "MgO"], "weights were tested on MgO before"
-    assert sorted(path.name for path in out.iterdir()) == ["acwf", "crystals", "held-out.txt", "molecules", "pairs"]
+    names = ["acwf", "crystals", "held-out.txt", "molecules", "pairs", "polymorphs"]
+    assert sorted(path.name for path in out.iterdir()) == names
 
 
 def test_new_materials_are_new_and_of_known_elements(making: ModuleType) -> None:

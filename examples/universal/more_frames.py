@@ -29,7 +29,8 @@ import json
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,9 @@ import numpy as np
 from ase import Atoms, units
 from ase.build import bulk, molecule, surface
 from ase.collections import g2
-from ase.data import atomic_masses, chemical_symbols
+from ase.data import atomic_masses, atomic_numbers, chemical_symbols
 from ase.data import covalent_radii as radii
+from ase.formula import Formula
 from ase.io import read
 from ase.spacegroup import crystal
 from ase.stress import voigt_6_to_full_3x3_stress
@@ -77,6 +79,7 @@ def main() -> None:
     parser.add_argument("--operator", type=Path, help="folder of a faster operator of it")
     parser.add_argument("--out", type=Path, default=Path("more"))
     parser.add_argument("--kinds", nargs="+", choices=list(KINDS), default=list(KINDS))
+    parser.add_argument("--formulas", nargs="+", default=[], help="of polymorphs; by default at random")
     parser.add_argument("--pieces", type=int, default=40, help="files of each kind")
     parser.add_argument("--first", type=int, default=0, help="number of the first file")
     parser.add_argument("--seed", type=int, default=0)
@@ -85,6 +88,7 @@ def main() -> None:
 
     teacher = teacher_of(options.teacher, options.operator)
     crystals = seeds(options.data)
+    makers = {**KINDS, "polymorphs": partial(polymorphs, formulas=options.formulas)}
     for number in range(options.first, options.first + options.pieces):
         for place, kind in enumerate(KINDS):
             path = options.out / f"{kind}-{options.seed}-{number:04d}.extxyz"
@@ -92,7 +96,7 @@ def main() -> None:
                 continue
             began = time.time()
             rng = np.random.default_rng((options.seed, place, number))
-            lines = [frame for frame in KINDS[kind](crystals, teacher, rng) if frame]
+            lines = [frame for frame in makers[kind](crystals, teacher, rng) if frame]
             with written_atomically(path) as temporary:
                 temporary.write_text("".join(lines), encoding="utf-8")
             print(f"{path}: {len(lines)} frames, {time.time() - began:.0f} s", flush=True)
@@ -175,6 +179,13 @@ def rescaled(atoms: Atoms, factor: float) -> Atoms:
     return other
 
 
+def touching(atoms: Atoms) -> Atoms:
+    """The same at the volume at which the nearest atoms are as far apart as their covalent radii say."""
+    edges, _, lengths = neighbor_list(CrystalData.from_ase(atoms), 6.0)
+    ends = atoms.numbers[edges.numpy()]
+    return rescaled(atoms, float((lengths.numpy() / radii[ends].sum(axis=0)).min()) ** -3) if len(lengths) else atoms
+
+
 def strained(atoms: Atoms, size: float, rng: np.random.Generator) -> Atoms:
     """After a random strain of this root mean square."""
     strain, other = rng.normal(0, size, (3, 3)), atoms.copy()
@@ -208,19 +219,31 @@ def relaxed_ions(structures: list[Atoms], teacher: Teacher, steps: int = 12) -> 
             atoms.positions += np.clip(velocity, -0.12, 0.12)
 
 
-def at_rest(structures: list[Atoms], teacher: Teacher) -> list[Atoms]:
-    """Those that come near to the volume and the places at which the teacher has no stress and no forces."""
-    for step in range(6):
+def at_rest(structures: list[Atoms], teacher: Teacher, steps: int = 9) -> list[Atoms]:
+    """Those that come near to the volume and the places at which the teacher has no stress and no forces.
+
+    A volume changes by its pressure over twice a typical bulk modulus; where the pressure changes its sign, the crystal
+    is stiffer than that, and the step is halved from then on.
+    """
+    softness = np.full(len(structures), 1 / 0.6)
+    before = np.zeros(len(structures))
+    for step in range(steps):
         near: list[Atoms] = []
-        for atoms, (_, forces, stress) in zip(structures, teacher(structures), strict=True):
+        kept: list[int] = []
+        for place, (atoms, (_, forces, stress)) in enumerate(zip(structures, teacher(structures), strict=True)):
             pressure = np.trace(stress) / 3
-            if not np.isfinite(pressure) or not np.isfinite(forces).all() or (step == 5 and abs(pressure) > 0.05):
+            is_last = step == steps - 1
+            if not np.isfinite(pressure) or not np.isfinite(forces).all() or (is_last and abs(pressure) > 0.05):
                 continue
-            if step < 5 and abs(pressure) > 0.006:
-                atoms = rescaled(atoms, 1 - float(np.clip(pressure / 0.6, -0.12, 0.12)))
+            if pressure * before[place] < 0:
+                softness[place] /= 2
+            before[place] = pressure
+            if not is_last and abs(pressure) > 0.006:
+                atoms = rescaled(atoms, 1 - float(np.clip(pressure * softness[place], -0.12, 0.12)))
             if is_sane(atoms):
                 near.append(atoms)
-        structures = near
+                kept.append(place)
+        structures, softness, before = near, softness[kept], before[kept]
     relaxed_ions(structures, teacher)
     return [atoms for atoms in structures if is_sane(atoms)]
 
@@ -305,6 +328,12 @@ def substituted(crystals: list[Atoms], teacher: Teacher, rng: np.random.Generato
     return written(tagged, teacher)
 
 
+def prototype(name: str) -> Atoms:
+    """A structure type by its name in AFLOW's library."""
+    (structure,) = (each["snl"].structure for each in AFLOW_PROTOTYPE_LIBRARY if each["tags"]["aflow"] == name)
+    return plain(AseAtomsAdaptor.get_atoms(structure))
+
+
 def lattices() -> dict[str, Atoms]:
     """Those of elements."""
     found = {name: bulk("Cu", name, a=3.6) for name in ("fcc", "bcc", "sc", "diamond")}
@@ -355,10 +384,18 @@ def competing() -> dict[int, dict[str, Atoms]]:
     iodide = crystal(
         ["Cu", "Zn"], [(0, 0, 0), (1 / 3, 2 / 3, 0.25)], spacegroup=164, cellpar=[3.6, 3.6, 5.6, 90, 90, 120]
     )
+    quartz = prototype("A2B_hP9_152_c_a")
+    quartz.numbers = np.where(quartz.numbers == 14, 29, 30)
+    elements = {name: known[name] for name in (*names, "A_hP4_194_bc", "A_tI4_141_a")}  # graphite and white tin
     return {
-        0: {**{name: known[name] for name in names}, "dhcp": double},
+        0: {**elements, "dhcp": double},
         1: {**binary, "layered": layered, "nickel arsenide": plain(arsenide)},
-        2: {"fluorite": bulk("CuZn2", "fluorite", a=5.4), "rutile": plain(rutile), "cadmium iodide": plain(iodide)},
+        2: {
+            "fluorite": bulk("CuZn2", "fluorite", a=5.4),
+            "rutile": plain(rutile),
+            "cadmium iodide": plain(iodide),
+            "quartz": quartz,
+        },
     }
 
 
@@ -368,21 +405,17 @@ def charges_fit(one: int, other: int, ratio: int) -> bool:
     return any(-charge / ratio in states for charge in Element.from_Z(one).common_oxidation_states if charge > 0)
 
 
-def polymorphs(crystals: list[Atoms], teacher: Teacher, rng: np.random.Generator) -> Iterator[str]:
-    """Eight elements, sixteen compounds AB and six AB2, one in four of them with charges that do not cancel."""
+def polymorphs(
+    crystals: list[Atoms], teacher: Teacher, rng: np.random.Generator, formulas: Sequence[str] = ()
+) -> Iterator[str]:
+    """The compositions of the formulas; without any, eight elements, sixteen compounds AB and six AB2."""
     known, new = competing(), []
-    for ratio, count in ((0, 8), (1, 16), (2, 6)):
-        for z in rng.choice([x for x in ELEMENTS if x not in NOBLE], count, replace=False).tolist():
-            partners = [x for x in ELEMENTS if x not in NOBLE and x != z]
-            if rng.random() < 0.75:
-                partners = [x for x in partners if charges_fit(z, x, ratio)] if ratio else partners
-            if not partners:
-                continue
-            partner = int(rng.choice(partners))
-            for atoms in known[ratio].values():
-                numbers = np.where(atoms.numbers == 29, z, partner)
-                if not is_test(numbers):
-                    new.append(replaced(atoms, numbers))
+    compositions = [composition(each) for each in formulas] or random_compositions(rng)
+    for ratio, one, other in compositions:
+        for atoms in known[ratio].values():
+            numbers = np.where(atoms.numbers == 29, one, other)
+            if not is_test(numbers):
+                new.append(touching(replaced(atoms, numbers)))
     tagged: list[Tagged] = []
     for atoms in at_rest([atoms for atoms in new if is_sane(atoms)], teacher):
         tagged.append((atoms, "poly:eq"))
@@ -390,6 +423,33 @@ def polymorphs(crystals: list[Atoms], teacher: Teacher, rng: np.random.Generator
         tagged += [(strained(atoms, size, rng), "poly:s") for size in (0.01, 0.03)]
         tagged.append((strained(rattled(enlarged(atoms, 4), 0.04, rng), 0.01, rng), "poly:r"))
     return written(tagged, teacher)
+
+
+def random_compositions(rng: np.random.Generator) -> list[tuple[int, int, int]]:
+    """How many atoms of the second element belong to one of the first, 0 for an element, and both elements.
+
+    In one compound of four, charges do not cancel.
+    """
+    found = []
+    for ratio, count in ((0, 8), (1, 16), (2, 6)):
+        for z in rng.choice([x for x in ELEMENTS if x not in NOBLE], count, replace=False).tolist():
+            partners = [x for x in ELEMENTS if x not in NOBLE and x != z]
+            if rng.random() < 0.75:
+                partners = [x for x in partners if charges_fit(z, x, ratio)] if ratio else partners
+            if partners:
+                found.append((ratio, z, int(rng.choice(partners))))
+    return found
+
+
+def composition(formula: str) -> tuple[int, int, int]:
+    """The same of an element, AB or AB2."""
+    counts = Formula(formula).count()
+    numbers, amounts = [atomic_numbers[symbol] for symbol in counts], list(counts.values())
+    if len(numbers) == 1:
+        return 0, numbers[0], numbers[0]
+    if len(numbers) > 2 or amounts not in ([1, 1], [1, 2]):
+        raise SystemExit(f"{formula}: competing lattices are known for elements, AB and AB2 (the one atom first)")
+    return amounts[1], numbers[0], numbers[1]
 
 
 def defects(crystals: list[Atoms], teacher: Teacher, rng: np.random.Generator) -> Iterator[str]:

@@ -24,6 +24,26 @@ Frames = Iterable[Data] | FrameTable
 Indices = NDArray[np.int64]
 
 
+def frames_of_part(frames: Iterable[Data], part: str) -> Iterator[Data]:
+    """Yield the frames that their files assign to a part.
+
+    Raises:
+        SplitError: no frame is of this part.
+    """
+    others: set[str] = set()
+    found = False
+    for frame in frames:
+        if frame.split == part:
+            found = True
+            yield frame
+        else:
+            others.add(frame.split or "no part")
+    if not found:
+        raise SplitError(
+            f"no frame is of the part {part!r}: the files name {', '.join(sorted(others))}; --split FILE takes a split"
+        )
+
+
 @dataclass(frozen=True)
 class Split:
     """A dataset, taken apart.

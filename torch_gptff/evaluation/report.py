@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from torch_gptff.potential import Potential
 
 FEW_ELEMENTS = 12
 """Largest number of elements that are shown as bars; more are shown as a periodic table."""
@@ -61,6 +64,34 @@ ALIGNED = "aligned energy"
 
 ZERO_DECIMALS = 2
 """Digits behind the point of an error that is zero up to rounding."""
+
+
+def evaluation_report(
+    evaluation: Evaluation, document: Mapping[str, Any], potential: Potential | None = None
+) -> Report:
+    """A report on an evaluation.
+
+    Args:
+        evaluation: known and predicted values
+        document: ``model``, ``dtype``, ``data`` (a list of paths) and ``part`` (or ``None``) of the evaluation
+        potential: the model, for a report with its model card
+    """
+    from torch_gptff.evaluation.model_card import add_model_card
+
+    part = "" if document["part"] is None else f" (part {document['part']})"
+    name, data = Path(document["model"]).name, ", ".join(_short(each) for each in document["data"])
+    said = f"Predictions of {name} in {document['dtype']} beside {data}{part}."
+    report = Report(f"Evaluation of {name}" if potential is None else f"Model card of {name}", said)
+    add_headline(report, evaluation)
+    if potential is not None:
+        add_model_card(report, potential)
+    add_evaluation(report, evaluation)
+    return report
+
+
+def _short(path: str) -> str:
+    """The last two names of a path: a page that is passed on need not say where its data were."""
+    return "/".join(Path(path).parts[-2:])
 
 
 def add_headline(report: Report, evaluation: Evaluation) -> None:

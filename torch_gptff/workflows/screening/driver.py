@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import BrokenExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -88,19 +88,29 @@ def screen(
         JournalError: the journal is of other settings.
         CheckpointError, DownloadError: the model cannot be loaded.
     """
+    task = Task(what, str(model), dtype, device, reference, settings, threads)
+    for screened in screen_task(structures, task, executor, journal, max_atoms, in_flight):
+        if on_result is not None:
+            on_result(screened)
+        yield screened
+
+
+def screen_task(
+    structures: Iterable[Any],
+    task: Task,
+    executor: Any = None,
+    journal: str | Path | None = None,
+    max_atoms: int = 256,
+    in_flight: int = 64,
+) -> Iterator[Screened]:
+    """Apply a task to very many structures; see :func:`screen` for arguments, results and errors."""
     if executor is None:
         in_flight = 1
-    elif threads is None:
-        threads = 1
-    if Path(model).expanduser().is_file():
-        model = Path(model).expanduser().resolve()
-    task = Task(what, str(model), dtype, device, reference, settings, threads)
+    elif task.threads is None:
+        task = replace(task, threads=1)
     results = None if journal is None else ScreeningResults(journal, task.identity())
     try:
-        for screened in _screened(structures, task, _executor_of(executor), results, max_atoms, in_flight):
-            if on_result is not None:
-                on_result(screened)
-            yield screened
+        yield from _screened(structures, task, _executor_of(executor), results, max_atoms, in_flight)
     finally:
         if results is not None:
             results.close()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from inspect import signature
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -52,6 +53,15 @@ class StructurePrediction(Record):
         """The largest force on an atom, eV/Å."""
         return float(np.linalg.norm(self.forces, axis=1).max(initial=0))
 
+    def labelled_structure(self) -> Atoms:
+        """A copy of the structure that carries energy, forces and stress, as ASE writes them to files."""
+        from ase.calculators.singlepoint import SinglePointCalculator
+
+        atoms = self.structure.copy()
+        stress = {} if self.stress is None else {"stress": self.stress}
+        atoms.calc = SinglePointCalculator(atoms, energy=self.energy, forces=self.forces, **stress)
+        return atoms
+
 
 @dataclass(frozen=True)
 class Failure(Record):
@@ -72,7 +82,7 @@ class Task:
 
     Attributes:
         what: one of :data:`WORKFLOWS`
-        model: name or path, which every worker loads by itself
+        model: name or path, made absolute, of the model, which every worker loads by itself
         dtype: of the model's arithmetic, by name; ``None``: that of its weights
         device: of the model; ``None``: the GPU, where there is one
         reference: of which source energies are given
@@ -89,6 +99,9 @@ class Task:
     threads: int | None = None
 
     def __post_init__(self) -> None:
+        path = Path(self.model).expanduser()
+        if path.is_file():
+            object.__setattr__(self, "model", str(path.resolve()))
         if self.what not in WORKFLOWS:
             raise ScreeningError(f"no workflow {self.what!r} to screen with: there are {', '.join(WORKFLOWS)}")
         takes = WORKFLOWS[self.what].settings

@@ -71,7 +71,7 @@ class FrameErrors(Record):
 
 
 @dataclass(frozen=True)
-class PropertyScores:
+class PropertyScores(Record):
     """The errors of one property, in the unit of the data.
 
     Attributes:

@@ -7,7 +7,7 @@ import signal
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from torch_gptff.datasets import Split
 from torch_gptff.errors import ConfigError, TrainingError, UnsupportedElementError
-from torch_gptff.evaluation import Evaluation, evaluate
+from torch_gptff.evaluation import evaluate
 from torch_gptff.evaluation.calibration import calibrate
 from torch_gptff.graph.checks import element_ranges
 from torch_gptff.io import load, save
@@ -30,38 +30,17 @@ from torch_gptff.potential import Potential
 from torch_gptff.training.callbacks import AtomicCheckpointIO, Interrupted, SaveBest, SaveState, WriteMetrics
 from torch_gptff.training.config import TrainingConfig
 from torch_gptff.training.data import TrainingData, held_out_loader, references_for, train_loader
-from torch_gptff.training.files import BEST, CONFIG, EVALUATION, SPLIT, STATE
+from torch_gptff.training.files import BEST, CONFIG, EVALUATION, RUN, SPLIT, STATE
 from torch_gptff.training.graphs import GraphFrames
 from torch_gptff.training.loader import BudgetLoader
 from torch_gptff.training.module import QUANTITIES, EnergyModelModule
+from torch_gptff.training.record import LearningCurves, TrainingRun
 from torch_gptff.training.references import References, counted_before
 from torch_gptff.training.start import starting_potential
 from torch_gptff.training.state import StartFrom, known_references, position_of, read_state
 from torch_gptff.training.suspicions import disagreements, suspicions
 
 MONITORS = {"loss": "val_loss", **{name: f"val_{name}_mae" for name in QUANTITIES}}
-
-
-@dataclass(frozen=True)
-class TrainingRun:
-    """A run that has ended.
-
-    Attributes:
-        folder: with everything that it wrote
-        best: the checkpoint of the best model
-        epochs: that were run
-        seconds: that they took, those before a resume included
-        evaluation: of the best model, on the frames held out for the test, or else for validation; ``None`` where
-            nothing was held out
-        part: ``"test"`` or ``"validation"``, whichever it was
-    """
-
-    folder: Path
-    best: Path
-    epochs: int
-    seconds: float
-    evaluation: Evaluation | None
-    part: str | None
 
 
 def train(
@@ -78,8 +57,9 @@ def train(
     """Train a potential.
 
     The folder receives the configuration, the split, the state to resume from, the best model, a line of figures for
-    every epoch, logs for TensorBoard where it is installed, and at the end an evaluation and a report. SIGINT and
-    SIGTERM take effect when the state has been saved after the step that is under way.
+    every epoch, logs for TensorBoard where it is installed, and at the end an evaluation, a report and the record of
+    the run (``run.json``). SIGINT and SIGTERM take effect when the state has been saved after the step that is under
+    way.
 
     Args:
         config: everything that the result depends on
@@ -147,13 +127,13 @@ def _train(
         if state is not None:
             loader.resume_at(*position_of(read_state(folder), state))
         trainer.fit(module, loader, held_out, ckpt_path=state, weights_only=True)
-    evaluation, part = None, None
+    run = TrainingRun(folder, LearningCurves.of_rows(metrics.rows), MONITORS[config.monitor])
     if _leads():
         _calibrate(folder, data)
         if report:
-            evaluation, part = _evaluated(folder, data)
-    seconds = sum(row["seconds"] for row in metrics.rows)
-    return TrainingRun(folder, folder / BEST, len(metrics.rows), seconds, evaluation, part)
+            run = _evaluated(run, data)
+        run.save(folder / RUN)
+    return run
 
 
 @contextmanager
@@ -312,15 +292,15 @@ def _calibrate(folder: Path, data: TrainingData) -> None:
         save(potential, folder / BEST)
 
 
-def _evaluated(folder: Path, data: TrainingData) -> tuple[Evaluation | None, str | None]:
-    """Evaluate the best model on frames held out, and write the result."""
+def _evaluated(run: TrainingRun, data: TrainingData) -> TrainingRun:
+    """The run with the errors of its best model on frames held out, whose evaluation and report are written."""
     from torch_gptff.training.report import write_training_report
 
-    potential, references = _in_common_reference(load(folder / BEST), data.sources[0])
+    potential, references = _in_common_reference(load(run.best), data.sources[0])
     for name, part in (("test", data.test), ("validation", data.validation)):
         if len(part):
             evaluation = evaluate(potential, part.counted_from(references))
-            evaluation.save(folder / EVALUATION)
-            write_training_report(folder, evaluation, name)
-            return evaluation, name
-    return None, None
+            evaluation.save(run.folder / EVALUATION)
+            write_training_report(run.folder, evaluation, name)
+            return replace(run, part=name, mae=evaluation.mae, rmse=evaluation.rmse)
+    return run

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ase import Atoms
 from ase.calculators.calculator import Calculator
@@ -20,6 +20,8 @@ from torch_gptff.errors import DistillationError
 from torch_gptff.io import fingerprint
 from torch_gptff.io.files import written_atomically
 from torch_gptff.potential import Potential
+from torch_gptff.record import Record
+from torch_gptff.report import Column
 from torch_gptff.training.distillation.coverage import Coverage, coverage_of
 from torch_gptff.training.distillation.dynamics import dynamics
 from torch_gptff.training.distillation.limits import (
@@ -52,13 +54,17 @@ Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
-class Distillation:
+class Distillation(Record):
     """A distilled dataset.
 
     Attributes:
-        dataset: the folder of the stored dataset, or the extxyz file
-        coverage: what is in it
+        dataset: folder of the stored dataset, or the extxyz file
+        coverage: elements, pairs, distances, energies and forces of the dataset
     """
+
+    columns: ClassVar[tuple[Column, ...]] = tuple(
+        replace(column, value=lambda made, column=column: column.of(made.coverage)) for column in Coverage.columns
+    )
 
     dataset: Path
     coverage: Coverage

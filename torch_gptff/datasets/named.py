@@ -1,4 +1,4 @@
-"""Datasets by name: fetched from where they were published and verified, or read from a folder that has them."""
+"""Published datasets by name, downloaded and verified, or read from a folder that has them."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class NamedData:
     """A published dataset.
 
     Attributes:
-        holds: what it is, in one line
-        home: where it is published
-        files: what is fetched, by the path it is kept under; nothing where the publisher states no check sum to pin
-        sources: what is read, by path within its folder, with the options of the reader; ``""`` is the folder itself
-        format: of its reader
+        holds: description in one line
+        home: address of its publication
+        files: files that are downloaded, by their local path; empty where the publisher states no check sum
+        sources: paths within its folder that are read, with the options of the reader; ``""`` is the folder itself
+        format: format of its files
     """
 
     holds: str
@@ -146,19 +146,19 @@ NAMED = {
         sources={"MatPES-R2SCAN-2025.1.json.gz": {}},
     ),
 }
-"""Published datasets by name. Those without ``files`` are fetched by hand, from their home."""
+"""Published datasets by name. Those without ``files`` must be downloaded by hand."""
 
 
 def named_sources(name: str, folder: str | Path | None = None) -> tuple[Source, ...]:
-    """The sources of a published dataset, to make any of the datasets of.
+    """The sources of a published dataset, from which a dataset can be made.
 
     Args:
-        name: of :data:`NAMED`
+        name: a key of :data:`NAMED`
         folder: where its files are; by default the user's cache folder, or ``$TORCH_GPTFF_CACHE``, into which those
             that are not there yet are fetched
 
     Raises:
-        DatasetError: no such name, or a folder without its files.
+        DatasetError: the name is unknown, or the folder lacks its files.
         DownloadError: a file could not be fetched, or is not the one that was published.
     """
     if name not in NAMED:

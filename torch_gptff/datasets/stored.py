@@ -1,4 +1,4 @@
-"""What the three datasets share: PyG's ``root`` and its arguments, sources, and storing everything or nothing."""
+"""Base class of stored datasets: PyG's arguments, sources, and storage that is complete or absent."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class StoredFrames(Dataset, ABC):
     """
 
     kind: str
-    """How the frames are stored, and the beginning of the names of their files."""
+    """Kind of storage, with which the names of the files begin."""
 
     sources: tuple[Source, ...] | None
     index: Index
@@ -171,7 +171,7 @@ class StoredFrames(Dataset, ABC):
 
 
 class _Fingerprinted(Iterable[CrystalData]):
-    """Frames, counted and fingerprinted as they pass."""
+    """Iterator over frames that counts and fingerprints them."""
 
     def __init__(self, frames: Iterator[CrystalData]) -> None:
         self._frames = frames

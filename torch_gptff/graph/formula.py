@@ -1,4 +1,4 @@
-"""The formula of a structure, the same wherever it is written."""
+"""Chemical formulas of structures."""
 
 from __future__ import annotations
 

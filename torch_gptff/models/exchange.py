@@ -32,4 +32,4 @@ class Exchange:
 
 
 ALONE = Exchange()
-"""Of a process that has all atoms."""
+"""Exchange of a process that has all atoms."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch_gptff.models.gptff import GPTFF
 
 WIDTH = 32
-"""Channels and hidden widths are multiples of this: two vectors of the widest kind."""
+"""Channels and hidden widths are multiples of this, two vectors of the widest kind."""
 
 
 class _Pointers(ctypes.Structure):
@@ -66,7 +66,7 @@ class GeometricInference:
     """The parameters of a model as the kernel takes them, for as long as they stay as they are.
 
     Args:
-        model: with geometric attention, see :func:`can_fuse`
+        model: a model with geometric attention, see :func:`can_fuse`
     """
 
     def __init__(self, model: GPTFF) -> None:

@@ -54,7 +54,7 @@ class BondRange:
         atoms: the centres, a range of all atoms
         edge_index: their bonds, ``[2, E]``; row 0 the neighbour among all atoms, row 1 the centre, counted from the
             first of ``atoms``
-        vectors: of the bonds in Å, ``[E, 3]``
+        vectors: bond vectors, Å, ``[E, 3]``
         degree: highest of the harmonics
         geometry: lengths and harmonics of the bonds, where they are kept and not computed by every layer anew
     """
@@ -90,8 +90,8 @@ def ranges_of_centres(graph: Data, max_bonds: int, n_atoms: int) -> list[tuple[s
     """Cut a graph into ranges of atoms of at most ``max_bonds`` bonds each (or of one atom), bonds and angles likewise.
 
     Args:
-        graph: with bonds ascending by centre, and angles by their first bond
-        max_bonds: in one range
+        graph: record with bonds ascending by centre, and angles by their first bond
+        max_bonds: largest number of bonds in a range
         n_atoms: atoms that may be centres, the first ones of the graph
 
     Returns:

@@ -59,7 +59,7 @@ class OutputConfig:
 
 
 UNUSED: Mapping[str, Any] = {"out_channels": 1, "dipole": False, "mean": None, "std": None, "atomref": None}
-"""The defaults of :class:`OutputConfig`, which say nothing and are not written down."""
+"""Defaults of :class:`OutputConfig`, which are not written to files."""
 
 
 class Output(nn.Module):
@@ -69,7 +69,7 @@ class Output(nn.Module):
         y = \sum_i \left( \sigma\, x_i + \mu + a_{Z_i} \right)
 
     Args:
-        config: of the output
+        config: configuration of the output
         is_mean: give the mean over atoms in place of the sum
         mean_of_structure: add :math:`\mu` once for a structure, as PyG's ``ViSNet`` does, and not for every atom
     """

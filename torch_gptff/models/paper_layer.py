@@ -28,7 +28,7 @@ class PaperLayer(nn.Module):
     """Angles update bonds, bonds update themselves and their atoms, and atoms attend to atoms.
 
     Args:
-        config: of the model
+        config: configuration of the model
         num_features: number of radial features
     """
 

@@ -36,13 +36,13 @@ class ViSNetConfig(ModelConfig):
 
     Attributes:
         hidden_channels: width of atom and bond features
-        num_heads: of the attention; divides ``hidden_channels``
+        num_heads: number of attention heads; divides ``hidden_channels``
         num_layers: layers
         num_rbf: radial functions
         lmax: highest degree of the spherical harmonics, 1 or 2
         vertex: whether bonds also hear of the vectors at one end
         trainable_rbf: whether the radial functions are trained
-        cutoff: of bonds, Å
+        cutoff: cutoff radius of the bonds, Å
         softening: ``s`` of the length ``sqrt(v² + s²)`` of the vectors that the readout sees. PyG has 0: then the
             energy has a kink, and forces have no value, where symmetry makes a vector vanish, as in most perfect
             crystals

@@ -26,11 +26,11 @@ from torch import Tensor
 from torch_gptff.graph.geometry import COSINE_SCALE
 
 CHUNK = 1 << 14
-"""Angles at a time."""
+"""Number of angles that are computed at once."""
 
 
 class Inputs(NamedTuple):
-    """What the angle sum depends on; also its gradients and tangents, in the same order.
+    """Inputs of the angle sum, or their gradients or tangents.
 
     Attributes:
         p: ``[S, d]``

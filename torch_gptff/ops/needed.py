@@ -1,4 +1,4 @@
-"""Which gradients a backward pass will use."""
+"""Detection of the gradients that a backward pass uses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def needed(ctx: Any, inputs: Iterable[int]) -> bool:
     :func:`torch.autograd.grad` has asked for other gradients only: for forces, say.
 
     Args:
-        ctx: of an operator's backward function
+        ctx: context of an operator's backward function
         inputs: their numbers, counting tensors only
     """
     asking = [number for number in inputs if ctx.needs_input_grad[number]]

@@ -54,7 +54,7 @@ def read(
         unconverged: take frames with ``converged=F``, too
         keep: other keys that become fields of the record, as ``"band_gap,magmom"``, see
             :func:`~torch_gptff.datasets.readers.extras.kept_keys`
-        keep_per_atom: likewise, of keys with a value for every atom, as ``"magmoms=abs(magmom)"``
+        keep_per_atom: names of keys with a value for every atom that are kept too, as ``"magmoms=abs(magmom)"``
         source_key: where the frame says which source it is of; by default ``source``
 
     Raises:

@@ -36,7 +36,7 @@ PREFIXES = ("ref_", "dft_", "", "mace_")
 ``REF_*`` are what another potential predicted, and ``MACE_*`` beside plain ones likewise."""
 
 PLAIN = "plain"
-"""How users call the naming without a prefix."""
+"""Name of the naming without a prefix in options."""
 
 _LABEL_OF = {name: label for label, names in NAMES.items() for name in names}
 _KEY = re.compile(rf"(?P<prefix>.*?)(?P<name>{'|'.join(sorted(_LABEL_OF, key=len, reverse=True))})", re.IGNORECASE)
@@ -104,7 +104,7 @@ class LabelFinder:
         Args:
             known: everything that the file says of the frame
             per_atom: the keys among these that have a value for each atom, which energy and stress have not
-            volume: of the cell in Å³
+            volume: volume of the cell, Å³
             where: the frame, for messages
 
         Raises:

@@ -109,7 +109,7 @@ class Calculation:
 
     Attributes:
         is_finished: whether it came to its end
-        steps: of each ionic step in turn, :data:`CONVERGED`, :data:`UNCONVERGED` or :data:`LEARNED`
+        steps: state of each ionic step, :data:`CONVERGED`, :data:`UNCONVERGED` or :data:`LEARNED`
         n_unlisted: ionic steps of a machine-learned force field that are no calculation of the XML
     """
 

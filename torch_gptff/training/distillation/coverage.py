@@ -46,6 +46,10 @@ class PairCoverage(Record):
     closest: float
 
 
+def _quantile_column(name: str) -> Column:
+    return Column(name, value=lambda distribution: distribution.quantiles.get(name))
+
+
 @dataclass(frozen=True)
 class Distribution(Record):
     """Distribution of one quantity over a dataset.
@@ -57,9 +61,7 @@ class Distribution(Record):
         beyond: share of values beyond the bins
     """
 
-    columns: ClassVar[tuple[Column, ...]] = tuple(
-        Column(name, value=lambda each, name=name: each.quantiles.get(name)) for name in QUANTILES
-    )
+    columns: ClassVar[tuple[Column, ...]] = tuple(map(_quantile_column, QUANTILES))
 
     quantiles: dict[str, float]
     counts: NDArray[np.int64]

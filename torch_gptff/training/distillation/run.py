@@ -53,6 +53,10 @@ MISSING = {"substituted": NO_SUBSTITUTE, "collided": NO_NEIGHBOUR}
 Progress = Callable[[str, int, int], None]
 
 
+def _column_of_coverage(column: Column) -> Column:
+    return replace(column, value=lambda distillation: column.of(distillation.coverage))
+
+
 @dataclass(frozen=True)
 class Distillation(Record):
     """A distilled dataset.
@@ -62,9 +66,7 @@ class Distillation(Record):
         coverage: elements, pairs, distances, energies and forces of the dataset
     """
 
-    columns: ClassVar[tuple[Column, ...]] = tuple(
-        replace(column, value=lambda made, column=column: column.of(made.coverage)) for column in Coverage.columns
-    )
+    columns: ClassVar[tuple[Column, ...]] = tuple(map(_column_of_coverage, Coverage.columns))
 
     dataset: Path
     coverage: Coverage

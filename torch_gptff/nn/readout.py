@@ -64,8 +64,7 @@ class AtomwiseReadout(Readout):
 
     def members(self, x: Tensor) -> Tensor:
         """Atom features ``[N, d]`` to atomic energies of every member in eV, ``[N, K]``, float64."""
-        return torch.stack([self.mlp(x), *(readout.mlp(x) for readout in self.others)], dim=-1).double()  # type:
-        ignore[operator]
+        return torch.stack([self.mlp(x), *(readout.mlp(x) for readout in self.others)], dim=-1).double()  # type: ignore[operator]
 
     def atomic_energies(self, x: Tensor, batch: Tensor, n_structures: int) -> Tensor:
         """Atom features ``[N, d]`` to atomic energies in eV, ``[N]``, float64."""

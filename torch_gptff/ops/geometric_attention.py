@@ -145,8 +145,7 @@ class Spline(NamedTuple):
 
     def of(self, table: Tensor) -> Tensor:
         """Functions ``[K, F]`` at the lengths, ``[E, F]``."""
-        return sum(self.weight[:, k, None] * table.index_select(0, self.row + k) for k in range(4))  # type:
-        ignore[return-value]
+        return sum(self.weight[:, k, None] * table.index_select(0, self.row + k) for k in range(4))  # type: ignore[return-value]
 
 
 def messages(

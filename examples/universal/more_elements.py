@@ -34,7 +34,7 @@ LANTHANIDES_ABOVE = {atomic_numbers[s]: atomic_numbers[s] - 32 for s in ("Ac", "
 
 
 def homologues(crystals: Sequence[Atoms], known: set[str], number: int, seed: int = 0) -> list[Atoms]:
-    """So many crystals in which all atoms of a lanthanide are another element's, each in order of chance."""
+    """Random crystals of this number, in which all atoms of a lanthanide are replaced by another element."""
     rng: Generator = default_rng(seed)
     made: list[Atoms] = []
     taken = set(known)

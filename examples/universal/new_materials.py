@@ -1,4 +1,4 @@
-"""Make materials that the data do not hold, for the teacher to label: chemically near elements in the place of others.
+"""Make materials that are not in the data by substitution of similar elements, to be labelled by the teacher.
 
     python examples/universal/new_materials.py data/teacher volumes/best.safetensors --held-out data/held-out.txt
 

@@ -1,4 +1,4 @@
-"""Memory that a computation needs."""
+"""Measurement of the memory of a computation."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ FEW_ELEMENTS = 12
 """Largest number of elements that are shown as bars; more are shown as a periodic table."""
 
 WORST = 6
-"""Frames that are listed for each kind of error."""
+"""Number of frames that are listed for each kind of error."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,12 @@ class Quantity:
     """Units in which a label is shown.
 
     Attributes:
-        label: its name in :class:`Scores`
-        name: in words
-        unit: of values
-        factor: from eV, eV/Å or eV/Å³ to it
-        error_unit: of errors
-        error_factor: likewise
+        label: field of :class:`Scores`
+        name: name in words
+        unit: unit of values
+        factor: factor from eV, eV/Å or eV/Å³ to ``unit``
+        error_unit: unit of errors
+        error_factor: factor from eV, eV/Å or eV/Å³ to ``error_unit``
     """
 
     label: str
@@ -63,7 +63,7 @@ QUANTITIES = (
 ALIGNED = "aligned energy"
 
 ZERO_DECIMALS = 2
-"""Digits behind the point of an error that is zero up to rounding."""
+"""Decimals of an error that is zero up to rounding."""
 
 
 def evaluation_report(
@@ -155,7 +155,7 @@ def error_table(evaluation: Evaluation, quantities: Sequence[Quantity] = QUANTIT
 
 
 def property_table(evaluation: Evaluation) -> Table:
-    """Errors of each property beside the energy, in the unit of the data, and those of always saying the mean."""
+    """Errors of each property beside the energy, in the unit of the data, and of a constant prediction, the mean."""
     rows = [
         [name, each.known, *(written(value) for value in (each.mae, each.rmse, each.mae_of_mean)), each.r2]
         for name, each in evaluation.property_scores.items()
@@ -170,9 +170,9 @@ def group_table(
     """Mean errors of each group of frames or atoms.
 
     Args:
-        kind: of the groups, ``"element"``
+        kind: kind of the groups, such as ``"element"``
         groups: errors by the names of the groups
-        quantities: that are shown
+        quantities: quantities that are shown
         detail: whether root mean square errors are shown too
     """
 
@@ -199,19 +199,19 @@ def _add_errors(report: Report, evaluation: Evaluation, known: list[Quantity]) -
         table.columns,
         table.rows,
         f"{counts['frames']:,} frames of {counts['atoms']:,} atoms. Energy per atom, components of forces, nine "
-        "components of the stress. s.e.: standard error, by drawing frames anew.",
+        "components of the stress. s.e.: standard error, by bootstrap over frames.",
     )
     if evaluation.aligned is not None:
         shifts = evaluation.element_shifts or {}
         fitted, where = sum(map(len, shifts.values())), " in each source" if len(shifts) > 1 else ""
         report.text(
             f"Aligned: a constant for each element{where}, {fitted} in all, was fitted to the errors of these energies "
-            "and added to the predictions, since data and model may count energies from other references."
+            "and added to the predictions, since data and model may have different energy references."
         )
 
 
 def _add_properties(report: Report, evaluation: Evaluation) -> None:
-    """Errors of what is predicted beside the energy, beside those of a constant, and the values themselves."""
+    """Errors of the properties beside the energy, compared with a constant prediction, and parity plots."""
     if not evaluation.properties:
         return
     report.heading("Properties beside the energy")
@@ -219,7 +219,7 @@ def _add_properties(report: Report, evaluation: Evaluation) -> None:
     report.table(
         table.columns,
         table.rows,
-        "In the units of the data. MAE of the mean: the error of always saying the mean of the known values.",
+        "In the units of the data. MAE of the mean: the error of a constant prediction, the mean of the known values.",
     )
     for name, each in evaluation.properties.items():
         rows_known = each.is_known
@@ -232,7 +232,7 @@ def _add_elements(report: Report, evaluation: Evaluation, known: list[Quantity])
 
     groups = evaluation.by_element()
     report.heading("By element")
-    report.text("Forces: of the atoms of the element. Energy and stress: of the frames that hold it.")
+    report.text("Errors of forces on the atoms of an element, and of energy and stress of the frames that contain it.")
     quantity = next((each for each in known if each.label == "forces"), known[0])
     errors = {number: quantity.error(group.mae) for number, group in groups.items()}
     figure: Figure | None = None

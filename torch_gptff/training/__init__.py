@@ -27,7 +27,7 @@ __all__ = ["EnergyModelModule", "LearningCurves", "Muon", "TrainingConfig", "Tra
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for: Lightning takes seconds."""
+    """Import a public name when it is used, since importing Lightning takes seconds."""
     if name not in _HOMES:
         return moved_name(__name__, name)
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

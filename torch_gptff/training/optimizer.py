@@ -1,4 +1,4 @@
-"""The learning rate of every parameter at every time."""
+"""Learning rates of the parameters."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from torch_gptff.training.config import TrainingConfig
 
 
 def learning_rate(done: float, config: TrainingConfig) -> float:
-    """The learning rate of now: see ``schedule`` of :class:`~torch_gptff.training.config.OptimizerSettings`.
+    """The current learning rate: see ``schedule`` of :class:`~torch_gptff.training.config.OptimizerSettings`.
 
     The square root, by which a decay falls, is that of `Scaling laws and compute-optimal training beyond fixed training
     durations <https://arxiv.org/abs/2405.18392>`_.
 
     Args:
-        done: epochs that are done, with the part of the one that has begun
-        config: of the run
+        done: number of epochs done, a fraction included
+        config: settings of the run
     """
     settings = config.optimizer
     rising = settings.warmup if config.start is None else 0.0

@@ -39,7 +39,7 @@ class Epoch(Record):
     """Metrics of one epoch of a training run.
 
     Attributes:
-        epoch: its number, counted from 0
+        epoch: number of the epoch, counted from 0
         step: number of optimizer steps at its end
         lr: learning rate at its end
         train_loss: mean loss of the training batches

@@ -31,9 +31,9 @@ def write_training_report(folder: str | Path, evaluation: Evaluation | None = No
     """Write ``report.html`` of a run from ``metrics.csv`` and ``config.yaml`` in its folder; return its path.
 
     Args:
-        folder: of the run
-        evaluation: of its best model, on frames held out
-        part: which frames these are: ``"test"`` or ``"validation"``
+        folder: folder of the run
+        evaluation: evaluation of its best model on frames held out
+        part: part that these frames belong to, ``"test"`` or ``"validation"``
 
     Raises:
         TrainingError: the folder holds no metrics, or damaged ones.

@@ -62,13 +62,13 @@ def train(
     way.
 
     Args:
-        config: everything that the result depends on
-        out: the folder
-        resume: go on with the run in ``out``, as if it had never stopped
-        devices: processes of each machine that share the work
-        nodes: machines that share the work; each starts the same run, by SLURM or torchrun
+        config: settings of the run
+        out: folder of the run
+        resume: whether to continue the run in ``out``, as if it had never stopped
+        devices: number of processes of each machine that share the work
+        nodes: number of machines that share the work, each of which starts the same run by SLURM or torchrun
         accelerator: ``"cpu"``, ``"gpu"`` or ``"auto"``, as Lightning has it
-        callbacks: of Lightning, beside those of the run
+        callbacks: further callbacks of Lightning
         report: whether to evaluate the best model and write a report
 
     Raises:
@@ -138,7 +138,7 @@ def _train(
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Without the lines that Lightning writes about devices, tips and the end of a run, and without false alarms."""
+    """Silence Lightning's messages about devices and tips, and its false warnings, for the duration of a block."""
     logger = logging.getLogger("lightning.pytorch")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -166,7 +166,7 @@ def provenance(config: TrainingConfig, data: TrainingData) -> dict[str, Any]:
 
 
 def _leads() -> bool:
-    """Whether this process is the first of several, which writes; or the only one."""
+    """Whether this process writes files: the only one, or the first of several."""
     return getattr(rank_zero_only, "rank", 0) == 0
 
 
@@ -279,7 +279,7 @@ def _in_common_reference(potential: Potential, first: str) -> tuple[Potential, R
 
 
 def _calibrate(folder: Path, data: TrainingData) -> None:
-    """Hold the uncertainties of a committee to the errors on the validation frames, where there are some."""
+    """Calibrate the uncertainties of a committee on the validation frames, where there are some."""
     potential = load(folder / BEST)
     if potential.model.num_readouts > 1 and len(data.validation):
         measured, references = _in_common_reference(potential, data.sources[0])

@@ -1,4 +1,4 @@
-"""The coverage of a distilled dataset as a page."""
+"""Report on the coverage of a distilled dataset."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from torch_gptff.training.distillation.coverage import Coverage, in_words
 
 
 def coverage_page(coverage: Coverage, job: Mapping[str, Any]) -> Report:
-    """A report with figures.
+    """A report on the coverage, with figures.
 
     Args:
-        coverage: of the dataset
-        job: the teacher, the settings, and what else it was made with
+        coverage: coverage of the dataset
+        job: teacher, settings and other inputs of the distillation
     """
     report = Report(
         "A distilled dataset", f"Labels of {job['teacher']['name']} on {coverage.n_seeds:,} seeds and their copies."

@@ -48,7 +48,7 @@ SEEDS_PER_PART = 8
 JOB, COVERAGE, PAGE, PARTS = "distillation.json", "coverage.json", "coverage.html", "parts"
 
 MISSING = {"substituted": NO_SUBSTITUTE, "collided": NO_NEIGHBOUR}
-"""Why there is no copy of a kind, where it is not for want of periods."""
+"""Reason for a missing copy of a kind; by default the structure has no periods."""
 
 Progress = Callable[[str, int, int], None]
 
@@ -91,12 +91,12 @@ def distill(
     Args:
         seeds: structures to start from; see :func:`~torch_gptff.training.distillation.read_seeds` for files
         teacher: an ASE calculator, or its name: see :func:`~torch_gptff.training.distillation.make_teacher`
-        out: the folder
-        settings: which copies, and which of them are left out
+        out: folder of the results
+        settings: numbers of copies, and limits for them
         students: an ensemble, or one committee, that chooses the structures worth a label
-        keep: how many to label, those on which the students disagree most
-        extxyz: write the file ``frames.extxyz``, and not a dataset in LMDB
-        progress: is told what is done, how much of it and of how much
+        keep: number of structures to label, those on which the students disagree most
+        extxyz: whether to write ``frames.extxyz`` instead of a dataset in LMDB
+        progress: called with the current stage, and the numbers of parts done and in all
 
     Raises:
         DistillationError: the folder belongs to another distillation, the students cannot disagree, or no frame is
@@ -155,7 +155,7 @@ def distill(
 
 
 def _claim(out: Path, job: dict[str, Any]) -> None:
-    """Say in the folder what is made there, and refuse one where something else is made."""
+    """Write the inputs of a distillation to its folder, and refuse a folder with other inputs."""
     file = out / JOB
     if file.is_file():
         there = json.loads(file.read_text())

@@ -1,4 +1,4 @@
-"""Hand chunks of structures to workers, and take their results as they come."""
+"""Distribution of chunks of structures to workers, and collection of their results."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from torch_gptff.workflows.screening.task import WORKFLOWS, Failure, Task
 
 @dataclass(frozen=True)
 class Screened:
-    """What came of one structure.
+    """Result of one structure.
 
     Attributes:
-        place: of the structure in the list
-        key: of its content
-        result: a record of the workflow, or the failure
+        place: place of the structure in the list
+        key: digest of the structure
+        result: record of the workflow, or a failure
     """
 
     place: int
@@ -64,19 +64,19 @@ def screen(
     Memory does not grow with results: structures are taken from the list as workers become free.
 
     Args:
-        structures: of any kind that :func:`~torch_gptff.workflows.relax` takes
-        what: ``relax``, ``predict``, ``eos``, ``elastic`` or ``phonons``
+        structures: structures of any kind that :func:`~torch_gptff.workflows.relax` takes
+        what: workflow: ``relax``, ``predict``, ``eos``, ``elastic`` or ``phonons``
         model: name or path of a model, where the workers find it
         executor: a ``concurrent.futures`` executor, or a ``dask.distributed`` client; ``None``: this process
-        journal: a file that results are written to as they come, and are taken from where they are known already
-        max_atoms: of a chunk; a larger structure makes a chunk of its own
-        in_flight: chunks that are handed out at once: at least two for each worker
-        threads: of a worker's arithmetic; by default one with an executor, and as they are without
-        dtype: of the model's arithmetic, ``float32`` or ``float64``; by default that of its weights
-        device: of the model, on the workers; by default the GPU, where there is one
-        reference: of which source energies are given, see :meth:`~torch_gptff.Potential.use_reference`
+        journal: file of the results, which is written as they come; results in it are not computed again
+        max_atoms: largest number of atoms in a chunk; a larger structure is a chunk of its own
+        in_flight: number of chunks that are distributed at once, at least two for each worker
+        threads: number of threads of a worker; by default one with an executor, and unchanged without
+        dtype: floating-point precision of the model, ``float32`` or ``float64``; by default that of its weights
+        device: device of the model on the workers; by default the GPU, where there is one
+        reference: source whose reference energies are relative to, see :meth:`~torch_gptff.Potential.use_reference`
         on_result: called with every result
-        **settings: of the workflow: see :func:`~torch_gptff.workflows.relax_many`,
+        **settings: settings of the workflow: see :func:`~torch_gptff.workflows.relax_many`,
             :func:`~torch_gptff.workflows.equation_of_state`, :func:`~torch_gptff.workflows.elastic_tensor`,
             :func:`~torch_gptff.workflows.phonon_spectrum`
 
@@ -216,7 +216,7 @@ def _record(document: Mapping[str, Any], task: Task) -> Record:
 
 
 def _bare(atoms: Atoms) -> Atoms:
-    """A structure as it travels to a worker: without the calculator of whoever made it."""
+    """A copy of a structure without calculator and further data, to be sent to a worker."""
     copy = atoms.copy()
     copy.info = {}
     return copy

@@ -1,4 +1,4 @@
-"""What a worker does with a chunk of structures."""
+"""Workflows and settings that workers apply to chunks of structures."""
 
 from __future__ import annotations
 
@@ -65,11 +65,11 @@ class StructurePrediction(Record):
 
 @dataclass(frozen=True)
 class Failure(Record):
-    """Why there is no result.
+    """Failure of a structure.
 
     Attributes:
-        reason: the kind of the error, the name of its class
-        message: what it says
+        reason: name of the class of the error
+        message: message of the error
     """
 
     reason: str
@@ -83,11 +83,11 @@ class Task:
     Attributes:
         what: one of :data:`WORKFLOWS`
         model: name or path, made absolute, of the model, which every worker loads by itself
-        dtype: of the model's arithmetic, by name; ``None``: that of its weights
-        device: of the model; ``None``: the GPU, where there is one
-        reference: of which source energies are given
+        dtype: floating-point precision of the model; ``None`` for that of its weights
+        device: device of the model; ``None`` for the GPU, where there is one
+        reference: source whose reference energies are relative to
         settings: arguments of the workflow
-        threads: of a worker's arithmetic; ``None``: left as they are
+        threads: number of threads of a worker; ``None`` to leave it unchanged
     """
 
     what: str = "relax"
@@ -111,7 +111,7 @@ class Task:
             raise ScreeningError(f"{self.what} has no setting {unknown[0]!r}: there are {known}")
 
     def identity(self) -> dict[str, Any]:
-        """What results must have in common to stand in one table, in types that JSON knows."""
+        """Everything that results in one table must share, in types that JSON knows."""
         return {"what": self.what, "settings": dict(self.settings), "model": self.model, **identity(self.potential())}
 
     def potential(self) -> Potential:
@@ -143,12 +143,12 @@ Found = Iterator[tuple[int, Record]]
 
 @dataclass(frozen=True)
 class Workflow:
-    """What is done with a chunk.
+    """A workflow that is applied to chunks of structures.
 
     Attributes:
-        record: the kind of its results
-        compute: from structures, a potential and settings to the place of each structure and its result or failure
-        settings: names of those that it takes
+        record: class of its results
+        compute: function of structures, a potential and settings that yields place and result of each structure
+        settings: names of its settings
     """
 
     record: type[Record]
@@ -235,7 +235,7 @@ def _workflows() -> dict[str, Workflow]:
 
 
 WORKFLOWS = _workflows()
-"""What structures can be screened for, by name."""
+"""Workflows of a screening, by name."""
 
 
 @lru_cache(maxsize=2)

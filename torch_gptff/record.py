@@ -114,7 +114,7 @@ class Record(MSONable):
         values = {}
         for field in fields(cls):  # type: ignore[arg-type]
             if field.name not in document and field.default is not MISSING:
-                continue  # of a file that was written before the record had it
+                continue  # the file was written before the record had this field
             if field.name not in document:
                 raise RecordError(f"the record of {cls.__name__} lacks {field.name!r}: the file is damaged or too old")
             try:
@@ -137,7 +137,7 @@ class Record(MSONable):
         """The record as a table of one row, see :func:`to_dataframe`."""
         return to_dataframe([self])
 
-    def save(self, path: str | PathLike[str]) -> None:  # type: ignore[override]  # that of monty may write a pickle
+    def save(self, path: str | PathLike[str]) -> None:  # type: ignore[override]  # monty's own may write a pickle
         """Write a JSON file, whole or not at all."""
         document = {"torch_gptff": __version__, **self.to_dict()}
         with written_atomically(Path(path)) as temporary:

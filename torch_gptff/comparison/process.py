@@ -87,7 +87,7 @@ def _memory_of_training(potential: Potential, records: list[CrystalData], config
 
 def _seconds_of_inference(potential: Potential, record: CrystalData) -> float:
     start = time.perf_counter()
-    potential.predict([record])  # which brings its result to the CPU
+    potential.predict([record])  # the result is copied to the CPU, so that the GPU is done
     return time.perf_counter() - start
 
 

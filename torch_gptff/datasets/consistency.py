@@ -240,7 +240,9 @@ def _fit(
         factors = np.asarray(np.linalg.lstsq(columns * root[:, None], target * root, rcond=None)[0])
         errors = np.abs(columns @ factors - target)
         trust = np.minimum(1.0, 1.5 * (1.4826 * np.median(errors) + 1e-12) / np.maximum(errors, 1e-12))
-    influence = np.abs(np.linalg.pinv(columns * root[:, None]) * root)  # of an error of each pair on each factor
+    influence = np.abs(
+        np.linalg.pinv(columns * root[:, None]) * root
+    )  # influence of an error of each pair on each factor
     typical = np.sqrt((trust * errors**2).sum() / max(len(target) - works.shape[1], 1))
     return factors, typical * influence.sum(axis=1)
 

@@ -163,7 +163,7 @@ def _stress(stress: ArrayLike | None, volume: float, convention: UnitConvention,
     if stress is None:
         return torch.full((1, 3, 3), torch.nan, dtype=torch.float64)
     if volume == 0:
-        raise LabelError(f"{where}: a stress, but no cell of a volume that it could be of")
+        raise LabelError(f"{where}: there is a stress, but no cell with a volume")
     try:
         tensor = convention.stress_tensor(stress, volume)
     except (TypeError, ValueError) as error:

@@ -169,7 +169,7 @@ def named_sources(name: str, folder: str | Path | None = None) -> tuple[Source, 
         for path, file in data.files.items():
             _fetch(file, where / path, name)
     elif folder is None:
-        raise DatasetError(f"{name} is not fetched by itself: get it from {data.home}, and name the folder it is in")
+        raise DatasetError(f"{name} cannot be downloaded automatically: get it from {data.home}, and name its folder")
     else:
         where = Path(folder).expanduser()
     missing = [path for path in data.sources if not (where / path).exists()]
@@ -188,10 +188,10 @@ def _fetch(file: PublishedFile, path: Path, name: str) -> None:
         pooch.retrieve(file.url, f"sha256:{file.sha256}", path.name, path.parent)
     except (requests.RequestException, OSError) as error:
         raise DownloadError(
-            f"{name}: {file.url} could not be fetched ({error}). Without a network, {by_hand}"
+            f"{name}: {file.url} could not be downloaded ({error}). Without a network, {by_hand}"
         ) from error
     except ValueError as error:
         raise DownloadError(
-            f"{name}: what {file.url} sent is not what was published: its sha256 differs, so it was not kept. Try "
-            f"again; if it stays so, {by_hand}"
+            f"{name}: the download of {file.url} is not the published file: its sha256 differs, so it was not kept. "
+            f"Try again; if it stays so, {by_hand}"
         ) from error

@@ -74,7 +74,7 @@ def _sentences(source: str, counts: _Counts) -> Iterator[str]:
     if counts.asymmetric >= FEWEST:
         yield (
             f"{source}: the forces of {counts.zero['forces']} of {counts.known['forces']} frames are exactly zero, "
-            f"though no symmetry of the structures asks for it: {advice}"
+            f"although the symmetry of the structures allows forces: {advice}"
         )
     for label in ("stress", "energy"):
         if counts.zero[label] >= FEWEST:
@@ -85,7 +85,7 @@ def _sentences(source: str, counts: _Counts) -> Iterator[str]:
     if len(values) and numbers.max() >= max(FEWEST_EQUAL, len(energies) / 2):
         most = int(numbers.argmax())
         yield (
-            f"{source}: {numbers[most]} of {len(energies)} frames have one energy to the last digit "
+            f"{source}: {numbers[most]} of {len(energies)} frames have exactly the same energy "
             f"({values[most]:.10g} eV): {advice}"
         )
 

@@ -190,7 +190,7 @@ def _other_way(n_groups: int, n_frames: int, n_parts: int) -> str:
         return f"divide them into {n_groups} parts at most"
     if n_frames > 1:
         return (
-            "where frames of one material may stand on both sides, divide them at random (--by random, random_split), "
+            "if frames of one material may be in two parts, divide them at random (--by random, random_split), "
             "and expect errors that are smaller than those of new materials"
         )
     return "there must be more frames"

@@ -206,7 +206,7 @@ class _Gathered:
 
 def _fits(frames: Sequence[Data] | Dataset, n_sources: int) -> dict[str, ElementEnergyFit]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # what is undetermined matters to a model, not to residuals
+        warnings.simplefilter("ignore", UserWarning)  # undetermined energies do not affect residuals
         try:
             if n_sources > MOST_SOURCES:
                 return {ALL: fit_element_energies(frames)}

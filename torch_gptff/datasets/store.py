@@ -148,7 +148,7 @@ def _environment(file: str) -> lmdb.Environment:
     global _opened_by
     if _opened_by != os.getpid():
         for inherited in _ENVIRONMENTS.values():
-            inherited.close()  # in this process alone
+            inherited.close()  # closes it in this process only
         _ENVIRONMENTS.clear()
         _opened_by = os.getpid()
     if file not in _ENVIRONMENTS:

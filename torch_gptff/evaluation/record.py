@@ -189,8 +189,8 @@ class Evaluation:
             CrystalData(z=torch.from_numpy(atoms), energy=torch.tensor([energy]), source=source)
             for atoms, energy, source in zip(self._split(self.numbers), residual, self._references, strict=True)
         )
-        with warnings.catch_warnings():  # what is fitted here is applied to these compositions and no others
-            warnings.filterwarnings("ignore", "the energies.* do not tell")
+        with warnings.catch_warnings():  # the fit is applied to these compositions only
+            warnings.filterwarnings("ignore", "the energies.* do not determine")
             fits = fit_element_energies_by_source(frames)
         return replace(self, element_shifts={source: fit.energies for source, fit in fits.items()})
 

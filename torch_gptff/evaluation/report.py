@@ -251,7 +251,7 @@ def _add_elements(report: Report, evaluation: Evaluation, known: list[Quantity])
 
 def _add_sources(report: Report, evaluation: Evaluation, known: list[Quantity]) -> None:
     groups = evaluation.by_source()
-    if not 1 < len(groups) <= MOST_SOURCES:  # one is no comparison, and so many are names of something else
+    if not 1 < len(groups) <= MOST_SOURCES:  # more than these are not names of sources
         return
     report.heading("By source")
     for quantity in known:

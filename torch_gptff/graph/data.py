@@ -44,7 +44,7 @@ class CrystalData(Data):
     def __copy__(self) -> CrystalData:
         from torch_gptff.graph.rotation import warn_of_positions_alone
 
-        warn_of_positions_alone(self, sys._getframe(1).f_back)  # of copy.copy
+        warn_of_positions_alone(self, sys._getframe(1).f_back)  # the caller of copy.copy
         return super().__copy__()
 
     def __inc__(self, key: str, value: Any, *args: Any, **kwargs: Any) -> Any:

@@ -80,7 +80,7 @@ def free_memory(device: torch.device) -> float:
     if device.type == "cuda":
         return float(torch.cuda.mem_get_info(device)[0])
     free = [_kibibytes("/proc/meminfo", "MemAvailable")]
-    with suppress(ImportError):  # of Windows
+    with suppress(ImportError):  # on Windows
         import resource
 
         limit, _ = resource.getrlimit(resource.RLIMIT_AS)

@@ -102,7 +102,7 @@ def ranges_of_centres(graph: Data, max_bonds: int, n_atoms: int) -> list[tuple[s
     if n_bonds <= max_bonds:
         return [(slice(0, n_atoms), slice(0, n_bonds), slice(0, n_angles))]
     atoms = torch.arange(n_atoms + 1, device=graph.z.device)
-    ends = torch.searchsorted(graph.edge_index[1].contiguous(), atoms).tolist()  # of the bonds before each atom
+    ends = torch.searchsorted(graph.edge_index[1].contiguous(), atoms).tolist()  # number of bonds before each atom
     cuts = [0]
     for atom in range(1, n_atoms):
         if ends[atom + 1] - ends[cuts[-1]] > max_bonds:

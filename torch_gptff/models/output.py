@@ -154,7 +154,7 @@ def plain(value: Any) -> Any:
     if not hasattr(value, "tolist"):
         return value
     shape = tuple(value.shape)
-    if len(shape) == 2 and shape[1] == 1:  # as the datasets of PyG give it
+    if len(shape) == 2 and shape[1] == 1:  # the shape in datasets of PyG
         value = value[:, 0]
     elif len(shape) > 1:
         raise ConfigError(f"atomref must be a vector with an entry for every atomic number; got a table of {shape}")

@@ -114,7 +114,7 @@ class ViSNet(AtomwiseModel):
             size = block.vec1_proj.in_features
             block.vec1_proj = SoftenedLinear(size, size, config.softening)
             block.reset_parameters()
-        self.output_network[-1].vec2_proj = nn.ZeroPad1d((0, config.out_channels - width // 2))  # of no account
+        self.output_network[-1].vec2_proj = nn.ZeroPad1d((0, config.out_channels - width // 2))  # not used
         for module in list(self.modules()):
             for name, child in module.named_children():
                 if isinstance(child, CosineCutoff):
@@ -198,5 +198,5 @@ def _layer(config: ViSNetConfig, number: int) -> ViS_MP:
     )
     layer.s_proj.register_parameter("bias", None)
     if first:
-        layer.vec_proj = nn.ZeroPad1d((0, 2 * width))  # of zeros; as wide as the map would be
+        layer.vec_proj = nn.ZeroPad1d((0, 2 * width))  # zeros of the width that the map would have
     return layer

@@ -56,7 +56,7 @@ class RadialTable(nn.Module):
     ) -> None:
         super().__init__()
         sets, width = columns(channels, degree, heads, turns)
-        self.parts = (channels, (sets - 1) * channels, heads)  # of scores, of values, and the biases of scores
+        self.parts = (channels, (sets - 1) * channels, heads)  # functions of scores, of values, and biases of scores
         self.filling = width - sum(self.parts) - 1
         self.cutoff = cutoff
         self.num_radial = num_radial

@@ -24,5 +24,5 @@ def needed(ctx: Any, inputs: Iterable[int]) -> bool:
     try:
         nodes = [ctx.next_functions[number][0] for number in asking]
         return any(node is not None and torch._C._will_engine_execute_node(node) for node in nodes)
-    except (AttributeError, RuntimeError):  # of a leaf that grad() was asked for, PyTorch does not tell
+    except (AttributeError, RuntimeError):  # PyTorch does not say for a leaf that grad() was called with
         return True

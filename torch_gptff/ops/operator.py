@@ -177,7 +177,7 @@ def differentiate_twice(
         with_parameters: whether the gradients by parameters were asked for
     """
     first = len(x) - kernels.n_parameters
-    if not with_parameters:  # their gradients are not there, so that nothing can move them
+    if not with_parameters:  # without their gradients, nothing can move them
         t = [*t[:first], *[None] * kernels.n_parameters]
     if all(tangent is None for tangent in t):
         return [None] * len(dout), t

@@ -40,8 +40,8 @@ def parameter_groups(module: nn.Module, config: TrainingConfig) -> list[dict[str
     """The parameters that are trained, by the factor of their learning rate.
 
     Those whose names, in the energy model, begin with one of ``model.freeze`` are frozen; the longest beginning in
-    ``model.learning_rates`` gives the factor of others. The readouts of a committee do not decay: decay would make
-    its members one where the data do not tell them apart.
+    ``model.learning_rates`` gives the factor of others. The readouts of a committee do not decay, since decay would
+    make its members equal where the data do not determine them.
 
     Raises:
         ConfigError: a beginning that no parameter has, or nothing is left to train.

@@ -144,9 +144,9 @@ def quiet_lightning() -> Iterator[None]:
     logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".*LeafSpec.*")  # of Lightning to torch
+            warnings.filterwarnings("ignore", ".*LeafSpec.*")  # from Lightning, about torch
             warnings.filterwarnings("ignore", ".*sync_dist=True")  # the metrics are summed over devices before
-            warnings.filterwarnings("ignore", "Grad strides do not match")  # of an axis of length one
+            warnings.filterwarnings("ignore", "Grad strides do not match")  # for an axis of length one
             yield
     finally:
         logger.setLevel(level)

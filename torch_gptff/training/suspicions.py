@@ -70,7 +70,7 @@ def _slope(name: str, frames: Sequence[tuple[NDArray[np.float64], NDArray[np.flo
     logs = np.log(np.maximum(squares.sum(axis=0) - squares, 1e-300)) / 2
     factors = logs[:, 0] - logs[:, 1]
     factor = float(np.sqrt(squares[:, 0].sum() / squares[:, 1].sum()))
-    error = float(np.sqrt((len(frames) - 1) * factors.var()))  # of the logarithm
+    error = float(np.sqrt((len(frames) - 1) * factors.var()))  # standard error of the logarithm
     is_near = abs(np.log(factor)) < np.log(FACTOR) + UNCERTAINTIES * error
     if abs(correlation) < CORRELATION or (correlation > 0 and is_near):
         return None

@@ -111,7 +111,7 @@ def load(model: _Model) -> int:
     for type_, number in enumerate(numbers):
         model.z[type_] = number
     if model.processes > 1 and "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(1)  # one for each process, not all for each
+        torch.set_num_threads(1)  # processes share the cores
     alone = model.processes == 1
     engine = Engine(potential, model.processes, 0 if alone else model.exchange, model.pair)
     if model.rank == 0:

@@ -78,7 +78,7 @@ def _structures(path: Path, source_key: str | None) -> Iterator[tuple[Atoms, str
     """The ``Atoms`` of each frame, where it is, and its name."""
     from ase.io.extxyz import read_xyz
 
-    with open_text(path, errors="replace") as file:  # of titles and comments
+    with open_text(path, errors="replace") as file:  # bad characters in titles and comments are replaced
         for number, text in enumerate(_blocks(file, path)):
             where = f"{path}, frame {number}"
             try:

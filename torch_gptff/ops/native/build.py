@@ -81,7 +81,7 @@ def _brought_along(sources: Path, defines: list[str]) -> ctypes.CDLL | None:
         return None
     try:
         return ctypes.CDLL(str(file))
-    except OSError:  # of another C library, say: compiled here, it fits
+    except OSError:  # for example of another C library; one compiled here fits
         return None
 
 
@@ -89,7 +89,7 @@ def _compiled(command: list[str], folder: Path, name: str) -> ctypes.CDLL:
     with kept.workshop(folder) as (place, can_be_kept):
         made = place / f"{name}.so"
         subprocess.run([*command, "-o", str(made)], check=True, capture_output=True, timeout=120)
-        library = ctypes.CDLL(str(made))  # what cannot be loaded is not kept
+        library = ctypes.CDLL(str(made))  # a library that cannot be loaded is not kept
         if can_be_kept:
             kept.keep(made, folder, name)
         return library

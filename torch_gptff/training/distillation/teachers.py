@@ -91,7 +91,7 @@ class Teacher:
             try:
                 predictions = predict(structures)
             except GPTFFError:
-                pass  # which of them it is, and why, comes out one by one
+                pass  # structures are then labelled one by one, which shows the one that fails
             else:
                 return [_labels(prediction, atoms) for prediction, atoms in zip(predictions, structures, strict=True)]
         return [self.label(atoms) for atoms in structures]

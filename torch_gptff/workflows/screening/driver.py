@@ -130,7 +130,7 @@ def _screened(
     max_atoms: int,
     in_flight: int,
 ) -> Iterator[Screened]:
-    places: dict[str, list[int]] = {}  # of structures whose results are awaited
+    places: dict[str, list[int]] = {}  # places of structures whose results are pending
     running: dict[Any, _Chunk] = {}
     ended: SimpleQueue[Any] = SimpleQueue()
     again: list[_Chunk] = []
@@ -163,7 +163,7 @@ def _screened(
             documents = future.result()
         except BrokenExecutor as error:
             raise _broken(error) from error
-        except Exception as error:  # of the worker, not of the workflow
+        except Exception as error:  # raised by the worker, not by the workflow
             if len(chunk.keys) > 1:
                 alone = zip(chunk.keys, chunk.structures, strict=True)
                 again += [_Chunk([key], [atoms]) for key, atoms in alone]

@@ -128,7 +128,7 @@ class Task:
         potential = self.potential()
         try:
             found = dict(WORKFLOWS[self.what].compute(structures, potential, self.settings))
-        except Exception:  # of one of them, or of all: each by itself tells
+        except Exception:  # of one structure or of all: compute them one by one
             found = {}
             for number, atoms in enumerate(structures):
                 try:

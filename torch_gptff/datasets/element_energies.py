@@ -148,8 +148,9 @@ class _Accumulated:
         undetermined = frozenset(numbers[~determined].tolist())
         if undetermined:
             warnings.warn(
-                f"the energies{self._of_source} do not determine the element energies of {element_ranges(undetermined)} "
-                "one by one: the smallest solution is taken; add frames of other compositions",
+                f"the energies{self._of_source} do not determine the element energies of "
+                f"{element_ranges(undetermined)} one by one: the smallest solution is taken; add frames of other "
+                "compositions",
                 stacklevel=3,
             )
         residual = np.linalg.norm(fractions @ solution - target)

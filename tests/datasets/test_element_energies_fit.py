@@ -86,7 +86,7 @@ def test_elements_that_only_occur_together_are_named() -> None:
 
 
 def test_one_composition_alone() -> None:
-    with pytest.warns(UserWarning, match=r"Li, O apart"):
+    with pytest.warns(UserWarning, match=r"element energies of Li, O one by one"):
         fit = fit_element_energies([crystal({"Li": 2, "O": 1}, -8.0)] * 3)
     assert 2 * fit.energies[3] + fit.energies[8] == pytest.approx(-8.0)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -211,6 +210,8 @@ def dependence(context: typer.Context, potential: Potential, **more: Any) -> dic
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Path) and value.is_file():
+        import hashlib  # takes a while to import, for --help
+
         return hashlib.sha256(value.read_bytes()).hexdigest()
     if isinstance(value, tuple | list):
         return [_plain(each) for each in value]

@@ -224,7 +224,7 @@ class Potential(nn.Module):
         properties: bool = False,
         create_graph: bool = False,
     ) -> Prediction:
-        """As :meth:`forward`, of a record whose graph is complete and whose elements are known to the model.
+        """Predict as :meth:`forward`, for a record whose graph is complete and whose elements the model has.
 
         Raises:
             ConfigError: the model was made under ``torch.inference_mode``, and derivatives are asked for.
@@ -324,7 +324,7 @@ class Potential(nn.Module):
     def _without_autograd(
         self, graph: Data, reference: Tensor, forces: bool, stress: bool, energies: bool, energy_std: bool
     ) -> Prediction | None:
-        """As :meth:`evaluate`, where the model has a faster way to energy and gradient."""
+        """Predict as :meth:`evaluate`, where the model computes energy and gradient faster than autograd."""
         with torch.no_grad():
             vectors = self.model.bond_vectors(graph)
             found = self.model.energies_and_gradient(graph, vectors)

@@ -30,7 +30,7 @@ from torch_gptff.graph.formula import reduced_formula
 from torch_gptff.training.distillation.substitution import with_elements
 
 LANTHANIDES_ABOVE = {atomic_numbers[s]: atomic_numbers[s] - 32 for s in ("Ac", "Th", "Pa", "U", "Np", "Pu")} | {61: 61}
-"""Of actinides, and of promethium itself."""
+"""Lanthanide above each actinide, and promethium itself, by atomic number."""
 
 
 def homologues(crystals: Sequence[Atoms], known: set[str], number: int, seed: int = 0) -> list[Atoms]:

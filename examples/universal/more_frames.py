@@ -67,7 +67,7 @@ SEEDS = (
 MOST_BONDS = 3500
 MOST_FORCE, MOST_STRESS = 40.0, 0.9
 NEAREST = 0.55
-"""Of the sum of two covalent radii."""
+"""Smallest distance of two atoms, divided by the sum of their covalent radii."""
 
 
 def main() -> None:

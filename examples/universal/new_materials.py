@@ -29,7 +29,7 @@ from torch_gptff.training.distillation.deformations import rescaled
 from torch_gptff.training.distillation.substitution import near_elements, with_elements
 
 SCALES = np.linspace(0.8, 1.2, 11)
-"""Of the lengths of the cell, at which energies are looked at."""
+"""Factors of the cell lengths at which energies are computed."""
 
 TOGETHER = 32
 """Crystals whose energies are computed at once."""

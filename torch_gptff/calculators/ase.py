@@ -38,7 +38,7 @@ class GPTFFCalculator(Calculator):
     Args:
         model: a :class:`~torch_gptff.Potential` (a copy is used), a path, or a name: see
             :func:`~torch_gptff.load_pretrained`
-        device: by default the GPU, where there is one
+        device: device of the model; by default the GPU, where there is one
         dtype: floating-point precision of the model; by default that of its weights
         skin: distance beyond the cutoff within which neighbours are searched, Å, so that not every step searches
         backend: backend of the neighbour search, see :func:`~torch_gptff.graph.neighbor_list`

@@ -31,7 +31,7 @@ class GPTFFModel(ModelInterface):
     Args:
         model: a :class:`~torch_gptff.Potential` (a copy is used), a path, or a name: see
             :func:`~torch_gptff.load_pretrained`
-        device: by default the GPU, where there is one
+        device: device of the model; by default the GPU, where there is one
         dtype: floating-point precision of states and results
         model_dtype: floating-point precision of the model; by default that of its weights
         compute_forces: whether to give forces

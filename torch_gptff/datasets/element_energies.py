@@ -63,7 +63,7 @@ def fit_element_energies(frames: Iterable[Data]) -> ElementEnergyFit:
 
 
 def fit_element_energies_by_source(frames: Iterable[Data]) -> dict[str, ElementEnergyFit]:
-    """One fit for the frames of each source, since functionals and pseudopotentials differ in their reference.
+    """Fit element energies to each source, since functionals and pseudopotentials have different references.
 
     A source without known energies has no fit.
 

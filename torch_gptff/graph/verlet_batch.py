@@ -135,7 +135,7 @@ class VerletBatch:
 
 
 class _Searched:
-    """One structure where it was searched, and the candidates found, by atoms of its own."""
+    """Positions of a structure at its last search, and the candidates found, by its own atom numbers."""
 
     def __init__(self, pos: Tensor, cell: Tensor, edge_index: Tensor, shift: Tensor, margin: float) -> None:
         self.pos = pos

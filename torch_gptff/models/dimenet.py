@@ -138,7 +138,7 @@ class DimeNetPlusPlus(AtomwiseModel):
         return energy
 
     def _angular(self, vectors: Tensor, lengths: Tensor, kj: Tensor, ji: Tensor) -> Tensor:
-        """What an interaction block sees of every angle, ``[A, L · R]``; as in DimeNet++, 0 is straight on."""
+        """Basis functions of every angle, ``[A, L · R]``; as in DimeNet++, the angle of a straight line is 0."""
         directions = vectors / lengths.unsqueeze(-1)
         cosine = (directions[kj] * directions[ji]).sum(dim=-1)
         spherical = self.sbf(lengths, cosine, kj)

@@ -181,7 +181,7 @@ def can_fuse(model: GPTFF, graph: Data, vectors: Tensor) -> bool:
 
 
 def state_of(model: nn.Module) -> Sequence[tuple[int, int, torch.dtype]] | None:
-    """What changes when a parameter does; ``None`` where that cannot be told."""
+    """Version of the parameters, which changes with them; ``None`` where it is unknown."""
     parameters = list(model.parameters())
     if any(parameter.is_inference() for parameter in parameters):
         return None

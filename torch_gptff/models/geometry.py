@@ -1,4 +1,4 @@
-"""What the layers of GPTFF see of a graph, whole or a range of centres at a time."""
+"""Inputs of the layers of GPTFF from a graph, for all centres or a range of them."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class BondRange:
 
     @classmethod
     def of(cls, graph: Data, vectors: Tensor, atoms: slice, bonds: slice, degree: int) -> BondRange:
-        """Some atoms of a graph."""
+        """A range of atoms of a graph."""
         if bonds == slice(0, len(vectors)):
             return cls(atoms, graph.edge_index, vectors, degree)
         neighbour, centre = graph.edge_index[:, bonds]
@@ -80,7 +80,7 @@ class BondRange:
     def attend(
         self, attention: GeometricAttention, x: Tensor, features: Sequence[Tensor]
     ) -> tuple[Tensor, list[Tensor], Tensor]:
-        """What the attention gives to the centres, of features of all atoms."""
+        """Result of the attention for the centres, from features of all atoms."""
         lengths, harmonics = self.geometry or bond_harmonics(self.vectors, self.degree)
         centres = x if self.atoms == slice(0, len(x)) else x[self.atoms]
         return attention((x, centres), features, self.edge_index, lengths, harmonics)

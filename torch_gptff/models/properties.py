@@ -55,7 +55,7 @@ def turns(properties: Mapping[str, str]) -> bool:
 
 
 class PropertyHead(nn.Module):
-    """From features of atoms to one property.
+    """Map from features of atoms to one property.
 
     Args:
         kind: one of :data:`KINDS`

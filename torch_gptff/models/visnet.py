@@ -151,17 +151,17 @@ class ViSNet(AtomwiseModel):
 
 
 class PeriodicNeighborEmbedding(NeighborEmbedding):
-    """PyG's, but for the bonds that it leaves out: those between an atom and itself, which here are its images."""
+    """PyG's layer with the bonds that PyG leaves out: those between an atom and its own images."""
 
     def forward(self, z: Tensor, x: Tensor, edge_index: Tensor, edge_weight: Tensor, edge_attr: Tensor) -> Tensor:
-        """As the class it derives from; for bonds of a length only."""
+        """Embed as the base class does; bonds have a length."""
         weight = self.distance_proj(edge_attr) * self.cutoff(edge_weight).unsqueeze(-1)
         neighbours = self.propagate(edge_index, x=self.embedding(z), W=weight)
         return self.combine(torch.cat([x, neighbours], dim=1))
 
 
 class TypedCutoff(CosineCutoff):
-    """PyG's, in the dtype of the distances: PyG's own is float32 for 16-bit distances."""
+    """PyG's cutoff in the dtype of the distances; PyG's own is float32 for 16-bit distances."""
 
     def forward(self, distances: Tensor) -> Tensor:
         """Distances in Å, ``[E]``, to factors from 1 to 0, ``[E]``."""

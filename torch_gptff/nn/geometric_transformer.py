@@ -43,7 +43,7 @@ class GeometricTransformer(nn.Module):
     """
 
     TOTAL_SCALE = 0.1
-    """Of the sum of weights: some ten neighbours stand under the envelope."""
+    """Factor of the sum of weights, which is about ten, the number of neighbours within the envelope."""
 
     def __init__(
         self,

@@ -40,7 +40,7 @@ class RadialTable(nn.Module):
     """
 
     SCALE = 0.25
-    """Of functions with an envelope at the start: a sum over some 16 neighbours then has the size of one feature."""
+    """Initial scale of functions with an envelope, so that a sum over 16 neighbours has the size of one feature."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""From atoms to the energy of their structure. Sums over atoms are taken in float64."""
+"""Readouts, which compute energies of structures from features of atoms. Sums are taken in float64."""
 
 from __future__ import annotations
 

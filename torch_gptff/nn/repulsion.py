@@ -31,7 +31,7 @@ COVALENT_RADII = (
     260, 221, 215, 206, 200, 196, 190, 187, 180, 169,
 )
 # fmt: on
-"""By atomic number, in pm, hydrogen to curium: `Covalent radii revisited <https://doi.org/10.1039/b801115j>`_."""
+"""Covalent radii by atomic number, pm, hydrogen to curium: `Covalent radii revisited <https://doi.org/10.1039/b801115j>`_."""
 
 
 class ZBLRepulsion(nn.Module):

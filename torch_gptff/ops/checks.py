@@ -43,7 +43,7 @@ def check_pairs(name: str, index: Tensor, rows: tuple[int, int]) -> None:
 
 
 def assert_sorted_pairs(name: str, index: Tensor, rows: tuple[int, int]) -> None:
-    """As :func:`check_pairs`, and that the second row ascends, as an assertion of the device that nobody waits for."""
+    """Check as :func:`check_pairs`, and that the second row ascends, by an assertion on the device without a wait."""
     if index.dtype != torch.int64 or index.dim() != 2 or index.size(0) != 2:
         raise GraphError(f"{name} is {index.dtype} {list(index.shape)}; it must be int64 [2, …]")
     if not index.size(1):

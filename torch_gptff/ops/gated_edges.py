@@ -122,7 +122,7 @@ def _is_worth_keeping(values: Sequence[Tensor]) -> bool:
 class _Update(PairKernels):
     n_parameters = 4
     width: int
-    """Of the second map, in units of ``d``."""
+    """Width of the second map, in units of ``d``."""
 
     message: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 

@@ -199,6 +199,6 @@ class TrainingRun(Record):
 
         Raises:
             FileNotFoundError: the files of the evaluation are gone.
-            DatasetError: they are damaged.
+            DatasetError: the files are damaged.
         """
         return None if self.part is None else Evaluation.load(self.folder / EVALUATION)

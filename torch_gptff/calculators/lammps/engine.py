@@ -158,7 +158,7 @@ def _tensor(address: int | None, shape: tuple[int, ...], dtype: torch.dtype) -> 
 
 
 def _telling(work: Callable[..., int]) -> Callable[..., int]:
-    """What it raises becomes a message, and -1."""
+    """Decorate a function such that an exception becomes a message and the result -1."""
 
     @wraps(work)
     def told(*arguments: object) -> int:

@@ -1,4 +1,4 @@
-"""What a file says of its frames beyond structure and labels: kept where it is asked for, told otherwise."""
+"""Further values of frames in a file: kept on request, and reported otherwise."""
 
 from __future__ import annotations
 

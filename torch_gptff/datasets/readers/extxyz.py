@@ -48,7 +48,8 @@ def read(
         energy: ``"per cell"`` or ``"per atom"``
         stress_unit: ``"eV/Å³"``, ``"GPa"``, ``"kbar"``, or ``"eV"`` for a virial; by default eV/Å³, or eV where the
             key is that of a virial
-        stress_positive: which stress is positive, ``"tension"`` (ASE) or ``"compression"`` (VASP, virials); by default
+        stress_positive: sign convention of the stress, ``"tension"`` (ASE) or ``"compression"`` (VASP, virials); by
+            default
             tension, or compression where the key is that of a virial
         naming: the prefix of the keys, as ``"REF_"``, or ``"plain"``; frames without such labels stay without any
         unconverged: take frames with ``converged=F``, too

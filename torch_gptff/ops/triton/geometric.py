@@ -104,7 +104,7 @@ def tensor_product(name: str, x: Sequence[Tensor], terms: tuple[Any, ...], *grou
 
 @cache
 def _grouped(terms: tuple[Any, ...], components: int, paths: int) -> tuple[tuple[tuple[Any, ...], ...], ...]:
-    """What each component of ``Z`` is the sum of, what each of ``U`` enters, and what each path is made of."""
+    """Terms grouped by component of ``Z``, by component of ``U``, and by path."""
 
     def group(count: int, entries: Iterable[tuple[int, tuple[Any, ...]]]) -> tuple[tuple[Any, ...], ...]:
         groups: list[list[tuple[Any, ...]]] = [[] for _ in range(count)]

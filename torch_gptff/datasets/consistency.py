@@ -196,7 +196,7 @@ def _work(one: Data, other: Data) -> tuple[float, ...]:
 
 
 def _moves_and_strain(one: Data, other: Data) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Displacements of atoms to the nearest image, without strain, Å ``[N, 3]``, and the strain of the cell ``[3, 3]``."""
+    """Displacements of atoms to the nearest image, without strain, Å ``[N, 3]``, and the strain ``[3, 3]``."""
     first, second = one.cell[0].numpy(), other.cell[0].numpy()
     fractional = other.pos.numpy() @ np.linalg.inv(second) - one.pos.numpy() @ np.linalg.inv(first)
     fractional -= fractional[0]  # all may have drifted by any part of a cell

@@ -154,7 +154,7 @@ class PeriodicNeighborEmbedding(NeighborEmbedding):
     """PyG's layer with the bonds that PyG leaves out: those between an atom and its own images."""
 
     def forward(self, z: Tensor, x: Tensor, edge_index: Tensor, edge_weight: Tensor, edge_attr: Tensor) -> Tensor:
-        """Embed as the base class does; bonds have a length."""
+        """Embed as the base class does; every bond must have a length."""
         weight = self.distance_proj(edge_attr) * self.cutoff(edge_weight).unsqueeze(-1)
         neighbours = self.propagate(edge_index, x=self.embedding(z), W=weight)
         return self.combine(torch.cat([x, neighbours], dim=1))

@@ -1,11 +1,14 @@
-"""The commands of development: ``nox -l`` lists them, ``nox -s tests`` runs one. They use the current environment."""
+"""The commands of development: ``nox -l`` lists them, ``nox -s tests`` runs one.
+
+They run in the current environment and install nothing, since a fresh one would download a PyTorch for GPUs.
+"""
 
 from __future__ import annotations
 
 import nox
 
 nox.options.default_venv_backend = "none"
-nox.options.sessions = ["lint", "tests"]
+nox.options.sessions = ["lint", "types", "tests"]
 
 
 @nox.session
@@ -16,10 +19,15 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style, format and types."""
+    """Check style and format."""
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
-    session.run("mypy")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types of the package, the examples and the scripts of the documentation."""
+    session.run("mypy", *session.posargs)
 
 
 @nox.session

@@ -268,7 +268,7 @@ class Known:
 
 def page(known: Known, models: Mapping[str, Values]) -> str:
     """The tables as Markdown, after what each model has wrong."""
-    head = ["", *models, "teacher", "PBE", "from"]
+    head = ["", *models, "teacher", "PBE", "source"]
     lines = [INTRODUCTION, *(f"- **{name}**: {known.summary(values)}" for name, values in models.items()), ""]
     for kind, title in TITLES.items():
         lines += [f"## {title}", "", f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
@@ -279,9 +279,9 @@ def page(known: Known, models: Mapping[str, Values]) -> str:
 
 INTRODUCTION = """# Known materials
 
-What everyone tries first, by several models. `teacher` is nequix-oam-1-pft, the teacher of the second
-`gptff-universal`; PBE and its sources stand beside it where a value is known. Made by
-`python benchmarks/known_materials.py`, whose `--gate` refuses weights with an order wrong that the teacher has right.
+Well-known properties of materials, by several models. `teacher` is nequix-oam-1-pft, the teacher of the second
+`gptff-universal`; PBE values and their sources are given where they are known. `python benchmarks/known_materials.py`
+makes this page; its `--gate` refuses weights that order two crystals wrongly which the teacher orders correctly.
 """
 
 
@@ -325,8 +325,8 @@ def main() -> int:
         if not rows:
             continue
         table = Table(title=title, title_justify="left")
-        for name in ("", *models, "teacher", "PBE", "from"):
-            table.add_column(name, justify="left" if name in ("", "from") else "right")
+        for name in ("", *models, "teacher", "PBE", "source"):
+            table.add_column(name, justify="left" if name in ("", "source") else "right")
         for row in rows:
             table.add_row(*row)
         console.print(table)

@@ -1,9 +1,9 @@
-"""The equation of state of a crystal, beside what is known of it.
+"""Equations of state of crystals, compared with experiment.
 
     python examples/equation_of_state.py                     # copper, effective medium theory, in seconds
     python examples/equation_of_state.py --model gptff-v1    # silicon, salt, copper and tungsten, by a checkpoint
 
-prints the volume of least energy, the bulk modulus and its derivative, beside experiment, and writes a report.
+prints equilibrium volume, bulk modulus and its derivative beside those of experiment, and writes a report.
 """
 
 import argparse

@@ -1,10 +1,10 @@
-"""What fine-tuning gains: a pre-trained model as it is, fine-tuned, and the same one trained from random weights.
+"""Errors of a pre-trained model, of the same model after fine-tuning, and of one trained from random weights.
 
     python examples/fine_tune_and_compare.py                                   # alloys by effective medium theory
     python examples/fine_tune_and_compare.py mlearn/Si --split given           # DFT data, the test part as it is given
     python examples/fine_tune_and_compare.py mlearn/Si --split given --model gptff-v1 --epochs 50
 
-All three see the same training frames as often, and are held to the same test frames, which none has seen. Without
+Both trainings use the same frames equally often, and all three are evaluated on the same test frames. Without
 data, frames of Cu-Au are made and labelled in seconds: energies, forces and stresses that the pre-trained model, which
 learned density-functional theory, has to unlearn.
 """
@@ -53,9 +53,9 @@ def compare(data: Path, model: str, out: Path, split: str = "random", epochs: in
     Args:
         data: labelled frames, of any format that :mod:`torch_gptff.datasets` reads
         model: a checkpoint
-        out: a folder for the two runs
+        out: folder of the two runs
         split: see :class:`torch_gptff.training.config.DataSettings`
-        epochs: of each run
+        epochs: number of epochs of each run
     """
     config = _config("fine-tune", data, split, epochs, {"checkpoint": model})
     pretrained = load_pretrained(model)
@@ -86,7 +86,7 @@ def tell(evaluations: Mapping[str, Evaluation]) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> dict[str, Evaluation]:
-    """Read the command line, train, tell."""
+    """Run the example."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="?", type=Path, help="labelled frames; without them Cu-Au alloys are made")
     parser.add_argument("--split", default="random", help="how frames are held out: random, material or given")

@@ -54,7 +54,7 @@ def fine_tuned(model: str, data: Path, out: Path, epochs: int) -> Path:
 
 
 def main(arguments: Sequence[str] | None = None) -> DiffusionSeries:
-    """Read the command line, fine-tune, run, tell."""
+    """Run the example."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="frames to fine-tune on, and to start from")
     parser.add_argument("--model", help="a checkpoint to run as it is, without fine-tuning")

@@ -70,21 +70,21 @@ def conductivity(
     fit_range: tuple[float, float] | None = None,
     name: str = "Li3YCl6",
 ) -> DiffusionSeries:
-    """Run at every temperature, and put what the trajectories say together; write both into a folder.
+    """Run dynamics at every temperature, analyse diffusion, and write trajectories, results and report into a folder.
 
     Args:
-        atoms: relaxed
+        atoms: relaxed crystal
         calculator: any ASE calculator
-        temperatures: K
-        folder: for trajectories, ``lithium.json`` and ``lithium.html``
+        temperatures: temperatures, K
+        folder: folder of trajectories, ``lithium.json`` and ``lithium.html``
         ensemble: ``"nvt"`` or ``"npt"``
-        steps: of each run
-        timestep: fs
-        interval: steps between frames
-        skip: of each run, to come to equilibrium, ps
+        steps: number of steps of each run
+        timestep: time step, fs
+        interval: number of steps between frames
+        skip: time at the beginning of each run that is not analysed, ps
         n_blocks: see :func:`torch_gptff.workflows.diffusion`
-        fit_range: likewise, ps
-        name: of the conductor, for the report
+        fit_range: range of lags of the fit, ps
+        name: name of the conductor, for the report
     """
     runs, densities = {}, {}
     for kelvin in temperatures:
@@ -108,7 +108,7 @@ def conductivity(
 
 
 def tell(series: DiffusionSeries, beside: Mapping[str, str] = BESIDE) -> None:
-    """Print what was found, beside what is known from elsewhere."""
+    """Print the results beside those of experiment."""
     for label, run in zip(series.labels, series.runs, strict=True):
         if run.is_diffusive and run.conductivity is not None and run.nernst_einstein_conductivity is not None:
             independent = run.nernst_einstein_conductivity
@@ -135,7 +135,7 @@ def tell(series: DiffusionSeries, beside: Mapping[str, str] = BESIDE) -> None:
 
 
 def main() -> None:
-    """Read the command line, relax, run, tell."""
+    """Run the example."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="gptff-universal", help="a checkpoint: a name or a path")
     parser.add_argument("--structure", help="a file to start from, instead of the ideal ordered structure")

@@ -1,10 +1,10 @@
-"""Relax many crystals side by side, and go on after a kill.
+"""Relax many crystals in batches, and resume after a stop.
 
     python examples/relax_many.py                                          # 12 alloys, effective medium theory
     python examples/relax_many.py --model gptff-v1 --files structures/*.cif
 
-prints a line for every crystal as it ends. Stop it at any time (also with kill -9) and start it again: what was done is
-not done again.
+prints a line for every crystal when it is relaxed. Stop it at any time (also with kill -9) and start it again: crystals
+that were relaxed are not computed again.
 """
 
 import argparse

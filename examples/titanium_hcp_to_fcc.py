@@ -1,4 +1,4 @@
-"""Titanium pulled until it leaves hcp: molecular dynamics under strain, and what X-rays and neighbours say of it.
+"""Titanium under strain until it leaves hcp: molecular dynamics, diffraction and analysis of local structure.
 
     python examples/titanium_hcp_to_fcc.py                                  # 96 atoms, minutes on two cores
     python examples/titanium_hcp_to_fcc.py --model gptff-v1 --axis a        # another model, another direction
@@ -60,13 +60,13 @@ def pull(
     Args:
         atoms: the crystal
         calculator: any ASE calculator
-        folder: for ``titanium-AXIS.traj``, ``.json`` and ``.html``
+        folder: folder of ``titanium-AXIS.traj``, ``.json`` and ``.html``
         axis: the cell vector, ``"a"``, ``"b"`` or ``"c"``
-        strain: at the end
-        temperature: K
-        steps: of the run
-        timestep: fs
-        n_frames: that are kept
+        strain: strain at the end
+        temperature: temperature, K
+        steps: number of steps
+        timestep: time step, fs
+        n_frames: number of frames that are kept
     """
     settings = MolecularDynamicsSettings(
         ensemble="npt",
@@ -92,7 +92,7 @@ def pull(
 
 
 def tell(series: DiffractionSeries, axis: str) -> None:
-    """Print the fractions along the way."""
+    """Print the fractions of structures during the run."""
     assert series.fractions is not None
     strains = 100 * series.strain("abc".index(axis))
     print(f"strain of {axis}   " + "   ".join(f"{name:>5}" for name in series.structures))
@@ -103,7 +103,7 @@ def tell(series: DiffractionSeries, axis: str) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> DiffractionSeries:
-    """Read the command line, relax, pull, tell."""
+    """Run the example."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", help="a checkpoint; the one that comes with the package without it")
     parser.add_argument("--axis", choices=("a", "b", "c"), default="c", help="the cell vector that is stretched")

@@ -2,7 +2,7 @@
 
     python examples/train_pyg.py
 
-The labels are energies and forces of ASE's effective medium theory, so nothing has to be fetched.
+The labels are energies and forces of ASE's effective medium theory, so that nothing is downloaded.
 """
 
 import numpy as np
@@ -25,7 +25,7 @@ def labelled(atoms: Atoms) -> CrystalData:
 
 
 def make_dataset(n_copies: int = 4) -> list[CrystalData]:
-    """Molecules and metals, each shaken a few times."""
+    """Molecules and metals with random displacements."""
     rng = np.random.default_rng(0)
     perfect = [molecule(name) for name in ("H2O", "CH4", "NH3", "C2H6", "CO2", "CH3OH")]
     perfect += [bulk(name, cubic=True) for name in ("Cu", "Al", "Ni")]

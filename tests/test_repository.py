@@ -21,10 +21,14 @@ def test_the_version_is_one() -> None:
     assert f'version = "{torch_gptff.__version__}"' in PROJECT
 
 
-def test_pre_commit_has_the_ruff_of_the_extra() -> None:
-    hooks = yaml.safe_load((REPOSITORY / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
-    (ruff,) = (repository["rev"] for repository in hooks["repos"] if "ruff" in repository["repo"])
-    assert {ruff.removeprefix("v")} == set(re.findall(r"ruff==([\d.]+)", PROJECT))
+def test_pre_commit_runs_the_pinned_tools_of_the_extra() -> None:
+    """Hooks are commands of the environment, so that a commit is checked by the versions that the extra pins."""
+    config = yaml.safe_load((REPOSITORY / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    hooks = [hook for repository in config["repos"] for hook in repository["hooks"]]
+    assert {hook["language"] for hook in hooks} == {"system"}
+    (lint,) = re.findall(r"^lint = (.*)$", PROJECT, re.MULTILINE)
+    assert {hook["entry"].split()[0] for hook in hooks} == set(re.findall(r'"(\w+)==', lint))
+    assert len(set(re.findall(r"ruff==([\d.]+)", PROJECT))) == 1
 
 
 def test_forms_of_issues_are_valid() -> None:

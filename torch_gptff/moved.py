@@ -54,6 +54,7 @@ MODULES = {
 NAMES = {
     "training.Evaluation": "evaluation.Evaluation",
     "training.evaluate": "evaluation.evaluate",
+    "training.report.Metrics": "training.record.LearningCurves",
     "workflows.reports.diffraction.peak_table": "workflows.diffraction.series.DiffractionSeries.peak_table",
     "workflows.reports.diffusion.with_error": "workflows.diffusion.estimate.Estimate.__str__",
     "workflows.reports.elastic.elasticity_report": "workflows.reports.elastic.elastic_report",

@@ -44,7 +44,8 @@ class Potential(nn.Module):
 
     Attributes:
         references: element energies of each source that the model was trained on, by name, for :meth:`use_reference`
-        calibration: of the uncertainties of a committee; ``None`` for one that was not calibrated, whose spread is
+        calibration: calibration of the uncertainties of a committee; ``None`` for one that was not calibrated, whose
+            spread is
             given as it is
         seen_pairs: pairs of atomic numbers, the lesser first, that occurred together in a structure of the training
             data; ``None`` where that is not known
@@ -117,7 +118,7 @@ class Potential(nn.Module):
 
         Args:
             z: atomic numbers of one structure, ``[N]``
-            name: of the structure, for the message
+            name: name of the structure, for the message
         """
         if self.seen_pairs is None:
             return
@@ -136,13 +137,13 @@ class Potential(nn.Module):
             )
 
     def doubt(self, energy_std: float, n_atoms: int) -> str | None:
-        """Why a prediction is not to be believed, though its uncertainty is stated; ``None`` where it may be.
+        """Reason to doubt the stated uncertainty of a prediction; ``None`` where there is none.
 
-        Uncertainties were measured on some frames, and mean something on structures like these.
+        Calibrated uncertainties are reliable for structures like those of the calibration.
 
         Args:
-            energy_std: of the structure, eV
-            n_atoms: of the structure
+            energy_std: uncertainty of the energy of the structure, eV
+            n_atoms: number of its atoms
         """
         seen = None if self.calibration is None else self.calibration.seen
         if seen is None or energy_std <= FAR * seen * n_atoms:
@@ -153,12 +154,12 @@ class Potential(nn.Module):
         )
 
     def warn_of_doubt(self, energy_std: float, z: Tensor, name: str = "the structure") -> None:
-        """Warn of a structure that is far from all that is known, see :meth:`doubt`.
+        """Warn of a structure whose uncertainty is beyond that of the calibration frames, see :meth:`doubt`.
 
         Args:
-            energy_std: of the structure, eV
-            z: its atomic numbers, ``[N]``
-            name: of the structure, for the message
+            energy_std: uncertainty of the energy of the structure, eV
+            z: atomic numbers of the structure, ``[N]``
+            name: name of the structure, for the message
         """
         doubt = self.doubt(energy_std, len(z))
         if doubt is not None:
@@ -223,7 +224,7 @@ class Potential(nn.Module):
         properties: bool = False,
         create_graph: bool = False,
     ) -> Prediction:
-        """As :meth:`forward`, of a record whose graph is complete and whose elements are known to the model.
+        """Predict as :meth:`forward`, for a record whose graph is complete and whose elements the model has.
 
         Raises:
             ConfigError: the model was made under ``torch.inference_mode``, and derivatives are asked for.
@@ -296,13 +297,14 @@ class Potential(nn.Module):
         )
 
     def energies_and_gradient(self, graph: Data, vectors: Tensor, exchange: Exchange = ALONE) -> tuple[Tensor, Tensor]:
-        """What a program that keeps bonds by itself makes forces and stress of: the energies of a process's own atoms
-        in eV, ``[M]``, float64, and the gradient of the energy of all processes by its bond vectors, in eV/Å,
-        ``[E, 3]``. The parameters must be frozen.
+        """Energies and gradients for programs that compute forces and stress from them. The parameters must be frozen.
+
+        The energies are those of a process's own atoms in eV, ``[M]``, float64; the gradient is that of the energy of
+        all processes by the bond vectors, in eV/Å, ``[E, 3]``.
 
         Args:
             graph: atomic numbers, bonds and angles of one structure, or of the part that the process sees
-            vectors: of the bonds, in Å, ``[E, 3]``, in the dtype of the model
+            vectors: bond vectors, Å, ``[E, 3]``, in the dtype of the model
             exchange: between the processes that share the structure
 
         Raises:
@@ -322,7 +324,7 @@ class Potential(nn.Module):
     def _without_autograd(
         self, graph: Data, reference: Tensor, forces: bool, stress: bool, energies: bool, energy_std: bool
     ) -> Prediction | None:
-        """As :meth:`evaluate`, where the model has a faster way to energy and gradient."""
+        """Predict as :meth:`evaluate`, where the model computes energy and gradient faster than autograd."""
         with torch.no_grad():
             vectors = self.model.bond_vectors(graph)
             found = self.model.energies_and_gradient(graph, vectors)
@@ -402,8 +404,8 @@ class Potential(nn.Module):
             energy_std: whether to give the uncertainty of the energy
             forces_std: whether to give the uncertainty of forces, at the cost of a gradient for each member
             properties: whether to give the properties that the model predicts beside the energy
-            max_bonds: of one batch
-            max_angles: of one batch
+            max_bonds: largest number of bonds in a batch
+            max_angles: largest number of angles in a batch
 
         Raises:
             StructureError: names what is wrong with a structure, and its place in the list.
@@ -471,7 +473,7 @@ class Potential(nn.Module):
 
 @contextmanager
 def _for_inference(module: nn.Module) -> Iterator[None]:
-    """In evaluation mode and with frozen parameters, for as long as the block lasts."""
+    """Set evaluation mode and freeze parameters for the duration of a block."""
     training = [each for each in module.modules() if each.training]
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
     try:
@@ -501,6 +503,6 @@ def _spread_of_forces(gradients: Tensor, edge_index: Tensor, n_atoms: int) -> Te
 
 
 def _without_labels(data: CrystalData) -> CrystalData:
-    """Atoms and graph alone: records with different labels then make one batch."""
+    """The record without labels, so that records with different labels form one batch."""
     keys = ("z", "pos", "cell", "pbc", "edge_index", "edge_shift", "angle_index")
     return CrystalData(**{key: data[key] for key in keys if key in data})

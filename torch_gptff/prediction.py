@@ -18,7 +18,7 @@ MOST_ROWS = 20
 
 @dataclass(frozen=True)
 class Prediction:
-    """Predictions for ``B`` structures of ``N`` atoms together. What was not asked for is ``None``.
+    """Predictions for ``B`` structures of ``N`` atoms together. Fields that were not requested are ``None``.
 
     Attributes:
         energy: eV, ``[B]``, float64
@@ -27,8 +27,9 @@ class Prediction:
         energies: the atoms' shares of ``energy`` in eV, ``[N]``, float64; ``None`` for a model without such shares
         energy_std: expected error (one standard deviation) of ``energy`` in eV, ``[B]``, float64
         forces_std: expected error of each component of an atom's force in eV/Å, ``[N]``, float64
-        properties: of structures, by name, ``[B, …]``, float64, in the units of the data that the model was trained on
-        atom_properties: of atoms, by name, ``[N, …]``, float64, likewise
+        properties: properties of structures, by name, ``[B, …]``, float64, in the units of the data that the model was
+            trained on
+        atom_properties: properties of atoms, by name, ``[N, …]``, float64, in the units of the data
     """
 
     energy: Tensor
@@ -86,9 +87,9 @@ class Calibration:
     """Ratios of the errors on data held out to the spread of a committee.
 
     Attributes:
-        energy: errors of energies over the standard deviations of the members'
-        forces: errors of force components over the standard deviations of the members'
-        seen: eV/atom: the uncertainty of an energy, so calibrated, that few of the frames exceeded; ``None`` where that
+        energy: ratio of errors of energies to the standard deviations of the members
+        forces: ratio of errors of force components to the standard deviations of the members
+        seen: calibrated uncertainty of the energy, eV/atom, that few of the frames exceeded; ``None`` where it
             was not kept
     """
 

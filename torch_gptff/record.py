@@ -51,11 +51,11 @@ def verdict(is_good: bool) -> str:
 
 
 class Record(MSONable):
-    """Base of frozen dataclasses that hold results, which jobflow, atomate2 and whatever else reads MSON keep.
+    """Base of frozen dataclasses that hold results. They are MSON, so that jobflow and atomate2 can store them.
 
-    Fields may be numbers, strings, ``None``, numpy arrays of finite numbers, ASE ``Atoms`` (elements, positions, cell,
-    periodic directions and masses), other records, and tuples and dictionaries of these. The JSON document states the
-    fields, the derived values that a reader of the file may want, and the units; only fields are read back.
+    Fields may be numbers, strings, paths, ``None``, numpy arrays of finite numbers, ASE ``Atoms`` (elements, positions,
+    cell, periodic directions and masses), other records, and tuples and dictionaries of these. The JSON document states
+    the fields, the derived values that a reader of the file may want, and the units; only fields are read back.
 
     Attributes:
         derived: names of properties that are written beside the fields, as nothing where they do not exist
@@ -114,7 +114,7 @@ class Record(MSONable):
         values = {}
         for field in fields(cls):  # type: ignore[arg-type]
             if field.name not in document and field.default is not MISSING:
-                continue  # of a file that was written before the record had it
+                continue  # the file was written before the record had this field
             if field.name not in document:
                 raise RecordError(f"the record of {cls.__name__} lacks {field.name!r}: the file is damaged or too old")
             try:
@@ -137,7 +137,7 @@ class Record(MSONable):
         """The record as a table of one row, see :func:`to_dataframe`."""
         return to_dataframe([self])
 
-    def save(self, path: str | PathLike[str]) -> None:  # type: ignore[override]  # that of monty may write a pickle
+    def save(self, path: str | PathLike[str]) -> None:  # type: ignore[override]  # monty's own may write a pickle
         """Write a JSON file, whole or not at all."""
         document = {"torch_gptff": __version__, **self.to_dict()}
         with written_atomically(Path(path)) as temporary:
@@ -195,6 +195,8 @@ def _plain(value: Any, name: str) -> Any:
         return value.to_dict()
     if isinstance(value, Atoms):
         return _plain_atoms(value)
+    if isinstance(value, Path):
+        return str(value)
     if isinstance(value, dict):
         return {str(key): _plain(each, f"{name}[{key!r}]") for key, each in value.items()}
     if isinstance(value, tuple | list):
@@ -236,6 +238,8 @@ def _typed(value: Any, hint: Any) -> Any:
         return np.array(value)
     if hint is Atoms:
         return Atoms(**value)
+    if hint is Path:
+        return Path(value)
     if is_dataclass(hint) and isinstance(hint, type) and issubclass(hint, Record):
         return hint.from_dict(value)
     return value

@@ -30,11 +30,11 @@ from torch_gptff.graph.formula import reduced_formula
 from torch_gptff.training.distillation.substitution import with_elements
 
 LANTHANIDES_ABOVE = {atomic_numbers[s]: atomic_numbers[s] - 32 for s in ("Ac", "Th", "Pa", "U", "Np", "Pu")} | {61: 61}
-"""Of actinides, and of promethium itself."""
+"""Lanthanide above each actinide, and promethium itself, by atomic number."""
 
 
 def homologues(crystals: Sequence[Atoms], known: set[str], number: int, seed: int = 0) -> list[Atoms]:
-    """So many crystals in which all atoms of a lanthanide are another element's, each in order of chance."""
+    """Random crystals of this number, in which all atoms of a lanthanide are replaced by another element."""
     rng: Generator = default_rng(seed)
     made: list[Atoms] = []
     taken = set(known)

@@ -1,4 +1,4 @@
-"""Make further frames that the teacher labels: crystals, dynamics, defects and molecules.
+"""Make further frames, labelled by the teacher: crystals, dynamics, defects and molecules.
 
     python examples/universal/more_frames.py DATA --teacher nequix-oam-1-pft.pt --out more --pieces 40
     python examples/universal/prepare.py DATA --more more/*.extxyz --out data-2
@@ -69,7 +69,7 @@ SEEDS = (
 MOST_BONDS = 3500
 MOST_FORCE, MOST_STRESS = 40.0, 0.9
 NEAREST = 0.55
-"""Of the sum of two covalent radii."""
+"""Smallest distance of two atoms, divided by the sum of their covalent radii."""
 
 
 def main() -> None:
@@ -103,7 +103,7 @@ def main() -> None:
 
 
 def teacher_of(file: str, operator: Path | None) -> Teacher:
-    """What labels many structures."""
+    """Function that labels many structures at once."""
     if operator is not None:
         sys.path.insert(0, str(operator))
         fast: Any = __import__("fast").FastTeacher(file)
@@ -121,7 +121,7 @@ def teacher_of(file: str, operator: Path | None) -> Teacher:
 
 
 def batches(structures: list[Atoms], most: int = 1000) -> Iterator[list[Atoms]]:
-    """Structures of at most so many atoms together."""
+    """Batches of structures with at most this number of atoms."""
     taken: list[Atoms] = []
     for atoms in structures:
         if taken and sum(map(len, taken)) + len(atoms) > most:
@@ -156,7 +156,7 @@ def seeds(data: Path) -> list[Atoms]:
 
 
 def plain(atoms: Atoms) -> Atoms:
-    """Atoms and cell alone."""
+    """A copy with atoms and cell only."""
     return Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=True)
 
 
@@ -164,7 +164,7 @@ def plain(atoms: Atoms) -> Atoms:
 
 
 def enlarged(atoms: Atoms, least: int) -> Atoms:
-    """Repeated along its shortest vectors until it has enough atoms."""
+    """A supercell with enough atoms, repeated along its shortest vectors."""
     while len(atoms) < least:
         times = [1, 1, 1]
         times[int(np.argmin(atoms.cell.lengths()))] = 2
@@ -173,7 +173,7 @@ def enlarged(atoms: Atoms, least: int) -> Atoms:
 
 
 def rescaled(atoms: Atoms, factor: float) -> Atoms:
-    """The same at another volume."""
+    """A copy with another volume."""
     other = atoms.copy()
     other.set_cell(atoms.cell.array * factor ** (1 / 3), scale_atoms=True)
     return other
@@ -187,14 +187,14 @@ def touching(atoms: Atoms) -> Atoms:
 
 
 def strained(atoms: Atoms, size: float, rng: np.random.Generator) -> Atoms:
-    """After a random strain of this root mean square."""
+    """A copy with a random strain of this root mean square."""
     strain, other = rng.normal(0, size, (3, 3)), atoms.copy()
     other.set_cell(atoms.cell.array @ (np.eye(3) + (strain + strain.T) / 2), scale_atoms=True)
     return other
 
 
 def rattled(atoms: Atoms, size: float, rng: np.random.Generator) -> Atoms:
-    """After random displacements of this size in each direction, Å."""
+    """A copy with normal displacements of this standard deviation along each axis, Å."""
     other = atoms.copy()
     other.positions += rng.normal(0, size, other.positions.shape)
     return other
@@ -210,7 +210,7 @@ def is_sane(atoms: Atoms) -> bool:
 
 
 def relaxed_ions(structures: list[Atoms], teacher: Teacher, steps: int = 12) -> None:
-    """A few damped steps of the atoms, in place."""
+    """Relax the atoms by a few damped steps, in place."""
     velocities = [np.zeros((len(atoms), 3)) for atoms in structures]
     for _ in range(steps):
         for atoms, velocity, (_, forces, _) in zip(structures, velocities, teacher(structures), strict=True):
@@ -220,7 +220,7 @@ def relaxed_ions(structures: list[Atoms], teacher: Teacher, steps: int = 12) -> 
 
 
 def at_rest(structures: list[Atoms], teacher: Teacher, steps: int = 9) -> list[Atoms]:
-    """Those that come near to the volume and the places at which the teacher has no stress and no forces.
+    """Structures relaxed near to zero stress and zero forces of the teacher; others are left out.
 
     A volume changes by its pressure over twice a typical bulk modulus; where the pressure changes its sign, the crystal
     is stiffer than that, and the step is halved from then on.
@@ -301,7 +301,7 @@ def substitute(numbers: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def replaced(atoms: Atoms, numbers: np.ndarray) -> Atoms:
-    """Other elements in the same places, at a volume by their covalent radii."""
+    """A copy with other elements in the same places, and a volume by their covalent radii."""
     other = Atoms(numbers, positions=atoms.positions, cell=atoms.cell, pbc=True)
     return rescaled(other, float((radii[numbers] ** 3).sum() / (radii[atoms.numbers] ** 3).sum()))
 
@@ -335,7 +335,7 @@ def prototype(name: str) -> Atoms:
 
 
 def lattices() -> dict[str, Atoms]:
-    """Those of elements."""
+    """Lattices of elements."""
     found = {name: bulk("Cu", name, a=3.6) for name in ("fcc", "bcc", "sc", "diamond")}
     found["hcp"] = bulk("Cu", "hcp", a=2.55, c=4.13)
     for prototype in AFLOW_PROTOTYPE_LIBRARY:
@@ -478,7 +478,7 @@ def slab(atoms: Atoms, rng: np.random.Generator) -> Atoms | None:
 
 
 def cleaved(atoms: Atoms, rng: np.random.Generator) -> Atoms:
-    """Pulled apart along c, or pushed together."""
+    """A crystal pulled apart or compressed along c."""
     cell, other = atoms.cell.array.copy(), atoms.copy()
     cell[2] *= rng.choice([0.95, 1.04, 1.08, 1.15, 1.3, 1.6])
     other.set_cell(cell)
@@ -486,14 +486,14 @@ def cleaved(atoms: Atoms, rng: np.random.Generator) -> Atoms:
 
 
 def vacancy(atoms: Atoms, rng: np.random.Generator) -> Atoms:
-    """Without one atom."""
+    """A copy without one atom."""
     large = enlarged(atoms, 8)
     del large[int(rng.integers(len(large)))]
     return large
 
 
 def antisite(atoms: Atoms, rng: np.random.Generator) -> Atoms:
-    """With two atoms exchanged."""
+    """A copy with two atoms exchanged."""
     large = enlarged(atoms, 8).copy()
     i, j = rng.choice(len(large), 2, replace=False)
     numbers = large.numbers.copy()
@@ -503,7 +503,7 @@ def antisite(atoms: Atoms, rng: np.random.Generator) -> Atoms:
 
 
 def interstitial(atoms: Atoms, rng: np.random.Generator) -> Atoms | None:
-    """With one atom more, of an element that is there, where there is room for it."""
+    """A copy with one atom more, of an element of the crystal, in a large enough hole."""
     large = enlarged(atoms, 8)
     z = int(rng.choice(large.numbers))
     for _ in range(30):

@@ -1,4 +1,4 @@
-"""Make materials that the data do not hold, for the teacher to label: chemically near elements in the place of others.
+"""Make materials that are not in the data by substitution of similar elements, to be labelled by the teacher.
 
     python examples/universal/new_materials.py data/teacher volumes/best.safetensors --held-out data/held-out.txt
 
@@ -29,7 +29,7 @@ from torch_gptff.training.distillation.deformations import rescaled
 from torch_gptff.training.distillation.substitution import near_elements, with_elements
 
 SCALES = np.linspace(0.8, 1.2, 11)
-"""Of the lengths of the cell, at which energies are looked at."""
+"""Factors of the cell lengths at which energies are computed."""
 
 TOGETHER = 32
 """Crystals whose energies are computed at once."""

@@ -1,4 +1,4 @@
-"""Make the model that comes with the package of the best one of a training run: it is told its limits.
+"""Make the packaged model from the best one of a training run, with a statement of its limits.
 
 python examples/universal/package.py universal/best.safetensors torch_gptff/io/weights/gptff-universal.safetensors
 """

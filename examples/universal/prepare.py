@@ -1,4 +1,4 @@
-"""Store the data that `gptff-universal` is trained on, divided by formula and sorted by what they show.
+"""Store the data that `gptff-universal` is trained on, divided by formula and sorted by kind.
 
     python examples/universal/prepare.py DATA --more more/*.extxyz --out data
     python examples/universal/prepare.py DATA --more more/*.extxyz --out data --sample sample
@@ -6,12 +6,13 @@
 takes the folders `oam_frames`, `teacher_frames` and `acwf_eos` of DATA, and writes the datasets
 
 - `data/crystals`: crystals, their surfaces, defects and melts, labelled by the teacher
-- `data/polymorphs`: lattices that compete for elements and simple compounds, likewise: of `more_frames.py`
-- `data/molecules`: molecules, packed ones and clusters, likewise
-- `data/pairs`: two atoms far from others, and atoms alone, likewise: of these the teacher is least sure
+- `data/polymorphs`: competing lattices of elements and simple compounds, made by `more_frames.py`, labelled by the
+teacher
+- `data/molecules`: molecules, packed molecules and clusters, labelled by the teacher
+- `data/pairs`: isolated pairs of atoms and single atoms, labelled by the teacher, which is least certain of these
 - `data/acwf`: equations of state by VASP, of elements and oxides that are neither magnetic nor need a Hubbard U
 
-The first four share one reference of energy. `split` of a frame is `test` for one compound in ten, by a hash of its
+The first four share an energy reference. `split` of a frame is `test` for one compound in ten, by a hash of its
 formula, and for every compound that earlier weights were tested on; `validation` for one in fifty of the others.
 Elements are for training, but in `acwf` those that earlier weights were tested on. `data/held-out.txt` lists the
 formulas of the tests, one on a line. Further frames of the teacher name their kind, like those of `oam_frames`, in
@@ -49,7 +50,7 @@ SAMPLED = {"train": 24_000, "test": 2_000}
 
 
 def share(formula: str) -> int:
-    """A number from 0 to a huge one that depends on the formula alone."""
+    """A hash of the formula, an integer."""
     return int(hashlib.sha256(formula.encode()).hexdigest(), 16)
 
 
@@ -59,7 +60,7 @@ def is_test(numbers: np.ndarray) -> bool:
 
 
 class Divided:
-    """Says of every frame of which material it is, and what it is for.
+    """Assigns material and part of a split to every frame.
 
     Args:
         held_out: further formulas for the test
@@ -84,7 +85,7 @@ class Divided:
 
 
 class OfKind(Divided):
-    """The same of a frame of the teacher, and of what kind it is: the beginning of its `config_type`."""
+    """As :class:`Divided`, for frames of the teacher of one kind, named by the beginning of `config_type`."""
 
     def __call__(self, frame: CrystalData) -> CrystalData:
         frame.source = re.split("[:+]", frame.source)[0]
@@ -111,14 +112,14 @@ def tested_before(data: Path) -> set[str]:
 
 
 def formula_of_acwf(name: str) -> str:
-    """Of `Si-Diamond` it is `Si`, of `Si-X2O` `Si2O`."""
+    """The formula of a name in the ACWF set: `Si` of `Si-Diamond`, `Si2O` of `Si-X2O`."""
     element, structure = name.split("-", 1)
     is_oxide = re.fullmatch(r"X2?O\d?", structure)
     return reduced_formula(Atoms(structure.replace("X", element) if is_oxide else element).numbers)
 
 
 def stored(root: Path, sources: Iterable[Source], **options: Any) -> LMDBCrystalDataset:
-    """The dataset made of the sources, after a line that tells what is in it."""
+    """Store a dataset of the sources, and print a summary."""
     frames = LMDBCrystalDataset(root, sources, log=False, force_reload=True, **options)
     parts = Counter(frame.split for frame in frames)
     counts = ", ".join(f"{number:,} for {part}" for part, number in sorted(parts.items()))

@@ -1,4 +1,4 @@
-"""Take a sample of the data, on which variants of model and optimizer are compared in minutes.
+"""Take a sample of the data for quick comparisons of variants of model and optimizer.
 
     python examples/universal/sample.py data --out sample
     torch-gptff train examples/universal/variant.yaml --out local --set model.config.transformer=local

@@ -1,4 +1,4 @@
-"""Choose the crystals whose hot and colliding atoms the teacher labels, of those that the data are relaxed crystals of.
+"""Choose relaxed crystals of the data whose hot and colliding atoms the teacher labels.
 
     python examples/universal/seeds.py data/teacher --out seeds
 
@@ -28,7 +28,7 @@ METALS_BESIDE = tuple(z for z in METALS if z not in LANTHANIDES)
 
 
 def drawn(crystals: Sequence[Atoms], number: int, rng: Generator) -> list[Atoms]:
-    """So many of them by chance, or all."""
+    """A random selection of this number, or all."""
     return [crystals[place] for place in sorted(rng.permutation(len(crystals))[:number])]
 
 

@@ -72,7 +72,7 @@ def test_frames_with_close_atoms_are_evaluated_where_it_is_forced(call, checkpoi
 def test_another_reference_is_hinted_at(call, checkpoint: Path, data: Path) -> None:
     result = call("evaluate", checkpoint, data)
     assert (
-        "warning: a constant for each element takes the error of the energies from 100 to 0 meV/atom" in result.stderr
+        "warning: a constant for each element reduces the error of the energies from 100 to 0 meV/atom" in result.stderr
     )
     assert call("evaluate", checkpoint, data, "--align").stderr == ""
     assert call("evaluate", checkpoint, data, "--part", "test").stderr == "", "four frames tell nothing"

@@ -69,7 +69,7 @@ def test_one_energy_for_all(frames: list[CrystalData]) -> None:
     for frame in frames:
         frame.source, frame.energy = "one", torch.tensor([-1.0], dtype=torch.float64)
     (sentence,) = check_placeholders(frames)
-    assert "12 of 12 frames have one energy to the last digit (-1 eV)" in sentence
+    assert "12 of 12 frames have exactly the same energy (-1 eV)" in sentence
 
 
 def test_real_data_have_none(shared_data: Path) -> None:

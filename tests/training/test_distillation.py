@@ -320,6 +320,13 @@ def test_the_coverage(tmp_path: Path) -> None:
     written = json.loads((tmp_path / "coverage.json").read_text())
     assert written["n_frames"] == len(frames)
     assert written["quantiles"]["force components, eV/Å"]["largest"] > 0.1
+    again = Coverage.from_dict(written)
+    assert again.to_dict() == coverage.to_dict()
+    forces = np.concatenate([frame.forces.numpy().ravel() for frame in frames])
+    counted = again.distributions["force components, eV/Å"]
+    assert counted.counts.sum() == pytest.approx((1 - counted.beyond) * len(forces))
+    assert counted.quantiles["median"] == pytest.approx(np.median(forces), abs=1e-6)
+    assert list(again.to_dataframe()["elements"]) == [2]
     page = (tmp_path / "coverage.html").read_text()
     assert "A distilled dataset" in page
     assert "Al–Cu" in page

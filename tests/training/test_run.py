@@ -31,10 +31,12 @@ from torch_gptff.errors import (
 from torch_gptff.io import load
 from torch_gptff.io.files import claimed
 from torch_gptff.models import GPTFFConfig
+from torch_gptff.record import to_dataframe
 from torch_gptff.training import TrainingConfig, train
 from torch_gptff.training.batching import BudgetSampler
 from torch_gptff.training.callbacks import Interrupted
 from torch_gptff.training.config import DataSettings, LossSettings, ModelSettings, SourceSettings
+from torch_gptff.training.record import LearningCurves, TrainingRun
 
 
 def losses(folder: Path) -> list[tuple[str, ...]]:
@@ -47,7 +49,7 @@ def test_a_run_leaves_model_figures_split_and_report(config, tmp_path):
     run = train(replace(config, data=replace(config.data, test_fraction=0.2)), tmp_path / "run", accelerator="cpu")
     names = {path.name for path in run.folder.iterdir()}
     assert {"best.safetensors", "config.yaml", "evaluation.json", "last.ckpt", "metrics.csv", "report.html",
-            "split.json"} <= names  # fmt: skip
+            "split.json", "run.json"} <= names  # fmt: skip
     assert run.part == "test"
     assert run.evaluation.counts["frames"] == 8
     assert len(losses(run.folder)) == run.epochs == 3
@@ -55,6 +57,22 @@ def test_a_run_leaves_model_figures_split_and_report(config, tmp_path):
     assert potential.model.elements == {29, 79}
     assert potential.seen_pairs == {(29, 79)}
     assert potential.provenance["frames"] == {"train": 24, "validation": 8, "test": 8}
+
+
+def test_the_record_of_a_run_is_read_again(config, tmp_path):
+    """A run from its files: the same record, and the evaluation whose errors it states."""
+    run = train(config, tmp_path / "run", accelerator="cpu")
+    again = TrainingRun.load(tmp_path / "run" / "run.json")
+    assert again == run
+    assert again.curves == LearningCurves.read(tmp_path / "run" / "metrics.csv")
+    assert (again.part, again.best) == ("validation", tmp_path / "run" / "best.safetensors")
+    assert again.mae == again.evaluation.mae
+    least = min(again.curves.epochs, key=lambda epoch: epoch.val_loss)
+    assert again.best_epoch == least.epoch
+    assert again.mae.forces == pytest.approx(least.val_forces_mae, rel=1e-4)
+    table = to_dataframe(again.curves.epochs)
+    assert list(table["forces MAE (meV/Å)"]) == pytest.approx(1000 * again.curves.values("val_forces_mae"))
+    assert list(again.to_dataframe()["epochs"]) == [3]
 
 
 def test_tensorboard_is_told_of_steps_and_epochs(config, tmp_path):

@@ -15,12 +15,13 @@ import pytest
 import torch
 from ase import Atoms
 from ase.build import bulk
+from ase.io import read
 
 from torch_gptff import GPTFF, GPTFFConfig, Potential
 from torch_gptff.errors import ExistingResultsError, JournalError, ScreeningError
 from torch_gptff.io import save
 from torch_gptff.workflows import Relaxation, Screened, ScreeningResults, relax, screen
-from torch_gptff.workflows.screening import Failure
+from torch_gptff.workflows.screening import Failure, Task, screen_to_folder
 from torch_gptff.workflows.screening.results import key_of
 
 
@@ -193,3 +194,21 @@ def test_a_client_of_dask_is_an_executor(model: Path) -> None:
         found = list(screen(structures(4), "predict", model=model, executor=client, max_atoms=4, dtype="float64"))
     expected = list(screen(structures(4), "predict", model=model, dtype="float64"))
     assert energies(found) == pytest.approx(energies(expected), abs=1e-10)
+
+
+def test_a_folder_gets_a_table_and_structures_of_a_model_named_by_a_relative_path(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pip install 'torch-gptff[screen]'")
+    monkeypatch.chdir(model.parent)
+    labelled = [(f"NaCl-{number}", atoms) for number, atoms in enumerate(structures(3))]
+    screen_to_folder(labelled[:2], tmp_path, Task("predict", model.name, "float64"))
+    found: list[Screened] = []
+    screen_to_folder(labelled, tmp_path, Task("predict", str(model), "float64"), on_result=found.append)
+    assert len((tmp_path / "results.jsonl").read_text().splitlines()) == 1 + 3, "two results are kept"
+    rows = parquet.read_table(tmp_path / "table.parquet").to_pylist()
+    assert [row["label"] for row in rows] == ["NaCl-0", "NaCl-1", "NaCl-2"]
+    assert [row["energy"] for row in rows] == energies(found)
+    reached = read(tmp_path / "structures.extxyz", ":")
+    forces = [each.result.forces for each in sorted(found, key=lambda each: each.place)]
+    np.testing.assert_allclose([atoms.get_forces() for atoms in reached], forces, atol=1e-7)

@@ -38,10 +38,10 @@ class GPTFFCalculator(Calculator):
     Args:
         model: a :class:`~torch_gptff.Potential` (a copy is used), a path, or a name: see
             :func:`~torch_gptff.load_pretrained`
-        device: by default the GPU, where there is one
-        dtype: of the model's arithmetic; by default that of its weights
-        skin: Å by which neighbours are searched farther than needed, so that not every step searches
-        backend: of the neighbour search, see :func:`~torch_gptff.graph.neighbor_list`
+        device: device of the model; by default the GPU, where there is one
+        dtype: floating-point precision of the model; by default that of its weights
+        skin: distance beyond the cutoff within which neighbours are searched, Å, so that not every step searches
+        backend: backend of the neighbour search, see :func:`~torch_gptff.graph.neighbor_list`
         reference: source whose reference energies are relative to, see :meth:`~torch_gptff.Potential.use_reference`
         **kwargs: for :class:`ase.calculators.calculator.Calculator`
 

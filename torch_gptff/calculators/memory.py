@@ -1,4 +1,4 @@
-"""How the C library treats memory that a step has freed."""
+"""Setting of the C library for memory that is freed and used again in each step."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 
 
 def keep_freed_memory() -> None:
-    """Let the C library keep up to 64 MB of what a step has freed for the next one, which else has to be zeroed anew.
+    """Let the C library keep up to 64 MB of freed memory, so that the next step need not zero it.
 
     glibc keeps twice the largest block that it saw freed, of those up to 32 MB. This one is never written to, and so
     takes no memory; other libraries pay no heed to it.

@@ -31,12 +31,12 @@ class GPTFFModel(ModelInterface):
     Args:
         model: a :class:`~torch_gptff.Potential` (a copy is used), a path, or a name: see
             :func:`~torch_gptff.load_pretrained`
-        device: by default the GPU, where there is one
-        dtype: of states and results
-        model_dtype: of the model's arithmetic; by default that of its weights
+        device: device of the model; by default the GPU, where there is one
+        dtype: floating-point precision of states and results
+        model_dtype: floating-point precision of the model; by default that of its weights
         compute_forces: whether to give forces
         compute_stress: whether to give stress
-        reference: of which source energies are given, see :meth:`~torch_gptff.Potential.use_reference`
+        reference: source whose reference energies are relative to, see :meth:`~torch_gptff.Potential.use_reference`
 
     Raises:
         CheckpointError, DownloadError: the model cannot be loaded.

@@ -44,9 +44,9 @@ def diffraction(
     allow_close: options.AllowClose = False,
 ) -> None:
     """Powder diffraction along a trajectory: peaks as they move, and the structure about each atom."""
-    from torch_gptff.cli.contacts import checked
     from torch_gptff.cli.output import make_console, make_progress, print_line, print_table
     from torch_gptff.errors import DiffractionError
+    from torch_gptff.graph.contacts import checked_frames
     from torch_gptff.workflows import diffraction_series, iterate_frames
     from torch_gptff.workflows.reports.diffraction import diffraction_report
 
@@ -54,7 +54,7 @@ def diffraction(
     with make_progress(console) as progress:
         task = progress.add_task(trajectory)
         series = diffraction_series(
-            checked(iterate_frames(trajectory), trajectory, allow_close),
+            checked_frames(iterate_frames(trajectory), trajectory, allow_close),
             wavelength=_number_or_name(wavelength),
             two_theta=two_theta,
             fwhm=fwhm,

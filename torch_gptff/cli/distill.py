@@ -103,9 +103,9 @@ def distill(
     """
     from dataclasses import replace
 
-    from torch_gptff.cli.contacts import checked
     from torch_gptff.cli.output import make_console, make_progress, print_line
     from torch_gptff.cli.train import changed, run_training
+    from torch_gptff.graph.contacts import checked_frames
     from torch_gptff.io import load_pretrained
     from torch_gptff.training.config import SourceSettings, TrainingConfig
     from torch_gptff.training.distillation import DistillationSettings, make_teacher, read_seeds
@@ -136,7 +136,7 @@ def distill(
     with console.status("loading"):
         config = None if train is None else changed(TrainingConfig.preset(train), set)
         started = read_seeds(seeds)
-        for _ in checked((seed.atoms for seed in started), ", ".join(seeds), allow_close):
+        for _ in checked_frames((seed.atoms for seed in started), ", ".join(seeds), allow_close):
             pass
         made = make_teacher(teacher, given, where)
         students = [load_pretrained(model).to(where) for model in select_by or ()]

@@ -18,12 +18,6 @@ if TYPE_CHECKING:
     from torch_gptff.evaluation import Evaluation
     from torch_gptff.potential import Potential
 
-OTHER_REFERENCE = 0.2
-"""A hint at another reference is given where element energies leave less than this share of the error of energies."""
-
-FRAMES_PER_SHIFT = 5
-"""Smallest number of frames for each element energy, for the hint at another reference."""
-
 
 def evaluate(
     model: Annotated[
@@ -100,8 +94,11 @@ def evaluate(
     dtype: options.Precision = "float32",
 ) -> None:
     """Compare a model with data: errors of energy, forces and stress."""
+    from torch_gptff.cli.errors import tell
     from torch_gptff.cli.output import make_console
     from torch_gptff.evaluation.files import summary, write_arrays, write_summary
+    from torch_gptff.evaluation.remarks import remark_on_reference
+    from torch_gptff.evaluation.report import evaluation_report
 
     if card and report is None:
         raise typer.BadParameter("name the page that it is part of (--report)", param_hint="--card")
@@ -122,14 +119,16 @@ def evaluate(
     if json is not None and json != "-":
         write_summary(Path(json), document)
     if report is not None:
-        _write_report(report, evaluation, potential if card else None, document)
+        evaluation_report(evaluation, document, potential if card else None).save(report)
     if json == "-":
         from json import dumps
 
         typer.echo(dumps(document, ensure_ascii=False, allow_nan=False))
     else:
         print_evaluation(console, evaluation, by_element)
-    _hint_at_reference(evaluation)
+    remark = remark_on_reference(evaluation)
+    if remark is not None:
+        tell("warning", remark)
 
 
 def print_evaluation(console: Console, evaluation: Evaluation, by_element: bool) -> None:
@@ -176,25 +175,26 @@ def _evaluated(
         CloseAtomsError: atoms of a frame are too close, and ``allow_close`` is not set.
         DatasetError, StructureError: see :func:`~torch_gptff.evaluation.evaluate`.
     """
-    from torch_gptff.cli.contacts import checked
     from torch_gptff.cli.output import make_progress
     from torch_gptff.datasets import Split, read_sources
+    from torch_gptff.datasets.split import frames_of_part
     from torch_gptff.errors import SplitError
     from torch_gptff.evaluation import evaluate
+    from torch_gptff.graph.contacts import checked_frames
 
     shift: Any = "elements" if align else None
     if split is None:
         with sources.watched(data, format, options, source, console) as found:
             frames: Iterable[Data] = read_sources(found)
-            frames = frames if part is None else _of_part(frames, part)
+            frames = frames if part is None else frames_of_part(frames, part)
             frames = frames if formulas is None else _of_formulas(frames, formulas)
-            return evaluate(potential, checked(frames, ", ".join(data), allow_close), energy_shift=shift)
+            return evaluate(potential, checked_frames(frames, ", ".join(data), allow_close), energy_shift=shift)
     parts = Split.load(split).of(sources.opened(data, format, options, source, console))
     name = part or "test"
     if name not in parts:
         raise SplitError(f"{split} has no part {name!r}; it has {', '.join(parts)}")
     chosen = parts[name] if formulas is None else list(_of_formulas(parts[name], formulas))
-    for _ in checked(chosen, f"part {name} of {split}", allow_close):
+    for _ in checked_frames(chosen, f"part {name} of {split}", allow_close):
         pass
     with make_progress(console) as progress:
         total = len(chosen)
@@ -204,24 +204,6 @@ def _evaluated(
             progress.update(task, description=f"{done:,}/{total:,} frames")
 
         return evaluate(potential, chosen, energy_shift=shift, progress=show)
-
-
-def _of_part(frames: Iterable[Data], part: str) -> Iterator[Data]:
-    """The frames that their files put into a part."""
-    from torch_gptff.errors import SplitError
-
-    others: set[str] = set()
-    found = False
-    for frame in frames:
-        if frame.split == part:
-            found = True
-            yield frame
-        else:
-            others.add(frame.split or "no part")
-    if not found:
-        raise SplitError(
-            f"no frame is of the part {part!r}: the files name {', '.join(sorted(others))}; --split FILE takes a split"
-        )
 
 
 def _of_formulas(frames: Iterable[Data], formulas: frozenset[str]) -> Iterator[Data]:
@@ -235,43 +217,3 @@ def _of_formulas(frames: Iterable[Data], formulas: frozenset[str]) -> Iterator[D
             yield frame
     if not found:
         raise typer.BadParameter("no frame has one of these formulas", param_hint="--formulas")
-
-
-def _hint_at_reference(evaluation: Evaluation) -> None:
-    """Warn where data and model seem to have different references of energy, and energies were not aligned."""
-    from torch_gptff.cli.errors import tell
-
-    raw, number = evaluation.rmse.energy_per_atom, evaluation.counts["energy_per_atom"]
-    if raw is None or evaluation.element_shifts is not None:
-        return
-    shifted = evaluation.with_element_shifts()
-    n_shifts = sum(map(len, (shifted.element_shifts or {}).values()))
-    left = None if shifted.aligned is None else shifted.aligned.rmse.energy_per_atom
-    if left is not None and left < OTHER_REFERENCE * raw and number >= FRAMES_PER_SHIFT * n_shifts:
-        tell(
-            "warning",
-            f"a constant for each element takes the error of the energies from {1e3 * raw:.0f} to {1e3 * left:.0f} "
-            "meV/atom: data and model count energies from other references; --align gives both",
-        )
-
-
-def _write_report(path: Path, evaluation: Evaluation, potential: Potential | None, document: dict[str, Any]) -> None:
-    """Write the page; with the model card where a potential is given."""
-    from torch_gptff.evaluation.model_card import add_model_card
-    from torch_gptff.evaluation.report import add_evaluation, add_headline
-    from torch_gptff.report import Report
-
-    part = "" if document["part"] is None else f" (part {document['part']})"
-    name, data = Path(document["model"]).name, ", ".join(_short(each) for each in document["data"])
-    said = f"Predictions of {name} in {document['dtype']} beside {data}{part}."
-    report = Report(f"Evaluation of {name}" if potential is None else f"Model card of {name}", said)
-    add_headline(report, evaluation)
-    if potential is not None:
-        add_model_card(report, potential)
-    add_evaluation(report, evaluation)
-    report.save(path)
-
-
-def _short(path: str) -> str:
-    """The last two names of a path: a page that is passed on need not tell where its data lay."""
-    return "/".join(Path(path).parts[-2:])

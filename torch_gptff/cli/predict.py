@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from torch_gptff.cli import options
+from torch_gptff.cli.results import Results
 from torch_gptff.defaults import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -17,8 +18,16 @@ if TYPE_CHECKING:
 
     from torch_gptff.calculators import GPTFFCalculator
     from torch_gptff.cli.each import Run, Tell
-    from torch_gptff.cli.results import Results
     from torch_gptff.workflows import EvaluatedStructure
+
+UNITS = {
+    "energy": "eV",
+    "energies": "eV",
+    "energy_std": "eV, one standard deviation of the expected error of energy",
+    "forces": "eV/angstrom",
+    "stress": "eV/angstrom^3, rows of a 3x3 tensor, positive = tensile",
+}
+"""Units in the JSON file."""
 
 
 def predict(
@@ -55,7 +64,6 @@ def predict(
     if extxyz is not None and extxyz.suffix not in (".extxyz", ".xyz"):
         raise typer.BadParameter(f"{extxyz} must end in .extxyz or .xyz", param_hint="--extxyz")
     from torch_gptff.cli.each import run_each
-    from torch_gptff.cli.results import Predictions
     from torch_gptff.io.structures import write_structures
     from torch_gptff.workflows import EvaluatedStructure
     from torch_gptff.workflows.reports.predict import predict_report
@@ -78,9 +86,28 @@ def predict(
         verdict=None,
         report=predict_report,
         about=".",
-        storage=Predictions,
+        storage=_Predictions,
         finish=finish,
     )
+
+
+class _Predictions(Results["EvaluatedStructure"]):
+    """JSON file of predictions. An input that is named twice is in it twice."""
+
+    list_name = "predictions"
+
+    def items(self) -> list[tuple[str, EvaluatedStructure]]:
+        """Labels and records, in the order of the inputs."""
+        return [(label, self[label]) for label in self.order or self]
+
+    def facts(self) -> dict[str, Any]:
+        """Return the model, its precision and the units."""
+        return {"model": self._settings["model"], "dtype": self._settings["dtype"], "units": UNITS}
+
+    def entry(self, record: EvaluatedStructure) -> dict[str, Any]:
+        """Return the values of a structure, and its elements."""
+        values = {name: value for name, value in record.to_dict().items() if name != "units"}
+        return {"symbols": list(record.atoms.symbols), **values}
 
 
 def _evaluated(structures: Sequence[Atoms], calculator: GPTFFCalculator) -> list[EvaluatedStructure]:

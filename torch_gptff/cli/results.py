@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import typer
 
 from torch_gptff import __version__
 from torch_gptff.errors import RecordError
-from torch_gptff.io.files import written_atomically
-from torch_gptff.io.identity import difference, identity
-from torch_gptff.potential import Potential
-from torch_gptff.record import Record
-from torch_gptff.workflows import EvaluatedStructure
 
-R = TypeVar("R", bound=Record)
+if TYPE_CHECKING:
+    from torch_gptff.potential import Potential
+    from torch_gptff.record import Record
+
+R = TypeVar("R", bound="Record")
 
 NO_SETTINGS = frozenset(
     {
@@ -30,15 +28,6 @@ NO_SETTINGS = frozenset(
 )
 """Options that no number depends on, or whose content is compared by itself: structures one by one, the model by its
 digest."""
-
-
-PREDICTION_UNITS = {
-    "energy": "eV",
-    "energies": "eV",
-    "energy_std": "eV, one standard deviation of the expected error of energy",
-    "forces": "eV/angstrom",
-    "stress": "eV/angstrom^3, rows of a 3x3 tensor, positive = tensile",
-}
 
 LEAST_PAUSE = 20
 """Smallest time between two writes of :meth:`Results.write_soon`, divided by the time that a write takes."""
@@ -148,6 +137,8 @@ class Results(Generic[R]):
             failures: what failed, told in the file too
             **together: what follows from all results, by name
         """
+        from torch_gptff.io.files import written_atomically
+
         start = monotonic()
         if self._path is not None:
             with written_atomically(self._path) as temporary:
@@ -180,6 +171,8 @@ class Results(Generic[R]):
         return record.to_dict()
 
     def _read(self, kind: type[R], path: Path) -> None:
+        from torch_gptff.io.identity import difference
+
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
             settings, results = document["settings"], document[self.list_name]
@@ -195,25 +188,6 @@ class Results(Generic[R]):
             raise RecordError(f"{path}: {error}") from error
 
 
-class Predictions(Results[EvaluatedStructure]):
-    """Results of ``torch-gptff predict``. Inputs that are named twice are in the file twice."""
-
-    list_name = "predictions"
-
-    def items(self) -> list[tuple[str, EvaluatedStructure]]:
-        """Labels and records, in the order of the inputs."""
-        return [(label, self[label]) for label in self.order or self]
-
-    def facts(self) -> dict[str, Any]:
-        """Return the model, its precision and the units."""
-        return {"model": self._settings["model"], "dtype": self._settings["dtype"], "units": PREDICTION_UNITS}
-
-    def entry(self, record: EvaluatedStructure) -> dict[str, Any]:
-        """Return the values of a structure, and its elements."""
-        values = {name: value for name, value in record.to_dict().items() if name != "units"}
-        return {"symbols": list(record.atoms.symbols), **values}
-
-
 def dependence(context: typer.Context, potential: Potential, **more: Any) -> dict[str, Any]:
     """All that stored results must have in common with new ones, in types that JSON knows.
 
@@ -225,6 +199,8 @@ def dependence(context: typer.Context, potential: Potential, **more: Any) -> dic
     Raises:
         typer.BadParameter: an option is infinite or NaN.
     """
+    from torch_gptff.io.identity import identity
+
     options = {name: _plain(value) for name, value in context.params.items() if name not in NO_SETTINGS}
     for name, value in options.items():
         if isinstance(value, float) and not math.isfinite(value):
@@ -234,6 +210,8 @@ def dependence(context: typer.Context, potential: Potential, **more: Any) -> dic
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Path) and value.is_file():
+        import hashlib  # takes a while to import, for --help
+
         return hashlib.sha256(value.read_bytes()).hexdigest()
     if isinstance(value, tuple | list):
         return [_plain(each) for each in value]

@@ -29,18 +29,18 @@ def compare(
     errors of forces beside the time of inference.
 
     Args:
-        configs: by label; they differ in ``model`` and in nothing else
-        out: the folder
+        configs: settings by label, which differ in ``model`` only
+        out: folder of the results
         accelerator: ``"cpu"``, ``"gpu"`` or ``"auto"``, as Lightning has it
-        resume: keep the models that ``out`` has, and go on with the one that was under way
-        progress: called with the label of a model and what is done with it, again and again
+        resume: whether to keep the models in ``out``, and continue the unfinished one
+        progress: called repeatedly with the label of a model and its current stage
 
     Raises:
         ConfigError: the configurations differ in more than the model, a label cannot be the name of a folder, or
             ``out`` holds a model of other settings.
         TrainingError: nothing is held out, ``out`` holds models already, or one of other data, or a model failed;
             names it.
-        DatasetError, StructureError, SplitError: of the data and of the split.
+        DatasetError, StructureError, SplitError: the data or the split cannot be used.
     """
     from torch_gptff.comparison.report import write_comparison
 

@@ -1,4 +1,4 @@
-"""A model of a comparison: trained and measured, each in a process of its own, so that none is in another's way."""
+"""Training and measurement of one model of a comparison, in processes of its own."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TASK, ANSWER, FRAMES = "task.json", "answer.json", "frames.pt"
 RESULT, LOG = "compared.json", "output.txt"
 KEYS = ("z", "pos", "cell", "pbc", "energy", "forces", "stress")
 POLL = 0.2
-"""Seconds between two looks at a process."""
+"""Interval between two checks of a process, s."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class Contender:
     """A model of a comparison.
 
     Attributes:
-        label: what it is called
-        config: of its training
-        folder: of its run; what the processes print goes there too
+        label: name in the comparison
+        config: settings of its training
+        folder: folder of its run, and of the output of the processes
         accelerator: ``"cpu"``, ``"gpu"`` or ``"auto"``, as Lightning has it
     """
 
@@ -55,10 +55,10 @@ class Contender:
         """Errors on the frames held out, and what training and inference cost.
 
         Args:
-            frames: to measure time and memory with
+            frames: frames on which time and memory are measured
             resume: take the result that the folder holds, or go on with the run that it holds
-            progress: called with what is done, again and again
-            fingerprint: of the training data, which must be those of a result that is taken
+            progress: called repeatedly with the current stage
+            fingerprint: fingerprint of the training data, which a stored result must have
 
         Raises:
             ConfigError: the folder holds a model of other settings.

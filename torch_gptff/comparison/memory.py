@@ -1,4 +1,4 @@
-"""Memory that a computation needs."""
+"""Measurement of the memory of a computation."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _restart_peak() -> int:
     """Forget the peak so far, and give the memory that is in use."""
     gc.collect()
     with suppress(AttributeError, OSError):
-        ctypes.CDLL(None).malloc_trim(0)  # of glibc, which keeps what was released for later
+        ctypes.CDLL(None).malloc_trim(0)  # glibc keeps freed memory otherwise
     try:
         Path("/proc/self/clear_refs").write_text("5")
         return _kernel_count("VmRSS")

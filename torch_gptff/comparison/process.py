@@ -32,7 +32,7 @@ from torch_gptff.training.loss import errors, loss
 from torch_gptff.training.report import Metrics
 
 STEPS = 2
-"""Training steps in which memory is measured: in the second, the optimizer has its averages too."""
+"""Number of training steps in which memory is measured; the optimizer has its averages in the second."""
 
 
 def train(folder: str, config: Mapping[str, Any], accelerator: str, resume: bool) -> dict[str, Any]:
@@ -87,12 +87,12 @@ def _memory_of_training(potential: Potential, records: list[CrystalData], config
 
 def _seconds_of_inference(potential: Potential, record: CrystalData) -> float:
     start = time.perf_counter()
-    potential.predict([record])  # which brings its result to the CPU
+    potential.predict([record])  # the result is copied to the CPU, so that the GPU is done
     return time.perf_counter() - start
 
 
 def main(folder: Path) -> int:
-    """Do what the task says, and write the answer or the error."""
+    """Run the task in the folder, and write the answer or the error."""
     task = json.loads((folder / TASK).read_text(encoding="utf-8"))
     works: dict[str, Callable[..., dict[str, Any]]] = {"train": train, "measure": measure}
     try:

@@ -42,17 +42,17 @@ class ComparedModel(Record):
     """One model of a comparison.
 
     Attributes:
-        label: what it is called there
-        model: its registered name
-        parameters: numbers that were trained
-        epochs: that were run
-        seconds_per_epoch: of training and validation together, the median over the epochs
-        seconds_per_inference: energy, forces and stress of one frame, its graph included: the median over the first
+        label: name in the comparison
+        model: registered name of the model
+        parameters: number of trained parameters
+        epochs: number of epochs
+        seconds_per_epoch: duration of training and validation, median over the epochs, s
+        seconds_per_inference: duration of energy, forces and stress of one frame, graph included: median over the first
             training frames, as many as a batch may hold
         memory: the most memory, in bytes, that two steps of training on these frames together need beyond model and
             batch: resident memory of a fresh process, or memory that PyTorch has allocated on the GPU, see
             :func:`~torch_gptff.comparison.memory.peak_memory`
-        device: what all this was measured on
+        device: device of the measurements
         mae: mean absolute errors on the frames held out
         rmse: root mean square errors on them
     """
@@ -82,9 +82,9 @@ class Comparison(Record):
     """Models trained on the same frames with the same settings.
 
     Attributes:
-        part: of the data that the errors are of: ``"test"``, or ``"validation"`` where there is no test part
-        counts: of that part: frames, atoms and known labels
-        models: in the order they were given
+        part: part of the data that was evaluated: ``"test"``, or ``"validation"`` where there is no test part
+        counts: numbers of frames, atoms and known labels of that part
+        models: the models, in their given order
     """
 
     part: str

@@ -1,4 +1,4 @@
-"""Atoms of labelled frames that are nearer than any atoms come: on purpose, or by mistake."""
+"""Detection of labelled frames whose atoms are too close to each other, by a mistake or on purpose."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch_geometric.data import Data
 from torch_gptff.graph.contacts import NEAREST, near_pairs
 
 MOST = 20_000
-"""Frames that are looked at, the first ones of the data: a millisecond each."""
+"""Number of frames that are checked, from the start of the data; each takes a millisecond."""
 
 
 def check_closeness(frames: Iterable[Data]) -> list[str]:
-    """A sentence for each source that has frames with atoms nearer than a third of touching.
+    """One sentence for each source that has frames with atoms nearer than a third of the sum of their covalent radii.
 
     Frames of collisions are made on purpose, and are labelled and trained on as they are; a duplicate, or positions in
     another unit, look the same.

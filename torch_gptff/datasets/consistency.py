@@ -1,4 +1,4 @@
-"""Do energies, forces and stresses belong together? A look for units and signs that were taken for others.
+"""Consistency of energies, forces and stresses: detection of wrong units and signs.
 
 Between two near configurations of the same atoms the energy changes by the work done on them, by the trapezoidal rule::
 
@@ -34,33 +34,33 @@ from torch_gptff.datasets.placeholders import check_placeholders
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3, KBAR_PER_EV_PER_ANGSTROM3
 
 LARGEST_MOVE = 0.5
-"""Å. Pairs in which an atom moves further are not near."""
+"""Largest displacement of an atom between two near configurations, Å."""
 
 LARGEST_STRAIN = 0.1
 
 FEWEST_PAIRS = 10
-"""With work of a kind; fewer say nothing."""
+"""Smallest number of pairs with work of forces, or of stress, from which a factor is fitted."""
 
 TOLERANCE = 2.0
-"""A factor within this of 1 is anharmonicity and noise, not another unit ..."""
+"""Largest ratio of a factor to 1, or of 1 to it, that is explained by anharmonicity and noise."""
 
 UNCERTAINTIES = 3.0
-"""... and so is one that is further away by less than so many of its uncertainties."""
+"""Smallest distance of a factor from that range, in its uncertainties, at which a unit is suspected."""
 
 LEAST_ENERGY = 0.5
-"""eV per atom. Energies nearer to zero do not tell whether they are per atom ..."""
+"""Smallest magnitude of an energy per atom, eV, for the check of energies that are given per atom."""
 
 NOTEWORTHY = 0.02
-"""... and a share of them below this is chance ..."""
+"""Smallest share of such energies that is reported."""
 
 FEWEST_ENERGIES = 10
-"""... or fewer of them than this ..."""
+"""Smallest number of such energies that is reported."""
 
 SMALLEST = 3
-"""... or atoms in a frame: half of the energy of two atoms is what a stretched bond has."""
+"""Smallest number of atoms of a frame in that check: a stretched bond may have half of the energy of two atoms."""
 
 Energies = dict[tuple[str, tuple[tuple[int, float], ...]], tuple["array[int]", "array[float]"]]
-"""By source and composition: numbers of atoms and energies in eV, of all frames."""
+"""Numbers of atoms and energies in eV of all frames, by source and composition."""
 
 _FORCES = {
     "Hartree/Bohr": 51.422,
@@ -78,15 +78,15 @@ _STRESS = {
 
 @dataclass(frozen=True)
 class WorkCheck:
-    """How the work of forces and stresses accounts for the energies of one source.
+    """Comparison of the work of forces and stresses with the energies of one source.
 
     Attributes:
-        source: of the frames
-        forces: the factor of the work of forces, 1 if all is right; ``None`` if too few pairs tell
-        stress: the factor of the work of stress; ``None`` if too few pairs tell
-        n_pairs: of near configurations
-        forces_uncertainty: of the factor
-        stress_uncertainty: of the factor
+        source: source of the frames
+        forces: fitted factor of the work of forces, 1 for right units; ``None`` for too few pairs
+        stress: fitted factor of the work of stress; ``None`` for too few pairs
+        n_pairs: number of pairs of near configurations
+        forces_uncertainty: uncertainty of ``forces``
+        stress_uncertainty: uncertainty of ``stress``
     """
 
     source: str
@@ -97,7 +97,7 @@ class WorkCheck:
     stress_uncertainty: float = 0.0
 
     def suspicions(self) -> list[str]:
-        """What looks wrong, one sentence each; nothing if nothing does."""
+        """Suspicious factors, one sentence each."""
         found = (
             ("forces", self.forces, self.forces_uncertainty, _FORCES),
             ("stresses", self.stress, self.stress_uncertainty, _STRESS),
@@ -111,7 +111,7 @@ class WorkCheck:
 
 
 def check_labels(frames: Sequence[Data] | Dataset) -> list[str]:
-    """Everything that looks wrong about the labels of frames, one sentence each: units, signs and placeholders, and
+    """Suspicious labels of frames, one sentence each: units, signs and placeholders, and
     atoms that nearly coincide.
 
     Args:
@@ -143,7 +143,7 @@ def check_work(frames: Iterable[Data]) -> list[WorkCheck]:
 
 
 def check_extensivity(energies: Energies) -> list[str]:
-    """Energies that look as if they were per atom, among those of one composition.
+    """Detection of energies of one composition that seem to be given per atom.
 
     With the energy per atom ``e`` of the composition, taken from the lowest there are, such an energy is ``e`` itself
     among others of ``N e``; or, where all are per atom and ``e`` came from the smallest cell, ``N_min e``.
@@ -168,7 +168,7 @@ def check_extensivity(energies: Energies) -> list[str]:
 
 
 def _pairs(frames: Iterable[Data]) -> Iterator[tuple[Any, Any]]:
-    """Frames that follow each other, are of one source, have the same atoms and every label, and are near."""
+    """Successive frames of one source with the same atoms, all labels and near positions."""
     for one, other in itertools.pairwise(untransformed(frames)):
         same_atoms = one.source == other.source and len(one.z) == len(other.z) and bool((one.z == other.z).all())
         if not same_atoms or not bool(one.pbc.all() & other.pbc.all()):
@@ -196,7 +196,7 @@ def _work(one: Data, other: Data) -> tuple[float, ...]:
 
 
 def _moves_and_strain(one: Data, other: Data) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """How far atoms move beside the strain of the cell, to the nearest image, Å ``[N, 3]``; the strain ``[3, 3]``."""
+    """Displacements of atoms to the nearest image, without strain, Å ``[N, 3]``, and the strain ``[3, 3]``."""
     first, second = one.cell[0].numpy(), other.cell[0].numpy()
     fractional = other.pos.numpy() @ np.linalg.inv(second) - one.pos.numpy() @ np.linalg.inv(first)
     fractional -= fractional[0]  # all may have drifted by any part of a cell
@@ -230,7 +230,7 @@ def _fit(
     Args:
         works: ``[P, 1 or 2]``
         energies: the changes of energy, ``[P]``
-        anharmonic: how large the error of the trapezoidal rule may be, ``[P]``; pairs are weighted by its inverse
+        anharmonic: largest error of the trapezoidal rule, ``[P]``; pairs are weighted by its inverse
     """
     weights = 1 / (anharmonic + 0.1 * np.median(anharmonic) + 1e-9)
     columns, target = works * weights[:, None], energies * weights
@@ -240,13 +240,15 @@ def _fit(
         factors = np.asarray(np.linalg.lstsq(columns * root[:, None], target * root, rcond=None)[0])
         errors = np.abs(columns @ factors - target)
         trust = np.minimum(1.0, 1.5 * (1.4826 * np.median(errors) + 1e-12) / np.maximum(errors, 1e-12))
-    influence = np.abs(np.linalg.pinv(columns * root[:, None]) * root)  # of an error of each pair on each factor
+    influence = np.abs(
+        np.linalg.pinv(columns * root[:, None]) * root
+    )  # influence of an error of each pair on each factor
     typical = np.sqrt((trust * errors**2).sum() / max(len(target) - works.shape[1], 1))
     return factors, typical * influence.sum(axis=1)
 
 
 def _is_far(factor: float, uncertainty: float) -> bool:
-    """Whether a factor is another than 1, whatever its uncertainty makes of it."""
+    """Whether a factor differs from 1 by more than anharmonicity, noise and its uncertainty explain."""
     return factor - uncertainty > TOLERANCE or factor + uncertainty < 1 / TOLERANCE
 
 

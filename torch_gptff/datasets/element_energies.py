@@ -20,21 +20,21 @@ N_ELEMENTS = 119
 """Highest atomic number + 1."""
 
 RANK_TOLERANCE = 1e-8
-"""Relative to the largest singular value: directions below it are not determined by the data."""
+"""Smallest singular value, divided by the largest, of a combination that the data determine."""
 
 ROWS = 4096
-"""Frames that are taken together; memory does not grow with their number."""
+"""Number of frames that are added at once."""
 
 
 @dataclass(frozen=True)
 class ElementEnergyFit:
-    """Energies of elements such that their sum comes near the energy of every frame.
+    """Element energies, fitted such that their sums approximate the energies of the frames.
 
     Attributes:
         energies: eV, by atomic number, of the elements in the data
-        undetermined: elements whose energies the data do not tell apart; theirs are the smallest that fit
-        n_frames: with a known energy
-        rmse: what is left, eV per atom
+        undetermined: elements whose energies the data do not determine one by one
+        n_frames: number of frames with a known energy
+        rmse: root mean square of the residuals, eV per atom
     """
 
     energies: dict[int, float]
@@ -63,7 +63,7 @@ def fit_element_energies(frames: Iterable[Data]) -> ElementEnergyFit:
 
 
 def fit_element_energies_by_source(frames: Iterable[Data]) -> dict[str, ElementEnergyFit]:
-    """One fit for the frames of each source, since functionals and pseudopotentials differ in their reference.
+    """Fit element energies to each source, since functionals and pseudopotentials have different references.
 
     A source without known energies has no fit.
 
@@ -80,11 +80,11 @@ def fit_element_energies_by_source(frames: Iterable[Data]) -> dict[str, ElementE
 
 
 class AlignEnergies(BaseTransform):
-    """Count the energies of all sources from one reference: ``E − Σ_i (e_source[Z_i] − e_reference[Z_i])``.
+    """Convert the energies of all sources to one reference: ``E − Σ_i (e_source[Z_i] − e_reference[Z_i])``.
 
     Args:
-        energies: of each source, eV by atomic number
-        reference: what energies are counted from afterwards, eV by atomic number
+        energies: element energies of each source, eV by atomic number
+        reference: element energies of the new common reference, eV by atomic number
 
     Raises:
         LabelError: a frame of another source, or with an element that has no energy in its source or the reference.
@@ -148,8 +148,9 @@ class _Accumulated:
         undetermined = frozenset(numbers[~determined].tolist())
         if undetermined:
             warnings.warn(
-                f"the energies{self._of_source} do not tell those of {element_ranges(undetermined)} apart: the "
-                "smallest that fit are taken; add frames of other compositions",
+                f"the energies{self._of_source} do not determine the element energies of "
+                f"{element_ranges(undetermined)} one by one: the smallest solution is taken; add frames of other "
+                "compositions",
                 stacklevel=3,
             )
         residual = np.linalg.norm(fractions @ solution - target)

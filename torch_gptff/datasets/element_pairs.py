@@ -1,4 +1,4 @@
-"""Elements that occur together."""
+"""Pairs of elements that occur together in a structure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames written as extended XYZ, for other programs to read."""
+"""Writing of frames as extended XYZ for other programs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 NOT_KEPT = {"z", "pos", "cell", "pbc", "edge_index", "edge_shift", "angle_index", *LABELS, *ORIGIN}
-"""Fields of a frame that are written otherwise, or that any reader makes anew."""
+"""Fields of a frame that are written in another form, or computed by readers."""
 
 
 def write_extxyz(path: str | Path, frames: Iterable[Data]) -> int:

@@ -11,7 +11,7 @@ from torch_geometric.data import Data, Dataset
 from torch_gptff.datasets.frames import LABELS
 
 DIGITS = 3
-"""Coordinates are compared to so many digits behind the point, in Å."""
+"""Decimals of coordinates in Å that are compared."""
 
 
 def dataset_fingerprint(frames: Iterable[Data]) -> str:

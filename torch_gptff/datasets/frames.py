@@ -1,4 +1,4 @@
-"""A frame: a crystal with what is known of its energy, forces and stress, and where it comes from."""
+"""Frames: structures with labels (energy, forces, stress) and their origin."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from torch_gptff.models.properties import TAKEN
 from torch_gptff.units import UnitConvention
 
 LABELS = ("energy", "forces", "stress")
-"""What a frame may be labelled with: eV of the cell, eV/Å, and eV/Å³ with tension positive."""
+"""Labels of a frame: energy of the cell in eV, forces in eV/Å, and stress in eV/Å³, positive = tensile."""
 
 ORIGIN = ("source", "material", "frame_id", "split")
-"""Strings that say where a frame comes from: the source it shares a reference of energy with, the material (its reduced
-formula where nothing better is known), its own name, and the part of a split that its file puts it in."""
+"""Strings that state the origin of a frame: its source, whose frames share an energy reference; the material (its
+reduced formula where nothing better is known); its name; and the part of a split that its file assigns it to."""
 
 HEAVIEST = 118
 """The largest atomic number of an element."""
 
 ORDINARY = 1e6
-"""Å. Coordinates and cells within this need no closer look."""
+"""Largest coordinate or cell vector, Å, for the fast check."""
 
 
 def make_frame(
@@ -48,7 +48,7 @@ def make_frame(
     split: str = "",
     kept: Mapping[str, Tensor | str] | None = None,
 ) -> CrystalData:
-    """A frame from what a file says: the one door through which labels enter, and are converted.
+    """Make a frame from the values in a file, converted to the units and signs of this package.
 
     A label that is not given is NaN in the frame, so that frames with different labels still make one batch: see
     :func:`is_known`.
@@ -58,20 +58,20 @@ def make_frame(
         positions: Å, ``[N, 3]``
         cell: vectors as rows, Å, ``[3, 3]``
         pbc: the periodic directions, ``[3]`` or one for all
-        where: the file and the frame in it, for messages
-        source: what it shares the reference of its energy with
-        frame_id: its own name
-        energy: in the unit of ``convention``
+        where: file and place of the frame, for messages
+        source: name of the source, whose frames share an energy reference
+        frame_id: name of the frame
+        energy: energy in the unit of ``convention``
         forces: eV/Å, ``[N, 3]``
-        stress: in the unit, sign and order of ``convention``, ``[6]``, ``[9]`` or ``[3, 3]``
+        stress: stress in the unit, sign and order of ``convention``, ``[6]``, ``[9]`` or ``[3, 3]``
         convention: the units and signs of the file
-        material: by default the reduced formula
-        split: the part of a split that the file puts it in
+        material: name of the material; by default the reduced formula
+        split: part of a split that the file assigns it to
         kept: other fields of the record: labels in the unit of the file, and texts
 
     Raises:
         StructureError: no energy can be computed for the structure.
-        LabelError: a label that is not finite, or of the wrong shape.
+        LabelError: a label is not finite, or has the wrong shape.
     """
     z = np.array(numbers, dtype=np.int64)
     vectors = _array(cell, (3, 3), "cell", where)
@@ -98,12 +98,12 @@ def make_frame(
 
 
 def is_known(data: Data, label: str) -> Tensor:
-    """Where a label is known: bool, ``[B]`` for energy and stress, ``[N]`` for forces."""
+    """Whether a label is known: bool, ``[B]`` for energy and stress, ``[N]`` for forces."""
     return ~data[label].isnan().reshape(len(data[label]), -1).any(dim=1)
 
 
 def has_labels(frame: Data) -> bool:
-    """Whether anything is known of a frame."""
+    """Whether a frame has any label."""
     return any(bool(is_known(frame, label).any()) for label in (*LABELS, *other_labels(frame)))
 
 
@@ -163,7 +163,7 @@ def _stress(stress: ArrayLike | None, volume: float, convention: UnitConvention,
     if stress is None:
         return torch.full((1, 3, 3), torch.nan, dtype=torch.float64)
     if volume == 0:
-        raise LabelError(f"{where}: a stress, but no cell of a volume that it could be of")
+        raise LabelError(f"{where}: there is a stress, but no cell with a volume")
     try:
         tensor = convention.stress_tensor(stress, volume)
     except (TypeError, ValueError) as error:

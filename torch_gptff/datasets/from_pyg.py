@@ -19,7 +19,7 @@ from torch_gptff.graph import CrystalData
 from torch_gptff.units import EV_PER_HARTREE, EV_PER_KCAL_PER_MOL
 
 ENERGY_UNITS = {"eV": 1.0, "meV": 1e-3, "kcal/mol": EV_PER_KCAL_PER_MOL, "hartree": EV_PER_HARTREE}
-"""Units of energies, in eV; forces are in the same unit by Å."""
+"""Units of energies in eV; the unit of forces is this unit per Å."""
 
 _FIELD = re.compile(r"(?P<key>\w+)(\[:,\s*(?P<column>\d+)\])?")
 
@@ -45,13 +45,13 @@ def frames_of_pyg(
             none is known
         forces: the field of the forces
         stress: the field of the stress in eV/Å³, positive = tensile
-        energy_unit: of the energies and, by Å, of the forces: one of :data:`ENERGY_UNITS`
+        energy_unit: unit of the energies and, per Å, of the forces: one of :data:`ENERGY_UNITS`
         target: other labels of structures or atoms, by name, and the fields that they are in; they keep their unit
-        source: what the frames share the reference of their energies with
+        source: name of the source, whose frames share an energy reference
 
     Raises:
-        UnknownFormatError: no such unit, a field that is written otherwise, or a name that is in use.
-        LabelError: a record has no such field, or one of another shape.
+        UnknownFormatError: the unit is unknown, a field is not written as described, or a name is in use.
+        LabelError: a record lacks the field, or has it in another shape.
         StructureError: no energy can be computed for a structure.
     """
     if energy_unit not in ENERGY_UNITS:
@@ -89,8 +89,8 @@ class PyGSource(Source):
         CrystalDataset("qm9", PyGSource("QM9", dataset=QM9(root), energy="y[:, 7]", target={"gap": "y[:, 4]"}))
 
     Attributes:
-        path: what the source is called
-        dataset: of PyG
+        path: name of the source
+        dataset: dataset of PyG
         energy, forces, stress, energy_unit, target: see :func:`frames_of_pyg`
     """
 
@@ -124,7 +124,7 @@ def _field(data: Data, named: str, where: str) -> Any:
     """A field of a record, or a column of one, float64 where it is a number.
 
     Raises:
-        LabelError: there is none, or it has no such column.
+        LabelError: the record lacks the field or the column.
     """
     match = _FIELD.fullmatch(named.strip())
     if match is None:

@@ -1,4 +1,4 @@
-"""Quantiles of numbers that are too many to keep."""
+"""Approximate quantiles of more numbers than fit into memory."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 BINS_PER_DECADE = 232
-"""So that neighbouring bins differ by one per cent."""
+"""Number of bins in a decade; neighbouring bins differ by one per cent."""
 
 DECADES = (-12, 12)
 
 
 class LogHistogram:
-    """Counts of magnitudes in bins one per cent wide, from 1e-12 to 1e12; what is smaller counts as zero."""
+    """Counts of magnitudes in bins one per cent wide, from 1e-12 to 1e12; smaller ones count as zero."""
 
     def __init__(self) -> None:
         self._counts = np.zeros((DECADES[1] - DECADES[0]) * BINS_PER_DECADE + 2, dtype=np.int64)
@@ -46,7 +46,7 @@ class LogHistogram:
         return (self._sum_of_squares / self.number) ** 0.5 if self.number else float("nan")
 
     def quantile(self, fraction: float) -> float:
-        """The magnitude that this fraction of all stays below, to within one per cent."""
+        """The quantile of a fraction, to within one per cent."""
         if not self.number:
             return float("nan")
         place = int(np.searchsorted(np.cumsum(self._counts), fraction * self.number))

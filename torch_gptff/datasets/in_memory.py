@@ -23,14 +23,14 @@ class CrystalDataset(StoredFrames, InMemoryDataset):
     Args:
         root: where the frames are stored, under ``processed``
         sources: files and folders of frames; by default what is stored, or what lies under ``root/raw``
-        transform: applied to a frame when it is taken
-        pre_transform: applied to a frame when it is stored
-        pre_filter: which frames are stored
-        log: whether to tell on standard error when frames are stored
+        transform: function that is applied to a frame when it is taken
+        pre_transform: function that is applied to a frame when it is stored
+        pre_filter: function that says whether a frame is stored
+        log: whether standard error reports that frames are stored
         force_reload: store the frames again
 
     Raises:
-        DatasetError: nothing to store; other sources than those stored; or what is stored is damaged.
+        DatasetError: there is nothing to store, other sources are stored, or the stored dataset is damaged.
         FileNotFoundError, StructureError: see :func:`~torch_gptff.datasets.read_frames`.
     """
 
@@ -56,7 +56,7 @@ class CrystalDataset(StoredFrames, InMemoryDataset):
 
     @classmethod
     def from_frames(cls, frames: Iterable[CrystalData], transform: Transform | None = None) -> CrystalDataset:
-        """A dataset of frames at hand, which is not stored.
+        """A dataset of frames in memory, which is not stored.
 
         Raises:
             DatasetError: there are no frames.

@@ -1,7 +1,8 @@
-"""The index of a stored dataset: what there is and how large, written when all of it is there.
+"""The index of a stored dataset, which lists its files and their sizes, and is written last.
 
 A dataset without its index was never finished, and a file of another size than the index says is truncated: both are
-told from a whole one before any frame is read. The files of a dataset lie beside its index: an index that names any
+distinguished from a complete one before any frame is read. The files of a dataset lie beside its index: an index that
+names any
 other file is refused, so that nothing outside the folder is opened, written or removed.
 """
 
@@ -25,9 +26,9 @@ class DataFile:
     """A file of frames.
 
     Attributes:
-        name: of a file in the folder of the index; it begins with the kind of the dataset and a hyphen
-        frames: how many it holds
-        size: in bytes
+        name: file name in the folder of the index; it begins with the kind of the dataset and a hyphen
+        frames: number of its frames
+        size: size in bytes
     """
 
     name: str
@@ -37,13 +38,13 @@ class DataFile:
 
 @dataclass(frozen=True)
 class Index:
-    """What a stored dataset consists of.
+    """Contents of a stored dataset.
 
     Attributes:
-        kind: how it is stored
+        kind: kind of storage
         fingerprint: see :func:`~torch_gptff.datasets.dataset_fingerprint`
-        files: in the order of their frames
-        made_of: the identities of its sources
+        files: files in the order of their frames
+        made_of: identities of its sources
         prepared_by: the ``pre_transform`` and ``pre_filter`` that the frames went through, as texts
     """
 
@@ -118,8 +119,8 @@ def require_inside(index_path: Path, kind: str, name: str) -> None:
 
     Args:
         index_path: the index, ``KIND.json``
-        kind: of the dataset, as the index says
-        name: of a file, as the index says
+        kind: kind of the dataset that the index states
+        name: file name that the index states
 
     Raises:
         CorruptDatasetError: the name leads out of the folder, is not of this kind, or is that of a symbolic link.

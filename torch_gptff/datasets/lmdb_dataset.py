@@ -20,7 +20,7 @@ class LMDBCrystalDataset(StoredFrames):
     those of :class:`~torch_gptff.datasets.CrystalDataset`.
 
     Args:
-        frames_per_shard: how many frames one file holds
+        frames_per_shard: number of frames in a file
     """
 
     kind = "lmdb"

@@ -1,4 +1,4 @@
-"""Datasets by name: fetched from where they were published and verified, or read from a folder that has them."""
+"""Published datasets by name, downloaded and verified, or read from a folder that has them."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class NamedData:
     """A published dataset.
 
     Attributes:
-        holds: what it is, in one line
-        home: where it is published
-        files: what is fetched, by the path it is kept under; nothing where the publisher states no check sum to pin
-        sources: what is read, by path within its folder, with the options of the reader; ``""`` is the folder itself
-        format: of its reader
+        holds: description in one line
+        home: address of its publication
+        files: files that are downloaded, by their local path; empty where the publisher states no check sum
+        sources: paths within its folder that are read, with the options of the reader; ``""`` is the folder itself
+        format: format of its files
     """
 
     holds: str
@@ -146,19 +146,19 @@ NAMED = {
         sources={"MatPES-R2SCAN-2025.1.json.gz": {}},
     ),
 }
-"""Published datasets by name. Those without ``files`` are fetched by hand, from their home."""
+"""Published datasets by name. Those without ``files`` must be downloaded by hand."""
 
 
 def named_sources(name: str, folder: str | Path | None = None) -> tuple[Source, ...]:
-    """The sources of a published dataset, to make any of the datasets of.
+    """The sources of a published dataset, from which a dataset can be made.
 
     Args:
-        name: of :data:`NAMED`
+        name: a key of :data:`NAMED`
         folder: where its files are; by default the user's cache folder, or ``$TORCH_GPTFF_CACHE``, into which those
             that are not there yet are fetched
 
     Raises:
-        DatasetError: no such name, or a folder without its files.
+        DatasetError: the name is unknown, or the folder lacks its files.
         DownloadError: a file could not be fetched, or is not the one that was published.
     """
     if name not in NAMED:
@@ -169,7 +169,7 @@ def named_sources(name: str, folder: str | Path | None = None) -> tuple[Source, 
         for path, file in data.files.items():
             _fetch(file, where / path, name)
     elif folder is None:
-        raise DatasetError(f"{name} is not fetched by itself: get it from {data.home}, and name the folder it is in")
+        raise DatasetError(f"{name} cannot be downloaded automatically: get it from {data.home}, and name its folder")
     else:
         where = Path(folder).expanduser()
     missing = [path for path in data.sources if not (where / path).exists()]
@@ -188,10 +188,10 @@ def _fetch(file: PublishedFile, path: Path, name: str) -> None:
         pooch.retrieve(file.url, f"sha256:{file.sha256}", path.name, path.parent)
     except (requests.RequestException, OSError) as error:
         raise DownloadError(
-            f"{name}: {file.url} could not be fetched ({error}). Without a network, {by_hand}"
+            f"{name}: {file.url} could not be downloaded ({error}). Without a network, {by_hand}"
         ) from error
     except ValueError as error:
         raise DownloadError(
-            f"{name}: what {file.url} sent is not what was published: its sha256 differs, so it was not kept. Try "
-            f"again; if it stays so, {by_hand}"
+            f"{name}: the download of {file.url} is not the published file: its sha256 differs, so it was not kept. "
+            f"Try again; if it stays so, {by_hand}"
         ) from error

@@ -24,7 +24,7 @@ TABLE = "frames"
 SCHEMA: Any = {"record": {"dtype": torch.uint8, "size": (-1,)}}
 
 BATCH = 1000
-"""Frames that are written in one transaction."""
+"""Number of frames that are written in one transaction."""
 
 
 class OnDiskCrystalDataset(StoredFrames, OnDiskDataset):
@@ -57,7 +57,7 @@ class OnDiskCrystalDataset(StoredFrames, OnDiskDataset):
 
     @property
     def db(self) -> Any:
-        """The database, opened by the process that asks: a connection must not be carried over a fork."""
+        """The database, opened by each process for itself, since a connection must not cross a fork."""
         if self._db is None or self._opened_by != os.getpid():
             self._db = StoredDatabase(self.index_path.parent / self.index.files[0].name)
             self._opened_by = os.getpid()

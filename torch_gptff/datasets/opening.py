@@ -1,4 +1,4 @@
-"""A dataset from whatever is at hand."""
+"""Opening of stored datasets, files and folders as one dataset."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch_gptff.datasets.stored import StoredFrames, Transform
 
 
 def open_dataset(sources: Sources, transform: Transform | None = None) -> StoredFrames:
-    """A stored dataset where it lies, by its root alone; anything else, or several together, read into memory.
+    """Open data as a dataset. One stored dataset is read in its place, anything else into memory.
 
     Raises:
         FileNotFoundError, DatasetError, StructureError: see :func:`~torch_gptff.datasets.read_frames`.

@@ -16,24 +16,24 @@ from torch_gptff.datasets.fingerprints import untransformed
 from torch_gptff.datasets.frames import is_known
 
 FEWEST = 2
-"""Frames that look so; one may be chance."""
+"""Smallest number of suspicious frames that is reported."""
 
 LOOKED_AT = 20
-"""Frames of a source whose forces are zero, and whose symmetry is looked at."""
+"""Number of frames of a source with zero forces whose symmetry is analysed."""
 
 FEWEST_EQUAL = 10
-"""Frames that have one energy."""
+"""Smallest number of frames with the same energy that is reported."""
 
 SYMPREC = 1e-3
-"""Å. Atoms within this of a symmetric place are on it."""
+"""Tolerance of the symmetry analysis, Å."""
 
 MARGIN = 10.0
-"""Å of empty space around what has no period."""
+"""Empty space around structures along directions without period, Å."""
 
 
 @dataclass
 class _Counts:
-    """Of one source."""
+    """Counts of suspicious frames of one source."""
 
     known: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("energy", "forces", "stress"), 0))
     zero: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("energy", "forces", "stress"), 0))
@@ -43,7 +43,7 @@ class _Counts:
 
 
 def check_placeholders(frames: Iterable[Data]) -> list[str]:
-    """What looks like a placeholder, one sentence each; nothing if nothing does.
+    """Labels that look like placeholders, one sentence each.
 
     Forces of exactly zero are what symmetry asks for in many crystals, so they are suspicious only where the symmetry
     of a structure allows others. The energy and the stress of a structure are never exactly zero.
@@ -74,7 +74,7 @@ def _sentences(source: str, counts: _Counts) -> Iterator[str]:
     if counts.asymmetric >= FEWEST:
         yield (
             f"{source}: the forces of {counts.zero['forces']} of {counts.known['forces']} frames are exactly zero, "
-            f"though no symmetry of the structures asks for it: {advice}"
+            f"although the symmetry of the structures allows forces: {advice}"
         )
     for label in ("stress", "energy"):
         if counts.zero[label] >= FEWEST:
@@ -85,7 +85,7 @@ def _sentences(source: str, counts: _Counts) -> Iterator[str]:
     if len(values) and numbers.max() >= max(FEWEST_EQUAL, len(energies) / 2):
         most = int(numbers.argmax())
         yield (
-            f"{source}: {numbers[most]} of {len(energies)} frames have one energy to the last digit "
+            f"{source}: {numbers[most]} of {len(energies)} frames have exactly the same energy "
             f"({values[most]:.10g} eV): {advice}"
         )
 

@@ -71,7 +71,7 @@ def decode(record: bytes | memoryview) -> CrystalData:
     """The frame of the bytes that :func:`encode` gave.
 
     Raises:
-        CorruptDatasetError: they are not, or have been damaged.
+        CorruptDatasetError: the bytes are damaged, or no frame.
     """
     end = len(record) - 4
     if end < 2 or zlib.crc32(record[:end]) != struct.unpack_from("<I", record, end)[0]:

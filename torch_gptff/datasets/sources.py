@@ -18,11 +18,11 @@ class Source:
     """A file or folder of frames.
 
     Attributes:
-        path: where it is
+        path: path of the file or folder
         format: a name of :data:`~torch_gptff.datasets.readers.FORMATS`; by default told by name and content
-        name: what the frames' ``source`` is set to; by default the reader's choice. Frames of one source share the
-            reference of their energies
-        options: of the reader
+        name: name of the source, given to its frames; by default that of the reader. Frames of one source share the
+            energy reference
+        options: options of the reader
     """
 
     path: str | Path
@@ -34,7 +34,7 @@ class Source:
         """The frames.
 
         Raises:
-            NoLabelsError: at the end, where no frame had a label, and no other field is kept.
+            NoLabelsError: raised at the end if no frame has a label or another kept field.
             FileNotFoundError, DatasetError, StructureError: see :func:`~torch_gptff.datasets.readers.read_frames`.
         """
         labelled = False
@@ -90,5 +90,5 @@ def read_sources(sources: Sources) -> Iterator[CrystalData]:
 
 
 def _plain(value: Any) -> str | list[str]:
-    """As JSON gives it back: lists and tuples are the same."""
+    """The value with tuples as lists, as JSON returns it."""
     return [str(each) for each in value] if isinstance(value, list | tuple) else str(value)

@@ -1,4 +1,4 @@
-"""Splits: which frame is for training, validation or test; kept in a file, and checked for leaks."""
+"""Splits of a dataset into training, validation and test frames: their files, and checks for leaks."""
 
 from __future__ import annotations
 
@@ -24,14 +24,34 @@ Frames = Iterable[Data] | FrameTable
 Indices = NDArray[np.int64]
 
 
+def frames_of_part(frames: Iterable[Data], part: str) -> Iterator[Data]:
+    """Yield the frames that their files assign to a part.
+
+    Raises:
+        SplitError: no frame is of this part.
+    """
+    others: set[str] = set()
+    found = False
+    for frame in frames:
+        if frame.split == part:
+            found = True
+            yield frame
+        else:
+            others.add(frame.split or "no part")
+    if not found:
+        raise SplitError(
+            f"no frame is of the part {part!r}: the files name {', '.join(sorted(others))}; --split FILE takes a split"
+        )
+
+
 @dataclass(frozen=True)
 class Split:
-    """A dataset, taken apart.
+    """Division of a dataset into parts.
 
     Attributes:
-        fingerprint: of the dataset
+        fingerprint: fingerprint of the dataset
         parts: the frames of each part, ascending; together every frame once, unless it was left out on purpose
-        made_by: how it was made, to tell and to repeat it
+        made_by: function and arguments that made it
     """
 
     fingerprint: str
@@ -42,7 +62,7 @@ class Split:
         """The parts of the dataset that this is a split of.
 
         Raises:
-            SplitError: it is another dataset.
+            SplitError: the split belongs to another dataset.
         """
         found = dataset_fingerprint(dataset)
         if found != self.fingerprint:
@@ -68,7 +88,7 @@ class Split:
         return (self.fold(name) for name in self.parts)
 
     def save(self, path: str | Path) -> None:
-        """Write it as JSON, whole or not at all; frames as ranges ``[first, behind the last]``."""
+        """Write the split as JSON, whole or not at all, with frames as ranges ``[first, behind the last]``."""
         document = {
             "format": FORMAT,
             "version": VERSION,
@@ -82,10 +102,10 @@ class Split:
 
     @classmethod
     def load(cls, path: str | Path) -> Split:
-        """Read it again.
+        """Read a split that :meth:`save` wrote.
 
         Raises:
-            SplitError: not such a file, or a damaged one.
+            SplitError: the file is no split, or damaged.
         """
         try:
             document = json.loads(Path(path).read_text(encoding="utf-8-sig"))
@@ -102,7 +122,7 @@ class Split:
 
 
 def check_leaks(split: Split, frames: Frames) -> None:
-    """Look for what two parts share and must not: frames, structures, and the groups that the split goes by.
+    """Check that no two parts share frames, structures or groups.
 
     Raises:
         SplitError: the split belongs to another dataset.

@@ -1,4 +1,4 @@
-"""Making splits, reproducibly: at random, by material, by element, in folds.
+"""Functions that make splits reproducibly: at random, by material, by element, or in folds.
 
 Frames of one structure always stay together, whatever a split goes by, so that no part holds a copy of another's frame.
 """
@@ -21,15 +21,15 @@ Group = Literal["material", "formula", "chemical system"]
 
 
 def random_split(frames: Frames, fractions: Mapping[str, float] = FRACTIONS, seed: int = 0) -> Split:
-    """Frames at random.
+    """Split frames at random.
 
     Args:
         frames: a dataset, or the table of one
-        fractions: of each part, together 1
-        seed: another seed gives another split, the same seed the same
+        fractions: fraction of the frames in each part; their sum is 1
+        seed: random seed
 
     Raises:
-        SplitError: the fractions are not such, or a part would be empty.
+        SplitError: the fractions are invalid, or a part would be empty.
     """
     table = as_table(frames)
     made_by = {"method": "random", "seed": seed, "fractions": dict(fractions)}
@@ -39,16 +39,16 @@ def random_split(frames: Frames, fractions: Mapping[str, float] = FRACTIONS, see
 def group_split(
     frames: Frames, fractions: Mapping[str, float] = FRACTIONS, seed: int = 0, group: Group = "material"
 ) -> Split:
-    """Materials at random: no material, formula or chemical system stands in two parts.
+    """Split groups at random, such that no material, formula or chemical system is in two parts.
 
     Args:
         frames: a dataset, or the table of one
-        fractions: of the frames, together 1; met as nearly as whole groups allow
-        seed: another seed gives another split, the same seed the same
-        group: what stays together
+        fractions: fraction of the frames in each part; their sum is 1, and they are met as nearly as whole groups allow
+        seed: random seed
+        group: property whose frames stay together
 
     Raises:
-        SplitError: the fractions are not such, or there are too few groups for the parts.
+        SplitError: the fractions are invalid, or there are too few groups for the parts.
     """
     table = as_table(frames)
     made_by = {"method": "group", "group": group, "seed": seed, "fractions": dict(fractions)}
@@ -67,9 +67,9 @@ def element_split(
     Args:
         frames: a dataset, or the table of one
         elements: atomic numbers
-        fractions: of the others; by default all ``train``
-        seed: as of :func:`group_split`
-        group: as of :func:`group_split`
+        fractions: fractions of the other frames; by default all are ``train``
+        seed: random seed
+        group: see :func:`group_split`
 
     Raises:
         SplitError: all frames, or none, have such elements; or see :func:`group_split`.
@@ -100,9 +100,9 @@ def k_fold(frames: Frames, k: int, seed: int = 0, group: Group | None = "materia
 
     Args:
         frames: a dataset, or the table of one
-        k: how many
-        seed: another seed gives another split, the same seed the same
-        group: what stays together; ``None`` for frames at random
+        k: number of folds
+        seed: random seed
+        group: property whose frames stay together; ``None`` to draw single frames
 
     Raises:
         SplitError: fewer than two folds, or fewer groups than folds.
@@ -116,7 +116,7 @@ def k_fold(frames: Frames, k: int, seed: int = 0, group: Group | None = "materia
 
 
 def given_split(frames: Frames) -> Split:
-    """The parts that the files themselves name. Structures that stand in two of them are warned of.
+    """The split that the files name. A warning tells of structures that are in two parts.
 
     Raises:
         SplitError: no part is named, or one alone.
@@ -183,14 +183,14 @@ def _dealt(groups: Indices, fractions: Mapping[str, float], seed: int) -> dict[s
 
 
 def _other_way(n_groups: int, n_frames: int, n_parts: int) -> str:
-    """What divides the frames into so many parts."""
+    """Advice on a split that works for this number of parts."""
     if n_groups >= n_parts:
         return f"take fractions that are nearer to each other, such as {', '.join([f'{1 / n_parts:.2g}'] * n_parts)}"
     if n_groups > 1:
         return f"divide them into {n_groups} parts at most"
     if n_frames > 1:
         return (
-            "where frames of one material may stand on both sides, divide them at random (--by random, random_split), "
+            "if frames of one material may be in two parts, divide them at random (--by random, random_split), "
             "and expect errors that are smaller than those of new materials"
         )
     return "there must be more frames"

@@ -25,22 +25,22 @@ from torch_gptff.errors import DatasetError, NoLabelsError
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
 
 ENERGY_SIGMAS = 10.0
-"""An energy further from the rest than this many robust standard deviations stands out ..."""
+"""Smallest deviation of an outlying energy, in robust standard deviations."""
 
 LEAST_ENERGY = 0.5
-"""... if it is further than this, too; eV per atom."""
+"""Smallest deviation of an outlying energy, eV per atom."""
 
 LARGE_FORCE = 50.0
-"""eV/Å. A force on an atom above this stands out."""
+"""Smallest outlying force on an atom, eV/Å."""
 
 LARGE_STRESS = 150.0
-"""GPa. A component above this stands out."""
+"""Smallest outlying stress component, GPa."""
 
 MOST_SOURCES = 50
-"""More sources than this are names of something else, and element energies are fitted to all together ..."""
+"""Largest number of sources whose element energies are fitted one by one; names of more are no names of sources."""
 
 ALL = "all sources"
-"""... under this name."""
+"""Name under which element energies are fitted to all sources together."""
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,12 @@ class Distribution:
 
 @dataclass(frozen=True)
 class Outlier:
-    """A frame that stands out.
+    """A frame with an outlying label.
 
     Attributes:
-        number: in the dataset
-        frame_id: its name
-        why: which of its values, and how large
+        number: number of the frame in the dataset
+        frame_id: name of the frame
+        why: the outlying label and its value
     """
 
     number: int
@@ -86,20 +86,20 @@ class DatasetStatistics:
     """Statistics of a dataset.
 
     Attributes:
-        n_frames: in all
-        n_atoms: in all
-        atoms_per_frame: least, mean and most
-        n_materials: different ones
-        sources: frames of each
-        splits: frames of each part that the files name
-        known: frames with each label
-        elements: by atomic number, the frames and atoms of each
-        energy_per_atom: least, mean and highest, eV
-        residual: of the energy per atom once element energies are taken off, eV, in magnitude
-        forces: of the components, eV/Å, in magnitude
-        stress: of the components, GPa, in magnitude
-        element_energies: fitted to each source with energies
-        outliers: frames that stand out
+        n_frames: number of frames
+        n_atoms: number of atoms in all frames
+        atoms_per_frame: smallest, mean and largest number of atoms of a frame
+        n_materials: number of different materials
+        sources: number of frames of each source
+        splits: number of frames of each part that the files name
+        known: number of frames with each label
+        elements: numbers of frames and atoms of each element, by atomic number
+        energy_per_atom: smallest, mean and largest energy per atom, eV
+        residual: distribution of the magnitude of the energy per atom without element energies, eV
+        forces: distribution of the magnitude of force components, eV/Å
+        stress: distribution of the magnitude of stress components, GPa
+        element_energies: fit of element energies to each source with energies
+        outliers: frames with outlying labels
         suspicions: signs of wrong units and signs, and of placeholders
     """
 
@@ -121,7 +121,7 @@ class DatasetStatistics:
 
 
 def dataset_statistics(frames: Sequence[Data] | Dataset) -> DatasetStatistics:
-    """Look at all frames. They are passed over several times, and not kept.
+    """Statistics of all frames, which are read several times and not kept in memory.
 
     Args:
         frames: a dataset, or a list of frames
@@ -158,7 +158,7 @@ def dataset_statistics(frames: Sequence[Data] | Dataset) -> DatasetStatistics:
 
 @dataclass
 class _Gathered:
-    """What one pass over the frames adds up."""
+    """Sums over the frames of one pass."""
 
     n_atoms: array[int] = field(default_factory=lambda: array("q"))
     materials: set[str] = field(default_factory=set)
@@ -206,7 +206,7 @@ class _Gathered:
 
 def _fits(frames: Sequence[Data] | Dataset, n_sources: int) -> dict[str, ElementEnergyFit]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # what is undetermined matters to a model, not to residuals
+        warnings.simplefilter("ignore", UserWarning)  # undetermined energies do not affect residuals
         try:
             if n_sources > MOST_SOURCES:
                 return {ALL: fit_element_energies(frames)}
@@ -218,7 +218,7 @@ def _fits(frames: Sequence[Data] | Dataset, n_sources: int) -> dict[str, Element
 def _residuals(
     frames: Sequence[Data] | Dataset, fits: Mapping[str, ElementEnergyFit], outliers: list[Outlier]
 ) -> tuple[Distribution | None, list[Outlier]]:
-    """Energies per atom beyond the element energies of their source, and the frames that stand out by them."""
+    """Energies per atom without the element energies of their source, and the frames whose are outlying."""
     places, values = array("q"), array("d")
     for number, frame in enumerate(untransformed(frames)):
         fit = fits.get(frame.source, fits.get(ALL))

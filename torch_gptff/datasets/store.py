@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     import lmdb
 
 FRAMES_PER_BLOCK = 32
-"""Part of the format: with another number, :data:`torch_gptff.datasets.index.VERSION` is another one, too."""
+"""Number of frames in a block. It is part of the format: a change needs a new ``datasets.index.VERSION``."""
 
 FRAMES_PER_SHARD = 1_000_000
 
 _BLOCKS_PER_COMMIT = 32
 _FIRST_MAP_SIZE = 1 << 20
-"""Bytes. The map grows as it fills, and a file is never larger than what was written to it."""
+"""Initial size of the memory map, bytes. It grows as needed."""
 
 
 def write_shards(
@@ -101,7 +101,7 @@ def _key(block: int) -> bytes:
 
 
 class FrameStore(Sequence[CrystalData]):
-    """The frames behind an index, by number. Cheap to copy to other processes, which open the files for themselves."""
+    """Access by number to the frames of an index. Copies in other processes open the files themselves."""
 
     def __init__(self, index: Index, folder: Path) -> None:
         self._files = [str(folder / file.name) for file in index.files]
@@ -139,7 +139,7 @@ class FrameStore(Sequence[CrystalData]):
 
 
 _ENVIRONMENTS: dict[str, lmdb.Environment] = {}
-"""What this process has open. LMDB allows a file to be opened once in a process, and not to be used across a fork."""
+"""Open files of this process. LMDB allows a file to be opened once in a process, and not to be used after a fork."""
 
 _opened_by = os.getpid()
 
@@ -148,7 +148,7 @@ def _environment(file: str) -> lmdb.Environment:
     global _opened_by
     if _opened_by != os.getpid():
         for inherited in _ENVIRONMENTS.values():
-            inherited.close()  # in this process alone
+            inherited.close()  # closes it in this process only
         _ENVIRONMENTS.clear()
         _opened_by = os.getpid()
     if file not in _ENVIRONMENTS:

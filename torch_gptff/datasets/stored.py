@@ -1,4 +1,4 @@
-"""What the three datasets share: PyG's ``root`` and its arguments, sources, and storing everything or nothing."""
+"""Base class of stored datasets: PyG's arguments, sources, and storage that is complete or absent."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class StoredFrames(Dataset, ABC):
     """
 
     kind: str
-    """How the frames are stored, and the beginning of the names of their files."""
+    """Kind of storage, with which the names of the files begin."""
 
     sources: tuple[Source, ...] | None
     index: Index
@@ -133,7 +133,7 @@ class StoredFrames(Dataset, ABC):
         return index
 
     def _preparation(self) -> dict[str, str]:
-        """What the frames go through when they are stored, as texts without addresses in memory."""
+        """Names of the functions that are applied to stored frames, without addresses in memory."""
         steps = {"pre_transform": self.pre_transform, "pre_filter": self.pre_filter}
         return {name: re.sub(r"(<.*?)\s.*(>)", r"\1\2", str(step)) for name, step in steps.items()}
 
@@ -158,7 +158,7 @@ class StoredFrames(Dataset, ABC):
                 yield frame if self.pre_transform is None else self.pre_transform(frame)
 
     def _own_files(self, folder: Path) -> set[Path]:
-        """What datasets of this kind have written to a folder, also where a killed process left it."""
+        """Files of datasets of this kind in a folder, those of a killed process included."""
         name = re.compile(rf"{self.kind}-[0-9a-f]{{8}}\W.*|\.{self.kind}-.*")
         return {file for file in folder.iterdir() if name.fullmatch(file.name) and not file.is_dir()}
 
@@ -171,7 +171,7 @@ class StoredFrames(Dataset, ABC):
 
 
 class _Fingerprinted(Iterable[CrystalData]):
-    """Frames, counted and fingerprinted as they pass."""
+    """Iterator over frames that counts and fingerprints them."""
 
     def __init__(self, frames: Iterator[CrystalData]) -> None:
         self._frames = frames

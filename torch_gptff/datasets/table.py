@@ -45,14 +45,14 @@ class Column:
 
 @dataclass(frozen=True)
 class FrameTable:
-    """What tells the frames of a dataset apart.
+    """Properties by which the frames of a dataset are divided.
 
     Attributes:
-        fingerprint: of the dataset
-        material: of every frame
-        formula: of every frame
-        elements: the atomic numbers in each of ``formula.names``
-        split: where the file of every frame puts it
+        fingerprint: fingerprint of the dataset
+        material: material of every frame
+        formula: reduced formula of every frame
+        elements: atomic numbers in each of ``formula.names``
+        split: part that the file of every frame assigns it to
         structure: numbers that frames with the same atoms at the same places share, ``[F]``
     """
 
@@ -94,7 +94,7 @@ class FrameTable:
         )
 
     def taken(self, frames: NDArray[np.int64]) -> FrameTable:
-        """The table of some of the frames, by their numbers."""
+        """The table of the frames with these numbers."""
         digest = hashlib.sha256(self.fingerprint.encode() + frames.astype("<i8").tobytes())
         material, formula, split = (
             Column(column.codes[frames], column.names) for column in (self.material, self.formula, self.split)

@@ -17,16 +17,16 @@ from torch_gptff.prediction import Calibration
 from torch_gptff.record import Record
 
 CHUNK = 256
-"""Frames that are predicted together."""
+"""Number of frames that are predicted together."""
 
 SILENT = 1e-5
-"""eV/Å: a force that symmetry forbids is below it in reference and model, and its rounding tells nothing."""
+"""Largest force that is zero up to rounding, eV/Å; forces that symmetry forbids are not counted."""
 
 NEARLY_ALL = 0.99
-"""The part of the frames whose energies are less uncertain, per atom, than what :class:`Calibration` keeps as seen."""
+"""Fraction of the frames whose uncertainty per atom is below ``Calibration.seen``."""
 
 WITHIN_ONE = 0.6827
-"""The part of normal errors that lies within one standard deviation."""
+"""Fraction of normal errors within one standard deviation."""
 
 Values = NDArray[np.float64]
 
@@ -77,8 +77,9 @@ def calibrate(potential: Potential, frames: Iterable[CrystalData]) -> Calibratio
     agree by symmetry, would decide that.
 
     Args:
-        potential: whose model is a committee; ``calibration`` is replaced
-        frames: labelled, with energies relative to the reference that the potential uses, and not among those it was
+        potential: potential of a committee, whose ``calibration`` is replaced
+        frames: labelled frames, with energies relative to the reference that the potential uses, and not among those it
+            was
             trained on
 
     Raises:

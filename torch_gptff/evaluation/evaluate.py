@@ -35,7 +35,7 @@ def evaluate(
     energy_shift: Literal["elements"] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Evaluation:
-    """Predict labelled frames, and put the predictions beside the labels.
+    """Predict labelled frames, and compare the predictions with the labels.
 
     Frames are taken as they come, and only labels and predictions are kept. A graph that a frame brings along is not
     used, since it may have been built with other cutoffs.
@@ -43,11 +43,11 @@ def evaluate(
     Args:
         potential: on any device, in any precision
         frames: a dataset, or other frames as :mod:`torch_gptff.datasets` makes them; labels that are NaN are not known
-        max_bonds: of a batch, see :meth:`~torch_gptff.Potential.predict`
-        max_angles: of a batch
-        energy_shift: ``"elements"`` to fit :attr:`Evaluation.element_shifts`, where data and model count energies from
-            other references
-        progress: called after every frame that the model has taken, with their number
+        max_bonds: largest number of bonds in a batch, see :meth:`~torch_gptff.Potential.predict`
+        max_angles: largest number of angles in a batch
+        energy_shift: ``"elements"`` to fit :attr:`Evaluation.element_shifts`, where data and model have different
+            energy references
+        progress: called with the number of frames that were predicted so far
 
     Raises:
         DatasetError: there are no frames.
@@ -77,7 +77,7 @@ class _Gathered:
     """Labels and predictions of the frames so far.
 
     Attributes:
-        properties: what the model predicts beside the energy, and their kinds
+        properties: properties that the model predicts beside the energy, and their kinds
     """
 
     properties: Mapping[str, str] = field(default_factory=dict)

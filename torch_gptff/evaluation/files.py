@@ -23,7 +23,7 @@ VERSION = 1
 UNITS = {"energy_per_atom": "eV", "forces": "eV/angstrom", "stress": "eV/angstrom^3, nine components"}
 
 WORST = 10
-"""Frames that the summary lists for each kind of error."""
+"""Number of frames that the summary lists for each kind of error."""
 
 _TEXTS = ("frame_id", "source", "material")
 

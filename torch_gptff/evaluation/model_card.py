@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 LONG = 300
-"""Characters. A longer piece of the provenance is folded."""
+"""Largest number of characters of a piece of the provenance that is not folded."""
 
 
 def add_model_card(report: Report, potential: Potential) -> None:
-    """Add what the model is, its limits, where its weights come from, and its configuration."""
+    """Add name, size, limits, origin and configuration of the model."""
     model = potential.model
     report.heading("Model").facts(
         {

@@ -1,4 +1,4 @@
-"""Known and predicted values side by side, and the errors that follow."""
+"""Records of known and predicted values, and their errors."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class GroupErrors(Record):
     """The errors of some of the frames, or of some of the atoms.
 
     Attributes:
-        n_frames: that belong to the group
-        n_atoms: likewise
+        n_frames: number of frames in the group
+        n_atoms: number of atoms in the group
         mae: mean absolute errors
         rmse: root mean square errors
     """
@@ -52,10 +52,10 @@ class FrameErrors(Record):
     """Errors of one frame.
 
     Attributes:
-        frame_id: its name
-        source: where it comes from
-        material: what it is
-        n_atoms: its size
+        frame_id: name of the frame
+        source: source of the frame
+        material: material of the frame
+        n_atoms: number of atoms
         energy_per_atom: predicted minus known, eV; ``None`` where it is not known
         force: length of the largest error of an atom's force, eV/Å
         stress: largest error of a component, eV/Å³
@@ -71,15 +71,15 @@ class FrameErrors(Record):
 
 
 @dataclass(frozen=True)
-class PropertyScores:
+class PropertyScores(Record):
     """The errors of one property, in the unit of the data.
 
     Attributes:
-        known: values that are known
+        known: number of known values
         mae: mean absolute error
         rmse: root mean square error
         r2: coefficient of determination; ``None`` where all known values are the same
-        mae_of_mean: mean absolute error of always saying the mean of the known values
+        mae_of_mean: mean absolute error of a constant prediction, the mean of the known values
     """
 
     known: int
@@ -90,7 +90,7 @@ class PropertyScores:
 
     @classmethod
     def of(cls, compared: Compared, n_frames: int) -> PropertyScores:
-        """From known and predicted values."""
+        """The scores of known and predicted values."""
         sums = compared.sums(n_frames)
         known = compared.known[compared.is_known]
         mae, rmse = sums.mae(), sums.rmse()
@@ -105,16 +105,16 @@ class Evaluation:
 
     Attributes:
         frame_id: names of the frames, ``[F]``
-        source: where they come from, ``[F]``
-        material: what they are, ``[F]``
-        n_atoms: their sizes, ``[F]``
+        source: sources of the frames, ``[F]``
+        material: materials of the frames, ``[F]``
+        n_atoms: numbers of atoms, ``[F]``
         numbers: atomic numbers, ``[N]``
         energy_per_atom: eV, ``[F]``
         forces: eV/Å, ``[N, 3]``
         stress: eV/Å³, positive = tensile, ``[F, 3, 3]``
         element_shifts: eV by atomic number, for each source or for all together, which bring the predicted energies
-            nearest to the known ones by least squares; ``None`` where they were not asked for
-        properties: of which something is known beside the energy, by name, in the unit of the data
+            nearest to the known ones by least squares; ``None`` where they were not fitted
+        properties: known and predicted properties beside the energy, by name, in the unit of the data
     """
 
     frame_id: tuple[str, ...]
@@ -164,7 +164,7 @@ class Evaluation:
     def aligned(self) -> Evaluation | None:
         """The evaluation with :attr:`element_shifts` added to the predicted energies; ``None`` where there are none.
 
-        What is left is the error that matters between data and a model that count energies from other references. The
+        The remaining error is the relevant one where data and model have different energy references. The
         shifts were fitted to these very energies.
         """
         if self.element_shifts is None:
@@ -189,8 +189,8 @@ class Evaluation:
             CrystalData(z=torch.from_numpy(atoms), energy=torch.tensor([energy]), source=source)
             for atoms, energy, source in zip(self._split(self.numbers), residual, self._references, strict=True)
         )
-        with warnings.catch_warnings():  # what is fitted here is applied to these compositions and no others
-            warnings.filterwarnings("ignore", "the energies.* do not tell")
+        with warnings.catch_warnings():  # the fit is applied to these compositions only
+            warnings.filterwarnings("ignore", "the energies.* do not determine")
             fits = fit_element_energies_by_source(frames)
         return replace(self, element_shifts={source: fit.energies for source, fit in fits.items()})
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,11 +19,13 @@ from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from torch_gptff.potential import Potential
+
 FEW_ELEMENTS = 12
 """Largest number of elements that are shown as bars; more are shown as a periodic table."""
 
 WORST = 6
-"""Frames that are listed for each kind of error."""
+"""Number of frames that are listed for each kind of error."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +33,12 @@ class Quantity:
     """Units in which a label is shown.
 
     Attributes:
-        label: its name in :class:`Scores`
-        name: in words
-        unit: of values
-        factor: from eV, eV/Å or eV/Å³ to it
-        error_unit: of errors
-        error_factor: likewise
+        label: field of :class:`Scores`
+        name: name in words
+        unit: unit of values
+        factor: factor from eV, eV/Å or eV/Å³ to ``unit``
+        error_unit: unit of errors
+        error_factor: factor from eV, eV/Å or eV/Å³ to ``error_unit``
     """
 
     label: str
@@ -60,7 +63,35 @@ QUANTITIES = (
 ALIGNED = "aligned energy"
 
 ZERO_DECIMALS = 2
-"""Digits behind the point of an error that is zero up to rounding."""
+"""Decimals of an error that is zero up to rounding."""
+
+
+def evaluation_report(
+    evaluation: Evaluation, document: Mapping[str, Any], potential: Potential | None = None
+) -> Report:
+    """A report on an evaluation.
+
+    Args:
+        evaluation: known and predicted values
+        document: ``model``, ``dtype``, ``data`` (a list of paths) and ``part`` (or ``None``) of the evaluation
+        potential: the model, for a report with its model card
+    """
+    from torch_gptff.evaluation.model_card import add_model_card
+
+    part = "" if document["part"] is None else f" (part {document['part']})"
+    name, data = Path(document["model"]).name, ", ".join(_short(each) for each in document["data"])
+    said = f"Predictions of {name} in {document['dtype']} beside {data}{part}."
+    report = Report(f"Evaluation of {name}" if potential is None else f"Model card of {name}", said)
+    add_headline(report, evaluation)
+    if potential is not None:
+        add_model_card(report, potential)
+    add_evaluation(report, evaluation)
+    return report
+
+
+def _short(path: str) -> str:
+    """The last two names of a path: a page that is passed on need not say where its data were."""
+    return "/".join(Path(path).parts[-2:])
 
 
 def add_headline(report: Report, evaluation: Evaluation) -> None:
@@ -124,7 +155,7 @@ def error_table(evaluation: Evaluation, quantities: Sequence[Quantity] = QUANTIT
 
 
 def property_table(evaluation: Evaluation) -> Table:
-    """Errors of each property beside the energy, in the unit of the data, and those of always saying the mean."""
+    """Errors of each property beside the energy, in the unit of the data, and of a constant prediction, the mean."""
     rows = [
         [name, each.known, *(written(value) for value in (each.mae, each.rmse, each.mae_of_mean)), each.r2]
         for name, each in evaluation.property_scores.items()
@@ -139,9 +170,9 @@ def group_table(
     """Mean errors of each group of frames or atoms.
 
     Args:
-        kind: of the groups, ``"element"``
+        kind: kind of the groups, such as ``"element"``
         groups: errors by the names of the groups
-        quantities: that are shown
+        quantities: quantities that are shown
         detail: whether root mean square errors are shown too
     """
 
@@ -168,19 +199,19 @@ def _add_errors(report: Report, evaluation: Evaluation, known: list[Quantity]) -
         table.columns,
         table.rows,
         f"{counts['frames']:,} frames of {counts['atoms']:,} atoms. Energy per atom, components of forces, nine "
-        "components of the stress. s.e.: standard error, by drawing frames anew.",
+        "components of the stress. s.e.: standard error, by bootstrap over frames.",
     )
     if evaluation.aligned is not None:
         shifts = evaluation.element_shifts or {}
         fitted, where = sum(map(len, shifts.values())), " in each source" if len(shifts) > 1 else ""
         report.text(
             f"Aligned: a constant for each element{where}, {fitted} in all, was fitted to the errors of these energies "
-            "and added to the predictions, since data and model may count energies from other references."
+            "and added to the predictions, since data and model may have different energy references."
         )
 
 
 def _add_properties(report: Report, evaluation: Evaluation) -> None:
-    """Errors of what is predicted beside the energy, beside those of a constant, and the values themselves."""
+    """Errors of the properties beside the energy, compared with a constant prediction, and parity plots."""
     if not evaluation.properties:
         return
     report.heading("Properties beside the energy")
@@ -188,7 +219,7 @@ def _add_properties(report: Report, evaluation: Evaluation) -> None:
     report.table(
         table.columns,
         table.rows,
-        "In the units of the data. MAE of the mean: the error of always saying the mean of the known values.",
+        "In the units of the data. MAE of the mean: the error of a constant prediction, the mean of the known values.",
     )
     for name, each in evaluation.properties.items():
         rows_known = each.is_known
@@ -201,7 +232,7 @@ def _add_elements(report: Report, evaluation: Evaluation, known: list[Quantity])
 
     groups = evaluation.by_element()
     report.heading("By element")
-    report.text("Forces: of the atoms of the element. Energy and stress: of the frames that hold it.")
+    report.text("Errors of forces on the atoms of an element, and of energy and stress of the frames that contain it.")
     quantity = next((each for each in known if each.label == "forces"), known[0])
     errors = {number: quantity.error(group.mae) for number, group in groups.items()}
     figure: Figure | None = None
@@ -220,7 +251,7 @@ def _add_elements(report: Report, evaluation: Evaluation, known: list[Quantity])
 
 def _add_sources(report: Report, evaluation: Evaluation, known: list[Quantity]) -> None:
     groups = evaluation.by_source()
-    if not 1 < len(groups) <= MOST_SOURCES:  # one is no comparison, and so many are names of something else
+    if not 1 < len(groups) <= MOST_SOURCES:  # more than these are not names of sources
         return
     report.heading("By source")
     for quantity in known:

@@ -1,4 +1,4 @@
-"""Errors of energy per atom, forces and stress, and how far chance in the choice of frames may shift them."""
+"""Errors of energy per atom, forces and stress, and their standard errors."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ RESAMPLES = 200
 
 @dataclass(frozen=True)
 class Scores(Record):
-    """One number for each label; ``None`` where nothing is known of it.
+    """One number for each label; ``None`` where the label is not known.
 
     Attributes:
-        energy_per_atom: eV, where the number has a unit
-        forces: eV/Å, of the components
-        stress: eV/Å³, of the nine components
+        energy_per_atom: score of the energy per atom, eV unless the score has no unit
+        forces: score of the force components, eV/Å
+        stress: score of the nine stress components, eV/Å³
     """
 
     energy_per_atom: float | None = None
@@ -49,9 +49,9 @@ class Compared:
     """Known and predicted values of one label; a row with a NaN among the known ones is not known.
 
     Attributes:
-        known: ``[K, …]``
-        predicted: of the same shape
-        frame: which frame a row belongs to, ``[K]``
+        known: known values, ``[K, …]``
+        predicted: predicted values, of the same shape
+        frame: number of the frame that a row belongs to, ``[K]``
     """
 
     known: Floats
@@ -87,10 +87,12 @@ class Compared:
 
 @dataclass(frozen=True, eq=False)
 class FrameSums:
-    """Of every frame: number, sum of absolute errors, of squared errors, of values about their mean, of their squares.
+    """Sums over the values of every frame, from which scores are computed.
 
     Attributes:
-        table: ``[F, 5]``
+        table: number of values, and sums of absolute errors, squared errors, values about their mean, and their
+            squares,
+            ``[F, 5]``
     """
 
     table: Floats

@@ -1,4 +1,4 @@
-"""What a structure must be before an energy can be computed for it."""
+"""Validation of structures and graphs before an energy is computed."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from torch_gptff.graph.data import structure_count, structure_index
 from torch_gptff.graph.geometry import volumes
 
 MIN_DISTANCE = 1e-3
-"""Å. Atoms nearer than this are on one spot: a mistake in the file, since nuclei never come this close."""
+"""Largest distance of coincident atoms, Å. Nuclei never come this close: the file has a mistake."""
 
 MAX_COORDINATE = 1e8
-"""Å, one centimetre: no structure reaches so far, and bins of space and shifts of cells stay within int32 and int64."""
+"""Largest coordinate, Å (one centimetre), so that bins of space and shifts of cells fit into int32 and int64."""
 
 MIN_HEIGHT = 1e-3
-"""Å. A periodic cell thinner than this between two of its faces has no volume."""
+"""Smallest distance between opposite faces of a periodic cell that has a volume, Å."""
 
 
 def check_geometry(data: Data) -> None:
-    """Refuse what no graph can be built for.
+    """Refuse structures for which no graph can be built.
 
     Raises:
         GraphError: a field is missing, or the fields' shapes do not fit together.
@@ -88,7 +88,7 @@ def check_graph(data: Data) -> None:
     """Refuse bonds and angles that do not belong to the atoms, or are not in the order that :class:`CrystalData` has.
 
     Raises:
-        GraphError: names the field and what is wrong with it.
+        GraphError: names the field and its fault.
     """
     n_atoms, n_bonds = data.z.numel(), data.edge_index.size(1)
     if list(data.edge_shift.shape) != [n_bonds, 3]:
@@ -120,7 +120,7 @@ def check_elements(data: Data, supported: frozenset[int]) -> None:
 
 
 def check_distances(data: Data, edge_index: Tensor, distances: Tensor) -> None:
-    """Refuse bonds of no length.
+    """Refuse bonds of zero length.
 
     Args:
         data: the structures

@@ -1,8 +1,9 @@
-"""Atoms that are nearer to each other than any atoms come."""
+"""Detection of atoms that are closer to each other than is physical."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,15 +12,24 @@ from torch_gptff.errors import CloseAtomsError
 from torch_gptff.graph.data import CrystalData
 from torch_gptff.graph.neighbors import neighbor_list
 
+T = TypeVar("T")
+
 NEAREST = 1 / 3
-"""Of touching, the sum of the covalent radii. Violent collisions come to about a half of it; what is nearer than this
-is a duplicate, a cell that is too small, or a file in other units."""
+"""Smallest accepted distance of two atoms, divided by the sum of their covalent radii. Violent collisions come to about
+a half of the sum; atoms that are nearer than this are duplicates, in a cell that is too small, or in other units."""
 
 
 def near_pairs(data: CrystalData, fraction: float) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Two atoms, and their distance in Å, for all pairs nearer than this fraction of the sum of their covalent radii.
+    """All pairs of atoms that are nearer than this fraction of the sum of their covalent radii.
 
-    Images are among them; each pair is there from both sides.
+    Pairs with periodic images are included, and each pair is listed from both sides.
+
+    Args:
+        data: the structure
+        fraction: largest distance, divided by the sum of the covalent radii
+
+    Returns:
+        indices of the first and the second atom of each pair, and their distances in Å
     """
     radii = _radii(data)
     edge_index, _, lengths = neighbor_list(data, 2 * fraction * float(radii.max(initial=0.0)))
@@ -29,11 +39,11 @@ def near_pairs(data: CrystalData, fraction: float) -> tuple[NDArray[np.int64], N
 
 
 def check_contacts(structure: Any, fraction: float = NEAREST) -> None:
-    """Refuse a structure with atoms, periodic images among them, nearer than this fraction of touching.
+    """Refuse a structure with atoms, or periodic images of atoms, that are too close to each other.
 
     Args:
         structure: an ASE ``Atoms``, a pymatgen ``Structure`` or ``Molecule``, or a record
-        fraction: of the sum of the covalent radii
+        fraction: smallest accepted distance, divided by the sum of the covalent radii
 
     Raises:
         CloseAtomsError: names the two nearest atoms, and their distance.
@@ -54,6 +64,26 @@ def check_contacts(structure: Any, fraction: float = NEAREST) -> None:
         if one == other:
             who = f"atom {_named(data, one)} and its periodic image are"
         _refuse(f"{who} {distances[nearest]:.2g} Å apart, where {touching:.2g} Å would be touching")
+
+
+def checked_frames(frames: Iterable[T], what: str, allow_close: bool = False) -> Iterator[T]:
+    """Yield frames unchanged, and refuse the first that has atoms too close to each other.
+
+    Args:
+        frames: structures of any kind that :func:`check_contacts` takes
+        what: name of the frames in the message
+        allow_close: whether frames with atoms that are too close are accepted
+
+    Raises:
+        CloseAtomsError: names the first frame with atoms that are too close.
+    """
+    for number, frame in enumerate(frames):
+        if not allow_close:
+            try:
+                check_contacts(frame)
+            except CloseAtomsError as error:
+                raise CloseAtomsError(f"{what}, frame {number}: {error}") from error
+        yield frame
 
 
 def _check_periods(data: CrystalData, fraction: float) -> None:
@@ -86,7 +116,7 @@ def _named(data: CrystalData, atom: int) -> str:
 
 
 def _radii(data: CrystalData) -> NDArray[np.float64]:
-    """Covalent radii in Å; zero for what is no element."""
+    """Covalent radii in Å, zero for atomic numbers that are no element."""
     from ase.data import covalent_radii
 
     z = data.z.numpy()

@@ -1,4 +1,4 @@
-"""ASE ``Atoms`` and pymatgen ``Structure``/``Molecule`` to :class:`CrystalData`, and back."""
+"""Conversion of ASE ``Atoms`` and pymatgen ``Structure``/``Molecule`` to :class:`CrystalData` and back."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def from_structure(structure: Any, dtype: torch.dtype = torch.float64) -> Crysta
     """A record of an ASE ``Atoms``, a pymatgen ``Structure`` or ``Molecule``, or a record already.
 
     Raises:
-        GraphError: it is none of these.
+        GraphError: the object is none of these.
     """
     if isinstance(structure, CrystalData):
         return structure
@@ -60,7 +60,7 @@ def from_pymatgen(structure: Structure | Molecule, dtype: torch.dtype = torch.fl
     Raises:
         PartialOccupancyError: a site holds several species, or one with an occupancy other than 1.
         EmptyStructureError: there are no sites.
-        UnknownElementError: a site is no atom, but a dummy.
+        UnknownElementError: a site is a dummy and no atom.
     """
     from pymatgen.core import DummySpecies
 

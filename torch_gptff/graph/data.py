@@ -1,4 +1,4 @@
-"""The one graph record: atoms, bonds and angles of one structure, or of a batch of them."""
+"""The graph record: atoms, bonds and angles of one structure or of a batch."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ class CrystalData(Data):
         pbc: whether each cell vector is a period, bool, ``[1, 3]``
         edge_index: bonds, ``[2, E]``; row 0 the neighbour ``j`` (PyG's source), row 1 the centre ``i`` (target);
             sorted by centre
-        edge_shift: the cells between them, integers ``[E, 3]``: ``r_ij = pos[j] + edge_shift @ cell - pos[i]``
+        edge_shift: number of cells between neighbour and centre, integers ``[E, 3]``: ``r_ij = pos[j] + edge_shift @
+            cell - pos[i]``
         angle_index: pairs of bonds with one centre, ``[2, A]``, as columns of ``edge_index``; an angle updates the
             bond in row 0
         energy: total energy in eV, ``[1]``
@@ -43,7 +44,7 @@ class CrystalData(Data):
     def __copy__(self) -> CrystalData:
         from torch_gptff.graph.rotation import warn_of_positions_alone
 
-        warn_of_positions_alone(self, sys._getframe(1).f_back)  # of copy.copy
+        warn_of_positions_alone(self, sys._getframe(1).f_back)  # the caller of copy.copy
         return super().__copy__()
 
     def __inc__(self, key: str, value: Any, *args: Any, **kwargs: Any) -> Any:
@@ -90,7 +91,7 @@ class CrystalData(Data):
                 ``None`` means every direction where there is a ``cell``, and none otherwise
 
         Raises:
-            GraphError: shapes that do not fit together.
+            GraphError: shapes do not fit together.
         """
         if z.dim() != 1 or pos.shape != (len(z), 3):
             raise GraphError(f"z must be [N] and pos [N, 3]; got {list(z.shape)} and {list(pos.shape)}")
@@ -153,5 +154,5 @@ def structure_index(data: Data) -> tuple[Tensor, int]:
 
 
 def structure_count(batch: Tensor | None) -> int:
-    """How many structures the atoms of ``batch`` ``[N]`` belong to, where nothing but the atoms tells."""
+    """Number of structures of the atoms of ``batch`` ``[N]``."""
     return 1 if batch is None or len(batch) == 0 else int(batch.max()) + 1

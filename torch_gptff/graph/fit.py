@@ -1,4 +1,4 @@
-"""Whether bonds and angles that a structure brings along are those of its positions."""
+"""Check that stored bonds and angles belong to the positions of a structure."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch_gptff.graph.checks import check_distances
 from torch_gptff.graph.geometry import bond_vectors
 
 SLACK = 0.05
-"""Å by which a graph may be older than its positions: finite differences keep the bonds that there were."""
+"""Tolerance of lengths, Å: finite differences keep the bonds of slightly different positions."""
 
 
 def check_fit(data: Data, cutoff: float, angle_cutoff: float | None) -> None:
-    """Refuse a graph that was reordered, merged, made with other cutoffs or of other positions.
+    """Refuse a graph that was reordered or merged, or made with other cutoffs or positions.
 
     Bonds are measured anew: none is longer than the cutoff. Angles are counted anew: each pairs two different bonds of
     one centre, and every bond within the angle cutoff is paired with all others of its centre, in both orders. All
@@ -24,11 +24,11 @@ def check_fit(data: Data, cutoff: float, angle_cutoff: float | None) -> None:
 
     Args:
         data: one structure or a batch, whose indices :func:`~torch_gptff.graph.checks.check_graph` has checked
-        cutoff: of bonds, Å
-        angle_cutoff: of bonds that form angles, Å; ``None`` where angles do not matter
+        cutoff: cutoff radius of the bonds, Å
+        angle_cutoff: cutoff radius of the bonds that form angles, Å; ``None`` where angles are not used
 
     Raises:
-        GraphError: says what does not fit, and what to do.
+        GraphError: names the field that does not fit, and a remedy.
         CoincidentAtomsError: a bond has no length.
     """
     lengths = bond_vectors(data).detach().norm(dim=-1)
@@ -61,7 +61,7 @@ def _check_angles(centre: Tensor, lengths: Tensor, angle_index: Tensor, angle_cu
 
 
 def _per_centre(chosen: Tensor, centre: Tensor) -> Tensor:
-    """How many of the chosen bonds the centre of every bond has, ``[E]``."""
+    """Number of chosen bonds of the centre of every bond, ``[E]``."""
     return torch.bincount(centre[chosen], minlength=int(centre.max()) + 1 if len(centre) else 0)[centre]
 
 

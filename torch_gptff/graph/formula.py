@@ -1,4 +1,4 @@
-"""The formula of a structure, the same wherever it is written."""
+"""Chemical formulas of structures."""
 
 from __future__ import annotations
 
@@ -32,5 +32,5 @@ def _reduced_formula(counts: tuple[tuple[int, int], ...]) -> str:
 
     amounts: Any = {Element.from_Z(number): count for number, count in counts}
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "No Pauling electronegativity")  # of noble gases, which come last
+        warnings.filterwarnings("ignore", "No Pauling electronegativity")  # for noble gases, which come last
         return str(Composition(amounts).reduced_formula)

@@ -29,7 +29,7 @@ def bond_vectors(data: Data) -> Tensor:
 
 
 def volumes(cell: Tensor) -> Tensor:
-    """Of cells ``[B, 3, 3]``, in Å³, ``[B]``: exactly 0 where a vector is zero."""
+    """Volumes of cells ``[B, 3, 3]`` in Å³, ``[B]``: exactly 0 where a vector is zero."""
     a, b, c = cell.unbind(dim=-2)
     return (torch.linalg.cross(a, b) * c).sum(dim=-1).abs()
 
@@ -40,7 +40,7 @@ def fractional_coordinates(pos: Tensor, cell: Tensor, batch: Tensor) -> Tensor:
 
 
 def extents(coordinates: Tensor, batch: Tensor, n_structures: int) -> tuple[Tensor, Tensor]:
-    """The least and the greatest of every structure's coordinates, ``[B, 3]`` each; 0 where it has no atoms."""
+    """Smallest and largest coordinates of every structure, ``[B, 3]`` each; 0 for structures without atoms."""
     index = batch.unsqueeze(-1).expand_as(coordinates)
     zero = coordinates.new_zeros(n_structures, 3)
     low = zero.scatter_reduce(0, index, coordinates, "amin", include_self=False)

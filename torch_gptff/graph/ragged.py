@@ -7,11 +7,11 @@ from torch import Tensor
 
 
 def ragged_range(counts: Tensor, first: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """The items of rows that hold ``counts`` items each, one after another.
+    """Enumerate the items of rows with ``counts`` items each, one row after another.
 
     Args:
         counts: items in every row, ``[R]``
-        first: what the items of each row are counted from, ``[R]``; 0 by default
+        first: number of the first item of each row, ``[R]``; 0 by default
 
     Returns:
         The row of every item and its number, ``first[row], first[row] + 1, …``, each ``[counts.sum()]``.
@@ -23,11 +23,11 @@ def ragged_range(counts: Tensor, first: Tensor | None = None) -> tuple[Tensor, T
 
 
 def chunks(cost: Tensor, limit: int) -> list[Tensor]:
-    """Consecutive rows, cut so that each piece costs about ``limit``: at most that and one row more.
+    """Slices of consecutive rows, each of a cost of at most ``limit`` and one row more.
 
     Args:
-        cost: of every row, ``[R]``
-        limit: what one piece may cost
+        cost: cost of every row, ``[R]``
+        limit: largest cost of a piece, but for one row
     """
     before = cost.cumsum(0) - cost
     sizes = torch.unique_consecutive(before // limit, return_counts=True)[1].tolist()

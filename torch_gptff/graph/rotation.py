@@ -1,4 +1,4 @@
-"""Crystals turned in space as a whole, and a warning of transforms that turn their atoms alone."""
+"""Random rotation of whole crystals, and a warning of transforms that rotate positions alone."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ VECTORS = ("pos", "forces", "force")
 
 @functional_transform("random_rotation")
 class RandomRotation(BaseTransform):
-    """Turn every structure by a rotation of its own, drawn uniformly from all rotations with torch's generator.
+    """Rotate every structure by a random rotation, drawn uniformly with torch's generator.
 
     ``pos``, ``cell``, ``forces`` (also MD17's ``force``) and ``stress`` turn together, so that energies, bonds and
     angles stay what they are. Other vectors and tensors that a record may hold are not turned. Takes records of one
@@ -80,11 +80,11 @@ def _turned(rows: Tensor, turn: Tensor) -> Tensor:
 
 
 def warn_of_positions_alone(data: Data, caller: FrameType | None) -> None:
-    """Warn where a transform of :data:`OF_POSITIONS` is about to change a record that has more than positions to turn.
+    """Warn where a transform of :data:`OF_POSITIONS` is applied to a record whose other fields must be rotated too.
 
     Args:
         data: the record
-        caller: what asked for a copy of it, which is how each of PyG's transforms begins
+        caller: transform that copies the record, as all of PyG's transforms do first
     """
     if caller is None or caller.f_code is not BaseTransform.__call__.__code__:
         return

@@ -1,4 +1,4 @@
-"""How large a graph will be, before it is built: what cannot fit into memory is refused at once."""
+"""Estimated size of a graph: structures whose graphs do not fit into memory are refused before they are built."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from torch_gptff.graph.neighbors.cell_list import fill_bins, lay_grid
 
 BYTES_PER_BOND = 100
 BYTES_PER_ANGLE = 50
-"""At the least, with what is computed on the way."""
+"""Smallest memory of a bond and of an angle, intermediate values included, bytes."""
 
 DENSEST = 20.0
-"""Atoms per Å³. Hydrogen in the centre of Jupiter has about 3."""
+"""Largest accepted density, atoms per Å³. Hydrogen in the centre of Jupiter has about 3."""
 
 FEW_PAIRS = 20_000_000
 FEW_IMAGES = 2_000
-"""A structure of no more pairs, and of cells no thinner than this asks for, is not looked at more closely."""
+"""Numbers of pairs and of images up to which a structure is accepted without an estimate of its density."""
 
 
 def require_room_for_bonds(data: Data, cutoff: float) -> None:
-    """Refuse structures whose bonds cannot be held, and such as are denser than any matter.
+    """Refuse structures whose bonds do not fit into memory, and structures denser than any matter.
 
     Args:
-        data: with ``z``, ``pos``, ``cell``, ``pbc``, and ``batch`` where there are several structures
-        cutoff: of the bonds, Å
+        data: record with ``z``, ``pos``, ``cell``, ``pbc``, and ``batch`` where there are several structures
+        cutoff: cutoff radius of the bonds, Å
 
     Raises:
-        GraphSizeError: names the estimated number of bonds and the memory that there is, or the density.
+        GraphSizeError: names the estimated number of bonds and the free memory, or the density.
     """
     batch, n_structures = structure_index(data)
     cell = completed_cell(data.cell.detach().double(), data.pbc)
@@ -57,13 +57,13 @@ def require_room_for_bonds(data: Data, cutoff: float) -> None:
 
 
 def require_room(number: float, bytes_each: int, what: str, device: torch.device) -> None:
-    """Refuse what needs more memory than there is.
+    """Refuse an allocation that is larger than the free memory.
 
     Args:
-        number: of bonds or angles
-        bytes_each: that one takes
-        what: they are called
-        device: that they are to be on
+        number: number of bonds or angles
+        bytes_each: memory of each, bytes
+        what: their name in the message
+        device: device that they are allocated on
 
     Raises:
         GraphSizeError: names the number and both sizes.
@@ -76,11 +76,11 @@ def require_room(number: float, bytes_each: int, what: str, device: torch.device
 
 
 def free_memory(device: torch.device) -> float:
-    """The memory that can still be taken on a device, in bytes; infinite where the system does not tell."""
+    """Free memory of a device, bytes; infinite where the system does not tell."""
     if device.type == "cuda":
         return float(torch.cuda.mem_get_info(device)[0])
     free = [_kibibytes("/proc/meminfo", "MemAvailable")]
-    with suppress(ImportError):  # of Windows
+    with suppress(ImportError):  # on Windows
         import resource
 
         limit, _ = resource.getrlimit(resource.RLIMIT_AS)

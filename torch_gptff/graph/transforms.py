@@ -1,4 +1,4 @@
-"""PyG transforms that give a structure its bonds and its angles."""
+"""PyG transforms that add bonds and angles to a structure."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class PeriodicRadiusGraph(BaseTransform):
 
     Raises:
         StructureError: the structure is empty, not finite, singular, or has two atoms on one spot.
-        GraphError: its fields do not fit together.
+        GraphError: the fields of the record do not fit together.
     """
 
     def __init__(self, cutoff: float, backend: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""A graph that is kept while atoms move, for molecular dynamics and relaxation."""
+"""Incremental update of the graph of a structure, for molecular dynamics and relaxation."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class VerletGraph:
     margin for rounding).
 
     Args:
-        cutoff: of bonds, Å
-        angle_cutoff: of the bonds that form angles, Å; ``None`` for no angles
+        cutoff: cutoff radius of the bonds, Å
+        angle_cutoff: cutoff radius of the bonds that form angles, Å; ``None`` for no angles
         skin: Å; 0 searches at every step
         backend: see :func:`~torch_gptff.graph.neighbor_list`
 
@@ -49,7 +49,7 @@ class VerletGraph:
         self._class: Tensor | None = None
 
     def forget(self) -> None:
-        """Search anew at the next update: from then on results depend on what comes, not on what was.
+        """Discard the candidates, so that later results do not depend on earlier structures.
 
         Which atoms are neighbours does not change, but the order of their sums, and with it the last digits.
         """

@@ -1,4 +1,4 @@
-"""The graphs of many structures that move side by side, kept and brought up to date together."""
+"""Incremental update of the graphs of many structures that move at the same time."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from torch_gptff.graph.neighbors import neighbor_list, rounding_margin
 
 
 class VerletBatch:
-    """As :class:`~torch_gptff.graph.VerletGraph`, of a batch of structures that others join and leave.
+    """Graphs of a batch of moving structures that can join and leave, as in :class:`~torch_gptff.graph.VerletGraph`.
 
     All candidates of the batch are measured at once, and the structures whose candidates may have become incomplete
     are searched anew together.
 
     Args:
-        cutoff: of bonds, Å
-        angle_cutoff: of the bonds that form angles, Å; ``None`` for no angles
+        cutoff: cutoff radius of the bonds, Å
+        angle_cutoff: cutoff radius of the bonds that form angles, Å; ``None`` for no angles
         skin: Å
         backend: see :func:`~torch_gptff.graph.neighbor_list`
 
     Attributes:
-        n_searches: of neighbours so far, each of some of the structures
+        n_searches: number of neighbour searches so far, each of some of the structures
     """
 
     def __init__(
@@ -41,10 +41,10 @@ class VerletBatch:
         self._searched: list[_Searched] = []
 
     def keep(self, which: Sequence[int]) -> None:
-        """Forget all structures but some.
+        """Remove all structures but some.
 
         Args:
-            which: their places in the batch, ascending
+            which: places of the structures that stay, ascending
         """
         self._searched = [self._searched[place] for place in which if place < len(self._searched)]
 
@@ -135,7 +135,7 @@ class VerletBatch:
 
 
 class _Searched:
-    """One structure where it was searched, and the candidates found, by atoms of its own."""
+    """Positions of a structure at its last search, and the candidates found, by its own atom numbers."""
 
     def __init__(self, pos: Tensor, cell: Tensor, edge_index: Tensor, shift: Tensor, margin: float) -> None:
         self.pos = pos

@@ -1,4 +1,4 @@
-"""Energy models: GPTFF, the baselines it is compared with, and what any other model must be to take its place."""
+"""Energy models: GPTFF, the baselines it is compared with, and the base class of all."""
 
 from torch_gptff.models.base import EnergyModel
 from torch_gptff.models.config import GPTFFConfig

@@ -1,4 +1,4 @@
-"""What the baselines have in common: a network gives every atom numbers, and the output is their sum or mean."""
+"""Base class of the baselines, whose output is the sum or mean of the values of atoms."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from torch_gptff.nn import sum_by_structure
 
 
 class AtomwiseModel(Configured, HubModel, EnergyModel):
-    """A model that is told by :meth:`atomic_values`, and built from a configuration with an output and a ``readout``.
+    """A model with :meth:`atomic_values`, built from a configuration with an output and a ``readout``.
 
     Args:
         config: the defaults where it is not given

@@ -37,7 +37,7 @@ class BatchKeeper(Protocol):
         """The batch with its graph; structures beyond those of the last update have joined since."""
 
     def keep(self, which: Sequence[int]) -> None:
-        """Forget all structures but those at some places, ascending."""
+        """Remove all structures but those at some places, ascending."""
 
 
 class EnergyModel(nn.Module, ABC):
@@ -47,13 +47,13 @@ class EnergyModel(nn.Module, ABC):
     what it is; :mod:`torch_gptff.testing` holds it to every declaration.
 
     Attributes:
-        name: what the model is called in checkpoints and on the command line
-        config: the dataclass that it was built from
-        cutoff: of bonds, Å
-        angle_cutoff: of bonds that form angles, Å; ``None`` for a model without angles
-        elements: atomic numbers that it has parameters for
+        name: name of the model in checkpoints and on the command line
+        config: configuration that it was built from
+        cutoff: cutoff radius of the bonds, Å
+        angle_cutoff: cutoff radius of the bonds that form angles, Å; ``None`` for a model without angles
+        elements: atomic numbers of its elements
         num_readouts: members of the committee that :meth:`member_energies` gives, ``K``
-        is_energy: what it gives is an energy, which forces can be taken of, and no other property
+        is_energy: whether its output is an energy, from which forces follow, and not another property
         is_atomwise: the energy is a sum over atoms, and :meth:`atomic_energies` gives its terms
         is_local: an atom's energy depends on a finite neighbourhood only
         is_extensive: the energy of fragments out of each other's reach is the sum of their energies, and ``n`` cells
@@ -62,7 +62,7 @@ class EnergyModel(nn.Module, ABC):
         is_exportable: :func:`torch.export.export` can trace it, for structures of the sizes of the example
         can_exchange: it can run on several processes, each with a part of the atoms: its methods take an
             :class:`~torch_gptff.models.exchange.Exchange`
-        exchange_width: numbers that an atom gives to other processes at once, at most
+        exchange_width: largest number of values of an atom that are sent to other processes at once
     """
 
     name: ClassVar[str]
@@ -121,7 +121,7 @@ class EnergyModel(nn.Module, ABC):
         return None
 
     def outputs(self, graph: Data, vectors: Tensor) -> Tensor:
-        """What the model gives when it is called, ``[B, C]``, float64: the energies of :meth:`interaction_energy` in
+        """Output of the model when it is called, ``[B, C]``, float64: the energies of :meth:`interaction_energy` in
         eV, or other numbers, where it has no energy."""
         return self.interaction_energy(graph, vectors).unsqueeze(-1)
 
@@ -172,16 +172,16 @@ class EnergyModel(nn.Module, ABC):
             )
 
     def graph_keeper(self, skin: float, backend: str | None = None) -> GraphKeeper:
-        """What keeps the graph of one structure from step to step.
+        """A keeper of the graph of one structure from step to step.
 
         Args:
             skin: Å by which neighbours are searched farther than needed
-            backend: of the neighbour search
+            backend: backend of the neighbour search
         """
         return VerletGraph(self.cutoff, self.angle_cutoff, skin, backend)
 
     def batch_keeper(self, skin: float = 0.5, backend: str | None = None) -> BatchKeeper:
-        """What keeps the graphs of a batch of structures from step to step; arguments as of :meth:`graph_keeper`."""
+        """A keeper of the graphs of a batch of structures from step to step; arguments as of :meth:`graph_keeper`."""
         return VerletBatch(self.cutoff, self.angle_cutoff, skin, backend)
 
     @property
@@ -252,7 +252,7 @@ class EnergyModel(nn.Module, ABC):
 
     @torch.compiler.disable
     def build_graph(self, data: Data, backend: str | None = None) -> Data:
-        """The structure with what it lacks of bonds and angles, after a check of its elements.
+        """The structure with its bonds and angles, built where they are missing, after a check of its elements.
 
         Bonds without ``edge_shift``, such as the chemical ones that PyG's molecules bring, are not taken for a graph.
 

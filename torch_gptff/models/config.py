@@ -39,27 +39,28 @@ class GPTFFConfig(ModelConfig):
 
     Attributes:
         channels: width ``d`` of atom and bond features
-        num_layers: layers ``L``
-        num_radial: radial functions of each basis
-        cutoff: of bonds, Å
-        angle_cutoff: of the bonds that form angles, Å; at most ``cutoff``. Of no account without angles
+        num_layers: number of layers ``L``
+        num_radial: number of radial functions of each basis
+        cutoff: cutoff radius of the bonds, Å
+        angle_cutoff: cutoff radius of the bonds that form angles, Å; at most ``cutoff``; not used without angles
         angle_update: ``"none"``, with geometric attention only; ``"explicit"``, a message of every angle;
             ``"harmonic"``, their sum through spherical harmonics, at the cost of the bonds, so that ``angle_cutoff``
             can be ``cutoff``
         degree: highest degree of the harmonics, at most 3
         max_z: highest atomic number
-        envelope_exponent: of the :class:`~torch_gptff.nn.PolynomialEnvelope` at every cutoff; ``None`` for none
+        envelope_exponent: exponent of the :class:`~torch_gptff.nn.PolynomialEnvelope` at every cutoff; ``None`` for
+            none
         transformer: ``"geometric"``, attention over the neighbours that carries geometry; ``"local"``, attention over
             the neighbours; ``"global"``, over the structure; ``"none"``
-        heads: of the attention
+        heads: number of attention heads
         feedforward_channels: hidden width of the transformer
-        dropout: of the transformer, in training
+        dropout: dropout probability of the transformer in training
         readout: ``"atomwise"``, the sum of what a network gives for every atom, which PyG calls ``"add"``; ``"mean"``,
             the mean of it; or ``"pooled"``, a network of the sum of all atoms' features
         num_readouts: atomwise readouts, whose mean is the energy and whose spread is an uncertainty
         repulsion: add the :class:`~torch_gptff.nn.ZBLRepulsion` of nuclei at distances shorter than bonds
         embedding_max_norm: scale an element's embedding down to this L2 norm; ``None`` for no limit
-        properties: that are predicted beside the energy, by name, and the kind of each, see
+        properties: properties that are predicted beside the energy, and the kind of each, see
             :data:`torch_gptff.models.properties.KINDS`: ``{"magmoms": "atom", "band_gap": "mean"}``
         out_channels: numbers that are predicted for a structure; an energy is one
         dipole: give the magnitude of the dipole moment of a molecule, about its centre of mass
@@ -156,7 +157,7 @@ class GPTFFConfig(ModelConfig):
         """The layers of the paper, with an atomwise readout, envelopes, and attention within the cutoff.
 
         Args:
-            changes: of other fields
+            changes: other fields
         """
         return cls(**({"transformer": "local"} | changes))
 
@@ -165,7 +166,7 @@ class GPTFFConfig(ModelConfig):
         """The recommended model with twice the width: slower, and better where training is long.
 
         Args:
-            changes: of other fields
+            changes: other fields
         """
         return cls(**({"channels": 128, "feedforward_channels": 256} | changes))
 

@@ -30,10 +30,11 @@ class DimeNetConfig(ModelConfig):
         out_emb_channels: width of the readout
         num_spherical: angular functions, at least 2
         num_radial: radial functions
-        cutoff: of bonds, Å
-        angle_cutoff: of the bonds that form angles, Å; ``cutoff`` for all the angles of the published model, about ten
+        cutoff: cutoff radius of the bonds, Å
+        angle_cutoff: cutoff radius of the bonds that form angles, Å; ``cutoff`` for all the angles of the published
+            model, about ten
             times as many in a metal as within 3.5 Å
-        envelope_exponent: of the envelope, as PyG counts: the power of its first term beside the 1, less one
+        envelope_exponent: exponent of the envelope, as PyG counts: the power of its first term beside the 1, less one
         num_before_skip: residual layers before the skip connection of a layer
         num_after_skip: residual layers after it
         num_output_layers: hidden layers of each readout
@@ -137,7 +138,7 @@ class DimeNetPlusPlus(AtomwiseModel):
         return energy
 
     def _angular(self, vectors: Tensor, lengths: Tensor, kj: Tensor, ji: Tensor) -> Tensor:
-        """What an interaction block sees of every angle, ``[A, L · R]``; as in DimeNet++, 0 is straight on."""
+        """Basis functions of every angle, ``[A, L · R]``; as in DimeNet++, the angle of a straight line is 0."""
         directions = vectors / lengths.unsqueeze(-1)
         cosine = (directions[kj] * directions[ji]).sum(dim=-1)
         spherical = self.sbf(lengths, cosine, kj)

@@ -1,4 +1,4 @@
-"""How a model that runs on several processes, each with a part of the atoms, hears of the atoms of the others."""
+"""Exchange of features between processes that each compute a part of the atoms of a structure."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from torch import Tensor
 
 
 class Exchange:
-    """The seam between the hops of a model, at which every process gives the features of its own atoms to the others.
+    """Exchange between the hops of a model, in which every process sends the features of its own atoms to the others.
 
     A process computes its own atoms. Their neighbours may belong to other processes: such ghost atoms follow its own
     ones in all arrays of atoms, and are no centres of bonds. A model computes features of its own atoms only, calls
     this before they are used as features of neighbours, and needs ghosts within one cutoff, however many hops it has.
 
-    This one is of a process that has all atoms: nothing is exchanged.
+    This class is for a single process that has all atoms, and exchanges nothing.
     """
 
     def own(self, rows: Tensor) -> Tensor:
@@ -27,9 +27,9 @@ class Exchange:
         return rows
 
     def address(self) -> Any:
-        """For compiled kernels: where they call for an exchange themselves; ``None`` where there is nothing to do."""
+        """Address of the exchange function for compiled kernels; ``None`` where nothing is exchanged."""
         return None
 
 
 ALONE = Exchange()
-"""Of a process that has all atoms."""
+"""Exchange of a process that has all atoms."""

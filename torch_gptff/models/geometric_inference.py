@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch_gptff.models.gptff import GPTFF
 
 WIDTH = 32
-"""Channels and hidden widths are multiples of this: two vectors of the widest kind."""
+"""Channels and hidden widths are multiples of this, two vectors of the widest kind."""
 
 
 class _Pointers(ctypes.Structure):
@@ -66,7 +66,7 @@ class GeometricInference:
     """The parameters of a model as the kernel takes them, for as long as they stay as they are.
 
     Args:
-        model: with geometric attention, see :func:`can_fuse`
+        model: a model with geometric attention, see :func:`can_fuse`
     """
 
     def __init__(self, model: GPTFF) -> None:
@@ -181,7 +181,7 @@ def can_fuse(model: GPTFF, graph: Data, vectors: Tensor) -> bool:
 
 
 def state_of(model: nn.Module) -> Sequence[tuple[int, int, torch.dtype]] | None:
-    """What changes when a parameter does; ``None`` where that cannot be told."""
+    """Version of the parameters, which changes with them; ``None`` where it is unknown."""
     parameters = list(model.parameters())
     if any(parameter.is_inference() for parameter in parameters):
         return None

@@ -1,4 +1,4 @@
-"""What the layers of GPTFF see of a graph, whole or a range of centres at a time."""
+"""Inputs of the layers of GPTFF from a graph, for all centres or a range of them."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class BondRange:
         atoms: the centres, a range of all atoms
         edge_index: their bonds, ``[2, E]``; row 0 the neighbour among all atoms, row 1 the centre, counted from the
             first of ``atoms``
-        vectors: of the bonds in Å, ``[E, 3]``
+        vectors: bond vectors, Å, ``[E, 3]``
         degree: highest of the harmonics
         geometry: lengths and harmonics of the bonds, where they are kept and not computed by every layer anew
     """
@@ -67,7 +67,7 @@ class BondRange:
 
     @classmethod
     def of(cls, graph: Data, vectors: Tensor, atoms: slice, bonds: slice, degree: int) -> BondRange:
-        """Some atoms of a graph."""
+        """A range of atoms of a graph."""
         if bonds == slice(0, len(vectors)):
             return cls(atoms, graph.edge_index, vectors, degree)
         neighbour, centre = graph.edge_index[:, bonds]
@@ -80,7 +80,7 @@ class BondRange:
     def attend(
         self, attention: GeometricAttention, x: Tensor, features: Sequence[Tensor]
     ) -> tuple[Tensor, list[Tensor], Tensor]:
-        """What the attention gives to the centres, of features of all atoms."""
+        """Result of the attention for the centres, from features of all atoms."""
         lengths, harmonics = self.geometry or bond_harmonics(self.vectors, self.degree)
         centres = x if self.atoms == slice(0, len(x)) else x[self.atoms]
         return attention((x, centres), features, self.edge_index, lengths, harmonics)
@@ -90,8 +90,8 @@ def ranges_of_centres(graph: Data, max_bonds: int, n_atoms: int) -> list[tuple[s
     """Cut a graph into ranges of atoms of at most ``max_bonds`` bonds each (or of one atom), bonds and angles likewise.
 
     Args:
-        graph: with bonds ascending by centre, and angles by their first bond
-        max_bonds: in one range
+        graph: record with bonds ascending by centre, and angles by their first bond
+        max_bonds: largest number of bonds in a range
         n_atoms: atoms that may be centres, the first ones of the graph
 
     Returns:
@@ -102,7 +102,7 @@ def ranges_of_centres(graph: Data, max_bonds: int, n_atoms: int) -> list[tuple[s
     if n_bonds <= max_bonds:
         return [(slice(0, n_atoms), slice(0, n_bonds), slice(0, n_angles))]
     atoms = torch.arange(n_atoms + 1, device=graph.z.device)
-    ends = torch.searchsorted(graph.edge_index[1].contiguous(), atoms).tolist()  # of the bonds before each atom
+    ends = torch.searchsorted(graph.edge_index[1].contiguous(), atoms).tolist()  # number of bonds before each atom
     cuts = [0]
     for atom in range(1, n_atoms):
         if ends[atom + 1] - ends[cuts[-1]] > max_bonds:

@@ -38,8 +38,8 @@ class HubModel:
         Args:
             save_directory: made where it is missing
             push_to_hub: upload the folder as well, see :meth:`push_to_hub`
-            repo_id: of the repository; by default the name of the folder, in the user's own name space
-            kwargs: of :meth:`push_to_hub`
+            repo_id: name of the repository; by default the name of the folder, in the user's own name space
+            kwargs: arguments of :meth:`push_to_hub`
         """
         folder = Path(save_directory)
         folder.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,8 @@ class HubModel:
 
         Args:
             pretrained_model_name_or_path: a folder that :meth:`save_pretrained` wrote, or the name of a repository
-            kwargs: of ``huggingface_hub.snapshot_download``, such as ``revision``, ``token``, ``cache_dir`` and
+            kwargs: arguments of ``huggingface_hub.snapshot_download``, such as ``revision``, ``token``, ``cache_dir``
+                and
                 ``local_files_only``
 
         Raises:

@@ -22,7 +22,7 @@ class ModelConfig(OutputConfig):
     """Base of a frozen dataclass that a model is built from: to JSON and back, with unknown keys refused.
 
     Attributes:
-        readout: how the numbers of atoms become that of a structure
+        readout: reduction of the values of atoms to that of a structure
         readouts: the names that a readout can be given by, and the one that is kept
     """
 
@@ -58,7 +58,7 @@ class Configured:
     """Base of a model that is built from a configuration, from settings by name, or from one with changes.
 
     Attributes:
-        config_type: its dataclass
+        config_type: dataclass of the configuration
         setting_names: further names of fields, as other models of PyG have them
     """
 

@@ -1,4 +1,4 @@
-"""What a model makes of the numbers of its atoms: a sum, a mean, a dipole moment, shifted and scaled."""
+"""Outputs of models from the values of atoms: a sum, a mean or a dipole moment, shifted and scaled."""
 
 from __future__ import annotations
 
@@ -54,24 +54,25 @@ class OutputConfig:
                 raise ConfigError(f"a dipole moment is neither shifted nor scaled: dipole=True has no {name}")
 
     def known_elements(self, elements: frozenset[int]) -> frozenset[int]:
-        """Those of ``elements`` that ``atomref`` has an entry for."""
+        """The elements with an entry in ``atomref``."""
         return elements if self.atomref is None else elements & frozenset(range(1, len(self.atomref)))
 
 
 UNUSED: Mapping[str, Any] = {"out_channels": 1, "dipole": False, "mean": None, "std": None, "atomref": None}
-"""The defaults of :class:`OutputConfig`, which say nothing and are not written down."""
+"""Defaults of :class:`OutputConfig`, which are not written to files."""
 
 
 class Output(nn.Module):
-    r"""From numbers of atoms, as a network gives them, to the numbers of structures.
+    r"""Map from the values of atoms, as a network gives them, to the values of structures.
 
     .. math::
         y = \sum_i \left( \sigma\, x_i + \mu + a_{Z_i} \right)
 
     Args:
-        config: of the output
-        is_mean: give the mean over atoms in place of the sum
-        mean_of_structure: add :math:`\mu` once for a structure, as PyG's ``ViSNet`` does, and not for every atom
+        config: configuration of the output
+        is_mean: whether the mean over atoms is given instead of the sum
+        mean_of_structure: whether :math:`\mu` is added once for a structure, as in PyG's ``ViSNet``, and not for every
+            atom
     """
 
     masses: Tensor
@@ -137,7 +138,7 @@ class Output(nn.Module):
         return torch.linalg.vector_norm(moment, dim=-1, keepdim=True)
 
     def _shifts(self, z: Tensor) -> Tensor:
-        """What is added to the number of every atom, ``[N]``, float64."""
+        """Shift of the value of every atom, ``[N]``, float64."""
         mean = torch.full(z.shape, self.mean, dtype=torch.float64, device=z.device)
         return mean if self.atomref is None else mean + self.atomref(z)
 
@@ -154,7 +155,7 @@ def plain(value: Any) -> Any:
     if not hasattr(value, "tolist"):
         return value
     shape = tuple(value.shape)
-    if len(shape) == 2 and shape[1] == 1:  # as the datasets of PyG give it
+    if len(shape) == 2 and shape[1] == 1:  # the shape in datasets of PyG
         value = value[:, 0]
     elif len(shape) > 1:
         raise ConfigError(f"atomref must be a vector with an entry for every atomic number; got a table of {shape}")

@@ -28,7 +28,7 @@ class PaperLayer(nn.Module):
     """Angles update bonds, bonds update themselves and their atoms, and atoms attend to atoms.
 
     Args:
-        config: of the model
+        config: configuration of the model
         num_features: number of radial features
     """
 
@@ -106,7 +106,7 @@ class PaperLayer(nn.Module):
 
 
 def recomputed(update: Callable[..., Any], *inputs: Any, of: Sequence[Any]) -> Any:
-    """Where there are several ranges, memory is short: what lies between inputs and result is not kept."""
+    """Checkpoint a range where there are several, to save memory: intermediate results are computed again."""
     if len(of) == 1:
         return update(*inputs)
     return checkpoint(update, *inputs, use_reentrant=False)

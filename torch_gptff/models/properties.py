@@ -21,7 +21,7 @@ turn with the structure, such as a dipole moment, and a symmetric polarisability
 """
 
 DEGREES = {"vector": 1, "tensor": 2}
-"""The degree of the features that a kind is made of."""
+"""Degree of the features that a kind of property is computed from."""
 
 TAKEN = frozenset(
     ("z", "pos", "cell", "pbc", "energy", "forces", "stress", "energies", "energy_std", "forces_std", "free_energy",
@@ -55,7 +55,7 @@ def turns(properties: Mapping[str, str]) -> bool:
 
 
 class PropertyHead(nn.Module):
-    """From features of atoms to one property.
+    """Map from features of atoms to one property.
 
     Args:
         kind: one of :data:`KINDS`

@@ -24,7 +24,7 @@ class SchNetConfig(ModelConfig):
         num_filters: width of the filters
         num_interactions: layers
         num_gaussians: Gaussians that a distance is spread over, at least 2
-        cutoff: of bonds, Å
+        cutoff: cutoff radius of the bonds, Å
         readout: ``"add"``, the sum over atoms, or ``"mean"``
         out_channels, dipole, mean, std, atomref: see :class:`~torch_gptff.models.output.OutputConfig`
     """

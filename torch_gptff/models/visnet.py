@@ -36,13 +36,13 @@ class ViSNetConfig(ModelConfig):
 
     Attributes:
         hidden_channels: width of atom and bond features
-        num_heads: of the attention; divides ``hidden_channels``
+        num_heads: number of attention heads; divides ``hidden_channels``
         num_layers: layers
         num_rbf: radial functions
         lmax: highest degree of the spherical harmonics, 1 or 2
         vertex: whether bonds also hear of the vectors at one end
         trainable_rbf: whether the radial functions are trained
-        cutoff: of bonds, Å
+        cutoff: cutoff radius of the bonds, Å
         softening: ``s`` of the length ``sqrt(v² + s²)`` of the vectors that the readout sees. PyG has 0: then the
             energy has a kink, and forces have no value, where symmetry makes a vector vanish, as in most perfect
             crystals
@@ -114,7 +114,7 @@ class ViSNet(AtomwiseModel):
             size = block.vec1_proj.in_features
             block.vec1_proj = SoftenedLinear(size, size, config.softening)
             block.reset_parameters()
-        self.output_network[-1].vec2_proj = nn.ZeroPad1d((0, config.out_channels - width // 2))  # of no account
+        self.output_network[-1].vec2_proj = nn.ZeroPad1d((0, config.out_channels - width // 2))  # not used
         for module in list(self.modules()):
             for name, child in module.named_children():
                 if isinstance(child, CosineCutoff):
@@ -151,17 +151,17 @@ class ViSNet(AtomwiseModel):
 
 
 class PeriodicNeighborEmbedding(NeighborEmbedding):
-    """PyG's, but for the bonds that it leaves out: those between an atom and itself, which here are its images."""
+    """PyG's layer with the bonds that PyG leaves out: those between an atom and its own images."""
 
     def forward(self, z: Tensor, x: Tensor, edge_index: Tensor, edge_weight: Tensor, edge_attr: Tensor) -> Tensor:
-        """As the class it derives from; for bonds of a length only."""
+        """Embed as the base class does; every bond must have a length."""
         weight = self.distance_proj(edge_attr) * self.cutoff(edge_weight).unsqueeze(-1)
         neighbours = self.propagate(edge_index, x=self.embedding(z), W=weight)
         return self.combine(torch.cat([x, neighbours], dim=1))
 
 
 class TypedCutoff(CosineCutoff):
-    """PyG's, in the dtype of the distances: PyG's own is float32 for 16-bit distances."""
+    """PyG's cutoff in the dtype of the distances; PyG's own is float32 for 16-bit distances."""
 
     def forward(self, distances: Tensor) -> Tensor:
         """Distances in Å, ``[E]``, to factors from 1 to 0, ``[E]``."""
@@ -198,5 +198,5 @@ def _layer(config: ViSNetConfig, number: int) -> ViS_MP:
     )
     layer.s_proj.register_parameter("bias", None)
     if first:
-        layer.vec_proj = nn.ZeroPad1d((0, 2 * width))  # of zeros; as wide as the map would be
+        layer.vec_proj = nn.ZeroPad1d((0, 2 * width))  # zeros of the width that the map would have
     return layer

@@ -31,14 +31,14 @@ class AngleConv(MessagePassing):
         channels: width ``d`` of atom features
         num_radial: number ``R`` of radial features, see :class:`~torch_gptff.nn.RadialFeatures`
         edge_channels: width ``d_e`` of bond features; by default ``channels``
-        aggr: how messages are put together, of :mod:`torch_geometric.nn.aggr`; the paper has ``"add"``, for which
+        aggr: aggregation of the messages, of :mod:`torch_geometric.nn.aggr`; the paper has ``"add"``, for which
             there is a kernel
 
     Shapes:
         - x ``[N, d]``, or a pair of the neighbours' ``[N, d]`` and the centres' ``[M, d]``; of the bonds that form
           angles, edge_index ``[2, E]`` (neighbour, centre), edge_attr ``[E, d_e]``, radial ``[E, R]`` and unit vectors
           direction ``[E, 3]``; angle_index ``[2, A]`` (the updated bond ``ij``, the other bond ``ik``)
-        - returns what is to be added to ``edge_attr``, ``[E, d_e]``
+        - returns the change of ``edge_attr``, ``[E, d_e]``
     """
 
     def __init__(

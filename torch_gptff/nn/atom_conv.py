@@ -24,13 +24,13 @@ class AtomConv(MessagePassing):
         channels: width ``d`` of atom features
         num_radial: number ``R`` of radial features, see :class:`~torch_gptff.nn.RadialFeatures`
         edge_channels: width ``d_e`` of bond features; by default ``channels``
-        aggr: how messages are put together, of :mod:`torch_geometric.nn.aggr`; the paper has ``"add"``, for which
+        aggr: aggregation of the messages, of :mod:`torch_geometric.nn.aggr`; the paper has ``"add"``, for which
             there are kernels
 
     Shapes:
         - x ``[N, d]``, or a pair of the neighbours' ``[N, d]`` and the centres' ``[M, d]``; edge_index ``[2, E]``
           (neighbour, centre); edge_attr ``[E, d_e]``; radial ``[E, R]``
-        - returns what is to be added to the centres' ``x``, ``[N, d]`` or ``[M, d]``
+        - returns the change of the centres' ``x``, ``[N, d]`` or ``[M, d]``
     """
 
     def __init__(

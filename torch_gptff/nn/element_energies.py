@@ -53,10 +53,10 @@ class ElementEnergies(nn.Module):
 
 
 class ReferenceEnergies(ElementEnergies):
-    """The element energies of a named source. An element that it has none of is an error.
+    """The element energies of a named source. Elements without an energy are an error.
 
     Args:
-        name: of the source
+        name: name of the source
         energies: eV, by atomic number
         size: highest atomic number + 1
 

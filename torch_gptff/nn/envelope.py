@@ -47,7 +47,7 @@ def polynomial_envelope(x: Tensor, exponent: int) -> Tensor:
 
 
 class NoEnvelope(nn.Module):
-    """A weight of 1 at every distance: what the published checkpoints have, and why they jump at the cutoff."""
+    """A weight of 1 at every distance, as in the published checkpoints, whose energies jump at the cutoff."""
 
     def forward(self, r: Tensor) -> Tensor:
         return torch.ones_like(r)

@@ -22,7 +22,7 @@ def remove_generated_modules() -> None:
         if not (name.startswith(OURS) and name.endswith(GENERATED)):
             continue
         file = Path(getattr(module, "__file__", None) or "")
-        if file.name.startswith(f"{name}_") and file.is_file():  # as a temporary file is called, and no source file
+        if file.name.startswith(f"{name}_") and file.is_file():  # the name of a temporary file, not of a source file
             lines = linecache.getlines(str(file))
             linecache.cache[str(file)] = (sum(map(len, lines)), None, lines, str(file))
             file.unlink(missing_ok=True)

@@ -33,12 +33,12 @@ class GeometricAttention(MessagePassing):
 
     Args:
         channels: width ``c`` of the features of every degree
-        degree: the highest, ``L``, at most 3
-        heads: ``H``; divides ``channels``
-        cutoff: of bonds, Å
-        envelope_exponent: of the radial functions, see :class:`~torch_gptff.nn.RadialTable`
-        turns: whether atoms have features that turn already; in a first layer they have not
-        num_radial: of the radial functions' network
+        degree: highest degree ``L``, at most 3
+        heads: number of heads ``H``; divides ``channels``
+        cutoff: cutoff radius of the bonds, Å
+        envelope_exponent: exponent of the envelope of the radial functions, see :class:`~torch_gptff.nn.RadialTable`
+        turns: whether atoms have features that turn, which they lack in a first layer
+        num_radial: number of inputs of the network of the radial functions
 
     Shapes:
         - x ``[N, c]``, or a pair of the neighbours' ``[N, c]`` and the centres' ``[M, c]``; features of degree 1 to

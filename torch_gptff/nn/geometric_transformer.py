@@ -16,7 +16,7 @@ Attend = Callable[[GeometricAttention, Tensor, Sequence[Tensor]], tuple[Tensor, 
 
 
 class GeometricTransformer(nn.Module):
-    r"""Atoms attend to their neighbours, multiply what they received with itself, and change by a network of all that.
+    r"""A layer of attention to neighbours, products of the features received, and a network of both.
 
     With :math:`y = \mathrm{LN}(x)`, the attention's :math:`out` and :math:`total`, and the invariants :math:`n` and
     products :math:`Z` of :mod:`torch_gptff.ops.tensor_product`, which know two and three neighbours at once:
@@ -28,14 +28,14 @@ class GeometricTransformer(nn.Module):
 
     Args:
         channels: width ``c`` of the features of every degree
-        degree: the highest, ``L``
-        heads: of the attention
-        cutoff: of bonds, Å
-        envelope_exponent: of the radial functions
+        degree: highest degree ``L``
+        heads: number of attention heads
+        cutoff: cutoff radius of the bonds, Å
+        envelope_exponent: exponent of the envelope of the radial functions
         feedforward_channels: width of the network's hidden layer
-        first: atoms have no features that turn yet
-        last: features that turn are not wanted afterwards
-        num_radial: of the radial functions' network
+        first: whether this is the first layer, in which atoms have no features that turn
+        last: whether this is the last layer, which returns no features that turn
+        num_radial: number of inputs of the network of the radial functions
 
     Shapes:
         - x ``[N, c]``; features of degree 1 to ``L``, ``[N, 2 l + 1, c]`` each, none in a first layer
@@ -43,7 +43,7 @@ class GeometricTransformer(nn.Module):
     """
 
     TOTAL_SCALE = 0.1
-    """Of the sum of weights: some ten neighbours stand under the envelope."""
+    """Factor of the sum of weights, which is about ten, the number of neighbours within the envelope."""
 
     def __init__(
         self,

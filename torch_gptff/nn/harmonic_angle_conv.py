@@ -17,7 +17,8 @@ from torch_gptff.ops.harmonics import MAX_DEGREE, spherical_harmonics
 class HarmonicAngleConv(MessagePassing):
     r"""An update of bonds by the angles they form, in work and memory linear in the number of bonds.
 
-    What a third atom says to a bond is a vector of its own bond, times Legendre polynomials of the angle between them:
+    The message of a third atom to a bond is a vector of the third atom's own bond times Legendre polynomials of their
+    angle:
 
     .. math::
         q_{ik} &= swish(W_1 [x_k ‖ e_{ik}]) \odot \sigma(W_2 [x_k ‖ e_{ik}]) \odot W_k t_{ik} \\
@@ -40,7 +41,7 @@ class HarmonicAngleConv(MessagePassing):
         - x ``[N, d]``, or a pair of the neighbours' ``[N, d]`` and the centres' ``[M, d]``; edge_index ``[2, E]``
           (neighbour, centre; ascending by centre); edge_attr ``[E, d]``; radial ``[E, R]``; unit vectors direction
           ``[E, 3]``
-        - returns what is to be added to ``edge_attr``, ``[E, d]``
+        - returns the change of ``edge_attr``, ``[E, d]``
     """
 
     def __init__(self, channels: int, num_radial: int, degree: int = MAX_DEGREE) -> None:

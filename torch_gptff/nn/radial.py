@@ -20,7 +20,7 @@ class BesselBasis(nn.Module):
     GPTFF code counts from ``n = 0``, a function that is zero everywhere; it is left out here.
 
     Args:
-        num_radial: how many functions, ``N``
+        num_radial: number of functions, ``N``
         cutoff: ``c`` in Å
     """
 
@@ -40,7 +40,7 @@ class BesselBasis(nn.Module):
 
 
 class RadialFeatures(nn.Module):
-    r"""What a layer sees of a bond's length: Bessel functions under an envelope, and the envelope itself.
+    r"""Features of a bond's length: Bessel functions times an envelope, and the envelope itself.
 
     .. math::
         [\phi_1(r)\, u(r) ‖ \dots ‖ \phi_N(r)\, u(r) ‖ u(r)]
@@ -49,9 +49,9 @@ class RadialFeatures(nn.Module):
     it vanishes at the cutoff. Without an envelope the last feature is 1 and its weights are the bias.
 
     Args:
-        num_radial: how many Bessel functions, ``N``
+        num_radial: number of Bessel functions, ``N``
         cutoff: Å
-        envelope_exponent: of the :class:`~torch_gptff.nn.PolynomialEnvelope`; ``None`` for no envelope
+        envelope_exponent: exponent of the :class:`~torch_gptff.nn.PolynomialEnvelope`; ``None`` for no envelope
     """
 
     def __init__(self, num_radial: int, cutoff: float, envelope_exponent: int | None) -> None:

@@ -28,19 +28,19 @@ class RadialTable(nn.Module):
     knot before it. The functions of scores have no envelope, since they weigh what has one.
 
     Args:
-        channels: of a set of functions
+        channels: number of functions in a set
         degree: highest degree of the harmonics
-        heads: of the attention
+        heads: number of attention heads
         turns: whether the neighbours have features that turn
         cutoff: ``c`` in Å
-        envelope_exponent: of the :class:`~torch_gptff.nn.PolynomialEnvelope`
-        num_radial: ``N``
-        hidden_channels: of the network
-        per_angstrom: knots in an Å, rounded up so that the cutoff is a knot
+        envelope_exponent: exponent of the :class:`~torch_gptff.nn.PolynomialEnvelope`
+        num_radial: number of inputs ``N`` of the network
+        hidden_channels: width of the hidden layer of the network
+        per_angstrom: number of knots per Å, rounded up so that the cutoff is a knot
     """
 
     SCALE = 0.25
-    """Of functions with an envelope at the start: a sum over some 16 neighbours then has the size of one feature."""
+    """Initial scale of functions with an envelope, so that a sum over 16 neighbours has the size of one feature."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class RadialTable(nn.Module):
     ) -> None:
         super().__init__()
         sets, width = columns(channels, degree, heads, turns)
-        self.parts = (channels, (sets - 1) * channels, heads)  # of scores, of values, and the biases of scores
+        self.parts = (channels, (sets - 1) * channels, heads)  # functions of scores, of values, and biases of scores
         self.filling = width - sum(self.parts) - 1
         self.cutoff = cutoff
         self.num_radial = num_radial
@@ -73,7 +73,7 @@ class RadialTable(nn.Module):
         nn.init.normal_(self.lin_out.weight, std=1.5 * self.lin_out.in_features**-0.5)  # functions of size 0.5
 
     def forward(self) -> Radial:
-        """The table, of the parameters as they are now; of frozen ones it is made once."""
+        """The table of the current parameters; it is computed once for frozen ones."""
         parameters = list(self.parameters())
         if any(p.requires_grad or p.is_inference() for p in parameters) or not is_plain(parameters):
             return self._made()

@@ -1,4 +1,4 @@
-"""From atoms to the energy of their structure. Sums over atoms are taken in float64."""
+"""Readouts, which compute energies of structures from features of atoms. Sums are taken in float64."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ class Readout(nn.Module):
 class AtomwiseReadout(Readout):
     r"""Each atom has an energy, and their sum is the energy: :math:`E = \sum_i \mathrm{MLP}(x_i)`. Extensive.
 
-    Several readouts are a committee whose mean is the energy, and whose spread tells how sure it is. They start from
+    Several readouts are a committee whose mean is the energy, and whose spread is a measure of its uncertainty. They
+    start from
     different random weights, and in training every structure is given to one of them, drawn anew each time: all of
     them learn to be right by themselves, at the price of one, where a loss of the mean would leave each free to drift.
 
@@ -79,9 +80,9 @@ class AtomwiseReadout(Readout):
 
 
 class PooledReadout(Readout):
-    r"""The features are summed first: :math:`E = \mathrm{MLP}(\sum_i x_i)`. What the published checkpoints have.
+    r"""The readout of the published checkpoints, which sums features first: :math:`E = \mathrm{MLP}(\sum_i x_i)`.
 
-    Not extensive: twice the crystal has not twice the energy.
+    It is not extensive: the energy of a crystal of twice the size is not twice the energy.
     """
 
     def forward(self, x: Tensor, batch: Tensor, n_structures: int) -> Tensor:

@@ -14,7 +14,7 @@ COULOMB = 14.399645478
 """The energy of two elementary charges at 1 Å, e²/4πε₀, in eV Å (CODATA 2018)."""
 
 SCREENING_LENGTH = (9 * math.pi**2 / 128) ** (1 / 3) * 0.529177210903
-"""0.8853 Bohr radii, in Å."""
+"""Screening length of the universal potential, 0.8853 Bohr radii, Å."""
 
 SCREENING = ((0.18175, 3.19980), (0.50986, 0.94229), (0.28022, 0.40290), (0.02817, 0.20162))
 """Weights and exponents of the universal screening function; the weights add up to 1."""
@@ -31,7 +31,7 @@ COVALENT_RADII = (
     260, 221, 215, 206, 200, 196, 190, 187, 180, 169,
 )
 # fmt: on
-"""By atomic number, in pm, hydrogen to curium: `Covalent radii revisited <https://doi.org/10.1039/b801115j>`_."""
+"""Covalent radii by atomic number, pm, hydrogen to curium: `Covalent radii revisited <https://doi.org/10.1039/b801115j>`_."""
 
 
 class ZBLRepulsion(nn.Module):
@@ -44,15 +44,15 @@ class ZBLRepulsion(nn.Module):
 
     from *The Stopping and Range of Ions in Solids* (1985), ISBN 0-08-021603-X, chapter 2. The
     :class:`~torch_gptff.nn.PolynomialEnvelope` :math:`u` takes it to 0, with its first two derivatives, at the sum
-    :math:`c` of both covalent radii or at the cutoff of bonds, whichever is less. So it holds where atoms collide and
+    :math:`c` of both covalent radii or at the cutoff of bonds, whichever is less. It thus acts where atoms collide and
     data are rare, and leaves bonds of usual lengths to the network.
 
     It has no parameters, and computes in float64 whatever the dtype of the model.
 
     Args:
-        cutoff: of bonds, Å
+        cutoff: cutoff radius of the bonds, Å
         max_z: highest atomic number
-        exponent: of the envelope
+        exponent: exponent of the envelope
 
     Raises:
         ConfigError: elements beyond curium have no covalent radius.

@@ -26,10 +26,10 @@ class SphericalBesselBasis(nn.Module):
     can be differentiated for three atoms on a line, where the angle itself cannot.
 
     Args:
-        num_spherical: how many orders, ``L`` (``l = 0 … L − 1``)
-        num_radial: how many functions of each order, ``R``
+        num_spherical: number of orders, ``L`` (``l = 0 … L − 1``)
+        num_radial: number of functions of each order, ``R``
         cutoff: ``c`` in Å
-        envelope_exponent: of the :class:`~torch_gptff.nn.PolynomialEnvelope`
+        envelope_exponent: exponent of the :class:`~torch_gptff.nn.PolynomialEnvelope`
     """
 
     def __init__(self, num_spherical: int, num_radial: int, cutoff: float, envelope_exponent: int) -> None:
@@ -47,7 +47,7 @@ class SphericalBesselBasis(nn.Module):
 
         Args:
             r: distances in Å, ``[E]``
-            cosine: of the angles, ``[A]``
+            cosine: cosines of the angles, ``[A]``
             bond: the bond whose length goes with each angle, ``[A]``
         """
         radial = self.radial(r).index_select(0, bond)

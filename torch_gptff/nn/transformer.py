@@ -21,12 +21,12 @@ class GlobalAttention(nn.Module):
     .. math::
         \Delta x_i = W_o \sum_j \mathrm{softmax}_j\left( \frac{(W_q x_i) \cdot (W_k x_j)}{\sqrt{d_h}} \right) W_v x_j
 
-    The keys have no bias: what it adds to all the scores of an atom, softmax takes away.
+    The keys have no bias, since softmax cancels a constant in all scores of an atom.
 
     Args:
         channels: width ``d``
         heads: number of heads; divides ``channels``
-        dropout: of the attention weights, in training
+        dropout: dropout probability of the attention weights in training
     """
 
     def __init__(self, channels: int, heads: int, dropout: float = 0.0) -> None:
@@ -68,7 +68,7 @@ class LocalAttention(MessagePassing):
         channels: width ``d``
         heads: number of heads; divides ``channels``
         num_radial: number ``R`` of radial features, see :class:`~torch_gptff.nn.RadialFeatures`
-        dropout: of the attention weights, in training
+        dropout: dropout probability of the attention weights in training
     """
 
     def __init__(self, channels: int, heads: int, num_radial: int, dropout: float = 0.0) -> None:
@@ -123,7 +123,7 @@ class GraphTransformer(nn.Module):
         attention: a :class:`GlobalAttention` or :class:`LocalAttention`, of width ``channels``
         channels: width ``d``
         feedforward_channels: width of the hidden layer
-        dropout: in training
+        dropout: dropout probability in training
     """
 
     def __init__(self, attention: nn.Module, channels: int, feedforward_channels: int, dropout: float = 0.0) -> None:

@@ -1,4 +1,4 @@
-"""Operators: the parts of the model where the time goes, fused."""
+"""Fused operators for the most expensive parts of the model."""
 
 from torch_gptff.ops.angle_sum import angle_sum
 from torch_gptff.ops.eager import Inputs

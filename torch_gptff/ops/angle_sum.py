@@ -18,7 +18,7 @@ from torch_gptff.ops.registered import PairKernels, register
 
 FIRST_PARAMETER = Inputs._fields.index("weight")
 MAX_KEPT = 1 << 22
-"""Numbers, up to which what a gradient can use is kept."""
+"""Largest size, in numbers, of an intermediate result that is kept for the gradient."""
 
 
 def angle_sum(x: Inputs, angle_index: Tensor) -> Tensor:
@@ -32,7 +32,7 @@ def angle_sum(x: Inputs, angle_index: Tensor) -> Tensor:
     over the pairs of bonds ``(i, j)`` in ``angle_index``. Twice differentiable; forward, gradient and second gradient
     recompute what they need, so that memory grows with the number of bonds and not of angles. On the CPU all three
     are compiled kernels where there is a compiler, elsewhere chunks of tensor operations; the compiled ones keep
-    ``W h`` of every angle in training, and for structures so small that memory is no matter. Under the transforms of
+    ``W h`` of every angle in training, and for small structures. Under the transforms of
     ``torch.func`` it is plain tensor operations on all angles at once, which those can take apart.
 
     Args:
@@ -133,7 +133,7 @@ class _Kernels(NativeKernels, PairKernels):
 
 
 def _implementation(x: Sequence[Tensor]) -> Any:
-    """The fastest that there is for these features."""
+    """The fastest implementation for these features."""
     features = x[0]
     implementation = {"cpu": native, "cuda": triton}.get(features.device.type)
     if implementation is not None and implementation.is_available(features.dtype, features.size(1)):

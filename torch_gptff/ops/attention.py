@@ -23,8 +23,8 @@ def attention(query: Tensor, key: Tensor, value: Tensor, present: Tensor | None,
         query: ``[B, H, M, d_h]``
         key: ``[B, H, M, d_h]``
         value: ``[B, H, M, d_h]``
-        present: which keys there are, bool ``[B, M]``; ``None`` for all
-        dropout: of the weights; more than 0 takes the plain formula
+        present: whether a key exists, bool ``[B, M]``; ``None`` where all do
+        dropout: dropout probability of the weights; the plain formula is used above 0
 
     Returns:
         ``[B, H, M, d_h]``

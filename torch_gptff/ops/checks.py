@@ -1,4 +1,4 @@
-"""What a compiled kernel takes on trust, because it reads and writes memory by it."""
+"""Checks of the inputs of compiled kernels, which read and write memory without checks of their own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch_gptff.errors import GraphError
 
 
 def check_shapes(values: Mapping[str, Tensor], shapes: Sequence[tuple[int, ...]]) -> None:
-    """Hold tensors to their shapes, and to the dtype and device of the first of them.
+    """Check the shapes of tensors, and that all have the dtype and device of the first.
 
     Raises:
         GraphError: names the tensor that does not fit.
@@ -26,7 +26,7 @@ def check_shapes(values: Mapping[str, Tensor], shapes: Sequence[tuple[int, ...]]
 
 
 def check_pairs(name: str, index: Tensor, rows: tuple[int, int]) -> None:
-    """Hold an index of pairs to the number of rows that each of its two rows points into. Of indices on the CPU.
+    """Check that the indices of pairs exist, for indices on the CPU.
 
     Raises:
         GraphError: the index is not int64 ``[2, …]``, or points past the last row or before the first.
@@ -43,7 +43,7 @@ def check_pairs(name: str, index: Tensor, rows: tuple[int, int]) -> None:
 
 
 def assert_sorted_pairs(name: str, index: Tensor, rows: tuple[int, int]) -> None:
-    """As :func:`check_pairs`, and that the second row ascends, as an assertion of the device that nobody waits for."""
+    """Check as :func:`check_pairs`, and that the second row ascends, by an assertion on the device without a wait."""
     if index.dtype != torch.int64 or index.dim() != 2 or index.size(0) != 2:
         raise GraphError(f"{name} is {index.dtype} {list(index.shape)}; it must be int64 [2, …]")
     if not index.size(1):

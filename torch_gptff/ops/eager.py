@@ -26,11 +26,11 @@ from torch import Tensor
 from torch_gptff.graph.geometry import COSINE_SCALE
 
 CHUNK = 1 << 14
-"""Angles at a time."""
+"""Number of angles that are computed at once."""
 
 
 class Inputs(NamedTuple):
-    """What the angle sum depends on; also its gradients and tangents, in the same order.
+    """Inputs of the angle sum, or their gradients or tangents.
 
     Attributes:
         p: ``[S, d]``
@@ -92,7 +92,7 @@ def forward(x: Inputs, angle_index: Tensor) -> Tensor:
 
 
 def at_once(x: Inputs, angle_index: Tensor) -> Tensor:
-    """As :func:`forward`, in operations that autograd differentiates, as often as wanted."""
+    """The result of :func:`forward`, in operations that autograd differentiates any number of times."""
     a = Chunk(x, angle_index[0], angle_index[1])
     return torch.zeros_like(x.p).index_add(0, a.first, a.message)
 

@@ -1,4 +1,4 @@
-"""The atom and the bond update as operators: what a bond says to its centre, and to itself.
+"""The atom update and the bond update as operators.
 
 Both begin with ``z = a_i + b_j + W_e e_ij`` for a bond with centre ``i`` and neighbour ``j``, and weigh the message by
 ``W_r b_ij``. On the CPU they are
@@ -20,10 +20,10 @@ from torch_gptff.ops.registered import PairKernels, register
 from torch_gptff.ops.transforms import under_transform
 
 ROWS = ("a", "b", "e", "radial")
-"""Inputs before the parameters."""
+"""Number of inputs before the parameters."""
 
 MAX_KEPT = 1 << 20
-"""Numbers in ``e``, up to which what a gradient can use is kept."""
+"""Largest size of ``e``, in numbers, up to which intermediate results are kept for the gradient."""
 
 
 def gate(both: Tensor) -> Tensor:
@@ -61,8 +61,8 @@ def atom_update(
     """The sum over every centre's bonds of :func:`atom_message`, computed in the dtype of ``e``. Twice differentiable.
 
     Args:
-        a: what the centre gives to ``z``, ``[N, 2 d]``
-        b: what the neighbour gives, ``[M, 2 d]``
+        a: contribution of the centre to ``z``, ``[N, 2 d]``
+        b: contribution of the neighbour to ``z``, ``[M, 2 d]``
         e: bond features, ``[E, d]``
         radial: radial features, ``[E, R]``
         w_radial: ``[d, R]``
@@ -122,7 +122,7 @@ def _is_worth_keeping(values: Sequence[Tensor]) -> bool:
 class _Update(PairKernels):
     n_parameters = 4
     width: int
-    """Of the second map, in units of ``d``."""
+    """Width of the second map, in units of ``d``."""
 
     message: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 

@@ -1,6 +1,6 @@
 r"""Attention of atoms to their neighbours that carries geometry, as an operator.
 
-Of a bond from centre :math:`i` to neighbour :math:`j`: its length :math:`r`, its harmonics :math:`Y^l_m`, and learned
+A bond from centre :math:`i` to neighbour :math:`j` has a length :math:`r`, harmonics :math:`Y^l_m`, and learned
 radial functions :math:`R(r)` of :math:`c` channels each, which are rows of a table that a cubic B-spline joins. A head
 :math:`h` weighs a bond with
 
@@ -40,7 +40,7 @@ from torch_gptff.ops.triton import geometric as gpu
 
 MAX_HEADS = 8
 HEAD_WIDTH = 16
-"""Channels of a head are a multiple of this."""
+"""The number of channels of a head is a multiple of this."""
 
 
 class Radial(NamedTuple):
@@ -56,12 +56,12 @@ class Radial(NamedTuple):
 
 
 class Neighbours(NamedTuple):
-    """What atoms show to those that attend to them: keys and values ``[N, c]``, and features that turn.
+    """Features of the atoms that are attended to: keys, values and features that turn.
 
     Attributes:
         key: ``[N, c]``
         value: ``[N, c]``
-        turning: of degree 1 to ``L``, ``[N, 2 l + 1, c]`` each; empty where there are none yet
+        turning: features of degree 1 to ``L``, ``[N, 2 l + 1, c]`` each; empty in a first layer
     """
 
     key: Tensor
@@ -99,10 +99,11 @@ def geometric_attention(
     """``out^0 [M, c]``, ``out^l`` of degree 1 to ``L``, ``[M, 2 l + 1, c]`` each, and ``total [M, H]``.
 
     Args:
-        query: of the centres, scaled, ``[M, c]``, head by head
-        neighbours: what they attend to
-        lengths: of the bonds in Å, ``[E]``
-        harmonics: of degree 1 to ``L``, ``[E, (L + 1)² − 1]``, see :func:`~torch_gptff.ops.bond_harmonics`
+        query: scaled queries of the centres, ``[M, c]``, head by head
+        neighbours: features of the atoms that they attend to
+        lengths: lengths of the bonds, Å, ``[E]``
+        harmonics: spherical harmonics of degree 1 to ``L``, ``[E, (L + 1)² − 1]``, see
+            :func:`~torch_gptff.ops.bond_harmonics`
         radial: the radial functions
         edge_index: neighbours and centres, int64 ``[2, E]``, ascending by centre
         heads: ``H``, dividing ``c``
@@ -132,8 +133,8 @@ class Spline(NamedTuple):
 
     @classmethod
     def at(cls, lengths: Tensor, radial: Radial) -> Spline:
-        """Of lengths in Å, ``[E]``; cubic B-splines (de Boor, A Practical Guide to Splines, ch. IX). Beyond the last
-        knot they stay as they are there."""
+        """The cubic B-spline at lengths in Å, ``[E]``, constant beyond the last knot (de Boor, A Practical Guide to
+        Splines, ch. IX)."""
         n_bins = len(radial.table) - 3
         u = (lengths * radial.per_angstrom).clamp(max=n_bins)
         row = u.detach().long().clamp(max=n_bins - 1)
@@ -156,14 +157,14 @@ def messages(
     turning: Sequence[Tensor],
     heads: int,
 ) -> tuple[Tensor, list[Tensor], Tensor]:
-    """What every bond brings: of degree 0, ``[E, c]``, of degree 1 to ``L``, ``[E, 2 l + 1, c]`` each, and its weights
+    """Messages of every bond: of degree 0, ``[E, c]``, of degree 1 to ``L``, ``[E, 2 l + 1, c]`` each, and its weights
     under the envelope, ``[E, H]``.
 
     Args:
-        query: of each bond's centre, ``[E, c]``
-        key: of each bond's neighbour, ``[E, c]``
-        value: of each bond's neighbour, ``[E, c]``
-        functions: radial ones, ``[E, F]``
+        query: query of each bond's centre, ``[E, c]``
+        key: key of each bond's neighbour, ``[E, c]``
+        value: value of each bond's neighbour, ``[E, c]``
+        functions: radial functions, ``[E, F]``
         harmonics: ``[E, (L + 1)² − 1]``
         turning: features of each bond's neighbour
         heads: ``H``

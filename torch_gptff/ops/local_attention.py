@@ -41,7 +41,7 @@ from torch_gptff.ops.registered import PairKernels, register
 from torch_gptff.ops.transforms import under_transform
 
 HIGHEST = 80.0
-"""Exponent that is reached only where an envelope of zero, or next to it, takes all of the share away again."""
+"""Largest exponent. It is reached only where the envelope is nearly zero, so that the share vanishes anyway."""
 
 
 def can_fuse(bias: Tensor, channels: int) -> bool:
@@ -63,11 +63,11 @@ def local_attention(
     """``out``, computed in the dtype of ``envelope``. Twice differentiable, in memory of a number a bond and head.
 
     Args:
-        query: of the centres, scaled, ``[M, d]``, head by head
-        key: of the neighbours, ``[N, d]``
-        value: of the neighbours, ``[N, d]``
-        own_key: of the centres, ``[M, d]``
-        own_value: of the centres, ``[M, d]``
+        query: scaled queries of the centres, ``[M, d]``, head by head
+        key: keys of the neighbours, ``[N, d]``
+        value: values of the neighbours, ``[N, d]``
+        own_key: keys of the centres, ``[M, d]``
+        own_value: values of the centres, ``[M, d]``
         bias: ``b`` of the bonds, ``[E, H]``, ``H`` dividing ``d``
         envelope: ``u`` of the bonds, ``[E]``
         edge_index: neighbours and centres, int64 ``[2, E]``; fastest with the bonds of one centre together
@@ -122,7 +122,7 @@ class _Kernels(NativeKernels, PairKernels):
         return ((own.unsqueeze(-1) * own_value).index_add(0, centre, messages).flatten(1),)
 
     def results(self, x: Sequence[Tensor], edge_index: Tensor, keep: bool) -> tuple[list[Tensor], Tensor]:
-        """Of the pairs ``r`` is kept, ``[E + M, H]``: of the bonds, and then of the centres themselves."""
+        """Shares ``r`` of the pairs are kept, ``[E + M, H]``: of the bonds, and then of the centres themselves."""
         query, bias = x[0], x[5]
         return [query.new_zeros(query.shape)], query.new_empty(edge_index.size(1) + query.size(0), bias.size(1))
 

@@ -1,4 +1,4 @@
-"""Which gradients a backward pass will use."""
+"""Detection of the gradients that a backward pass uses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def needed(ctx: Any, inputs: Iterable[int]) -> bool:
     :func:`torch.autograd.grad` has asked for other gradients only: for forces, say.
 
     Args:
-        ctx: of an operator's backward function
+        ctx: context of an operator's backward function
         inputs: their numbers, counting tensors only
     """
     asking = [number for number in inputs if ctx.needs_input_grad[number]]
@@ -24,5 +24,5 @@ def needed(ctx: Any, inputs: Iterable[int]) -> bool:
     try:
         nodes = [ctx.next_functions[number][0] for number in asking]
         return any(node is not None and torch._C._will_engine_execute_node(node) for node in nodes)
-    except (AttributeError, RuntimeError):  # of a leaf that grad() was asked for, PyTorch does not tell
+    except (AttributeError, RuntimeError):  # PyTorch does not say for a leaf that grad() was called with
         return True

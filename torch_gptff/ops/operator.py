@@ -36,10 +36,10 @@ class Kernels(ABC):
     are given are contiguous.
 
     Attributes:
-        n_parameters: how many of ``x``, the last ones, are parameters, or computed from parameters alone
+        n_parameters: number of tensors at the end of ``x`` that are parameters, or computed from parameters alone
         moves_parameters: whether :meth:`double_backward` takes tangents of the parameters too. Otherwise, where there
             are any, the formula is differentiated in its place, and for third derivatives, which are refused here
-        registered: how the dispatcher knows it. Without, it is the formula where a dispatcher has to see it
+        registered: operator in PyTorch's dispatcher. Without it, the formula is used where a dispatcher is needed
     """
 
     n_parameters = 0
@@ -48,7 +48,7 @@ class Kernels(ABC):
 
     @abstractmethod
     def is_available(self, x: Sequence[Tensor], fixed: Any) -> bool:
-        """Whether there are kernels for such tensors: otherwise, it is the formula."""
+        """Whether there are kernels for such tensors; the formula is used otherwise."""
 
     @abstractmethod
     def plain(self, x: Sequence[Tensor], fixed: Any) -> tuple[Tensor, ...]:
@@ -56,11 +56,11 @@ class Kernels(ABC):
 
     @abstractmethod
     def results(self, x: Sequence[Tensor], fixed: Any, keep: bool) -> tuple[list[Tensor], Tensor | None]:
-        """Room for what :meth:`forward` returns, by which a compiler knows its shapes."""
+        """Empty tensors of the shapes that :meth:`forward` returns."""
 
     @abstractmethod
     def forward(self, x: Sequence[Tensor], fixed: Any, keep: bool) -> tuple[list[Tensor], Tensor | None]:
-        """The function, and what derivatives can use of its calculation, more of it with ``keep``."""
+        """The function, and intermediate results for its derivatives, more of them with ``keep``."""
 
     @abstractmethod
     def backward(
@@ -101,7 +101,7 @@ def apply(kernels: Kernels, x: Sequence[Tensor], fixed: Any, keep: bool = False)
     Args:
         kernels: see :class:`Kernels`
         x: tensors that it is differentiated by, of one dtype
-        fixed: whatever else the kernels take
+        fixed: other arguments of the kernels
         keep: see :meth:`Kernels.forward`
     """
     if under_transform() or not kernels.is_available(x, fixed):
@@ -151,7 +151,7 @@ def differentiate(
     """The gradients by ``x``, such that they can be differentiated where that is wanted.
 
     Args:
-        ctx: of the operator's backward function, whose first inputs are ``x``
+        ctx: context of the operator's backward function, whose first inputs are ``x``
     """
     with_parameters = needed(ctx, range(len(x) - kernels.n_parameters, len(x)))
     if kernels.registered is not None and not is_plain(dout):
@@ -177,7 +177,7 @@ def differentiate_twice(
         with_parameters: whether the gradients by parameters were asked for
     """
     first = len(x) - kernels.n_parameters
-    if not with_parameters:  # their gradients are not there, so that nothing can move them
+    if not with_parameters:  # without their gradients, nothing can move them
         t = [*t[:first], *[None] * kernels.n_parameters]
     if all(tangent is None for tangent in t):
         return [None] * len(dout), t
@@ -235,7 +235,7 @@ _AS_IT_IS = nullcontext()
 
 
 def _full_precision(x: Sequence[Tensor]) -> AbstractContextManager[None]:
-    """Autocast is for the operations in the model, not for those inside an operator."""
+    """Disable autocast, which is not meant for the operations inside an operator."""
     return torch.autocast(x[0].device.type, enabled=False) if torch._C._is_any_autocast_enabled() else _AS_IT_IS
 
 

@@ -24,8 +24,8 @@ class PairKernels(Kernels):
     """Kernels of one result, of tensors with names and, as ``fixed``, an index of pairs, that always keep a tensor.
 
     Attributes:
-        name: of the operator
-        names: of the tensors
+        name: name of the operator
+        names: names of the tensors
     """
 
     name: str

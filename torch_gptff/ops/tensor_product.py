@@ -1,6 +1,6 @@
 r"""Invariants and products of each atom's own features as an operator.
 
-Of features :math:`V^l` of degree :math:`l = 1 \dots L`, with :math:`2 l + 1` components of :math:`c` channels each:
+Features :math:`V^l` of degree :math:`l = 1 \dots L`, with :math:`2 l + 1` components of :math:`c` channels each, give
 
 .. math::
     U^l &= V^l / \sqrt{1 + \langle V^2 \rangle} \\
@@ -51,8 +51,8 @@ def tensor_product(features: Sequence[Tensor], weight: Tensor) -> tuple[Tensor, 
     """Invariants and products of features.
 
     Args:
-        features: of degree 1 to ``L``, ``[N, 2 l + 1, c]`` each
-        weight: of every path, ``[P, c]``, see :func:`paths`
+        features: features of degree 1 to ``L``, ``[N, 2 l + 1, c]`` each
+        weight: weights of every path, ``[P, c]``, see :func:`paths`
 
     Returns:
         the invariants ``n`` and then ``n'``, ``[N, 2 L, c]``, and ``Z`` of every degree, as ``features``

@@ -1,4 +1,4 @@
-"""What else may have a hand in an operator: the transforms of ``torch.func``, the compiler, modes and subclasses."""
+"""Detection of ``torch.func`` transforms, compilers, dispatch modes and tensor subclasses around an operator."""
 
 from __future__ import annotations
 

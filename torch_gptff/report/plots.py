@@ -189,28 +189,62 @@ def bars(
 
 
 def histogram(values: ArrayLike, label: str, unit: str = "", bins: int = 60) -> Figure:
-    """How often values occur. Long tails are cut off, and how much lies there is said.
+    """A histogram of values. Long tails are cut off, and the share of values in them is written into the figure.
 
     Args:
         values: any shape
-        label: of the values
-        unit: of the values
-        bins: of the range that is shown
+        label: name of the values
+        unit: unit of the values
+        bins: number of bins in the range that is shown
+    """
+    return bars_of_counts(*binned(values, bins), label, unit)
+
+
+def binned(values: ArrayLike, bins: int = 60) -> tuple[NDArray[np.int64], NDArray[np.float64], float]:
+    """Count finite values in bins of equal width over the range that holds most of them.
+
+    Args:
+        values: any shape
+        bins: number of bins
+
+    Returns:
+        numbers of values, ``[bins]``; edges of the bins, ``[bins + 1]``; and the share of values beyond them. Both
+        arrays are empty where there is no finite value.
     """
     numbers = np.ravel(values).astype(float)
     numbers = numbers[np.isfinite(numbers)]
+    if not len(numbers):
+        return np.zeros(0, dtype=np.int64), np.zeros(0), 0.0
+    low, high = numbers.min(), numbers.max()
+    inner_low, inner_high = np.quantile(numbers, CENTRAL)
+    beyond = 0.0
+    if high - low > 4 * (inner_high - inner_low) > 0:
+        low, high = inner_low, inner_high
+        beyond = float(((numbers < low) | (numbers > high)).mean())
+    if high - low <= ROUNDING * max(abs(low), abs(high)):
+        low, high = low - 0.5, high + 0.5
+    counts, edges = np.histogram(numbers, bins=bins, range=(low, high))
+    return counts.astype(np.int64), edges, beyond
+
+
+def bars_of_counts(
+    counts: NDArray[np.int64], edges: NDArray[np.float64], beyond: float, label: str, unit: str = ""
+) -> Figure:
+    """A histogram of values that are counted already, see :func:`binned`.
+
+    Args:
+        counts: numbers of values, ``[B]``
+        edges: edges of the bins, ``[B + 1]``
+        beyond: share of values beyond the bins
+        label: name of the values
+        unit: unit of the values
+    """
     figure, axes = new_figure(3.3, 2.7)
-    if len(numbers):
-        low, high = numbers.min(), numbers.max()
-        inner_low, inner_high = np.quantile(numbers, CENTRAL)
-        if high - low > 4 * (inner_high - inner_low) > 0:
-            low, high = inner_low, inner_high
-            beyond = float(((numbers < low) | (numbers > high)).mean())
+    if len(counts):
+        axes.bar(edges[:-1], counts, width=np.diff(edges), align="edge", color=SERIES[0])
+        if beyond:
             text_in_corner(axes, f"{100 * beyond:.2g} % beyond", "upper right")
-        if high - low <= ROUNDING * max(abs(low), abs(high)):
-            low, high = low - 0.5, high + 0.5
-        counts, _, _ = axes.hist(numbers, bins=bins, range=(low, high), color=SERIES[0])
-        if np.max(counts) > MANY_TIMES:
+        if counts.max() > MANY_TIMES:
             axes.set_yscale("log")
     axes.set_xlabel(with_unit(label, unit))
     axes.set_ylabel("number")

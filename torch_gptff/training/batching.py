@@ -1,4 +1,4 @@
-"""Batches by what they cost rather than by how many frames they hold."""
+"""Batches of frames, limited by their number of bonds and angles."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from torch_gptff.training.config import BatchSettings
 
 @dataclass(frozen=True)
 class Costs:
-    """Cost of every frame.
+    """Costs of all frames.
 
     Attributes:
-        bonds: of every frame, ``[F]``
-        angles: of every frame, ``[F]``
+        bonds: number of bonds of every frame, ``[F]``
+        angles: number of angles of every frame, ``[F]``
     """
 
     bonds: Tensor
@@ -30,8 +30,8 @@ class Share:
     """Frames of one source, and how many of them an epoch holds.
 
     Attributes:
-        frames: as places in the costs, ``[S]``
-        number: each frame ``number // S`` times, and a random part of them once more
+        frames: places of the frames in the costs, ``[S]``
+        number: number of frames in an epoch: each ``number // S`` times, and a random part of them once more
     """
 
     frames: Tensor
@@ -53,17 +53,17 @@ class BudgetSampler(Sampler[list[int]]):
     own.
 
     Args:
-        costs: of the frames
-        limits: of a batch, and the batches that one process takes for a step
-        shuffle: frames in random order, other ones each epoch; otherwise in order, each once, and no step filled up
-        shares: of the sources in an epoch; by default every frame once
-        seed: of the order
-        rank: this process
-        world_size: processes
+        costs: costs of the frames
+        limits: limits of a batch, and the number of batches of one process in a step
+        shuffle: whether frames are drawn in a new random order each epoch; otherwise each is taken once, in order
+        shares: shares of the sources in an epoch; by default every frame is taken once
+        seed: random seed of the order
+        rank: number of this process
+        world_size: number of processes
 
     Attributes:
-        epoch: which order comes next
-        first: an epoch, and its first batch that is to be taken: where a resumed run goes on
+        epoch: number of the next epoch, which determines the order
+        first: epoch and batch at which a resumed run goes on
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Files that a run writes as it goes: the state to resume from, the best model, and the metrics of every epoch."""
+"""Callbacks that write the files of a run: the state to resume from, the best model, and the metrics of every epoch."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ POSITION = "position"
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """States that are written whole or not at all."""
+    """Writing of states whole or not at all."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         with written_atomically(path) as temporary, system_errors(path):
@@ -41,10 +41,10 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 class Interrupted(BaseException):
-    """A run that stops because of a signal, after its state was saved.
+    """Exception that ends a run because of a signal, after its state was saved.
 
     Attributes:
-        signal: its number
+        signal: number of the signal
     """
 
     def __init__(self, signal: int) -> None:
@@ -53,14 +53,14 @@ class Interrupted(BaseException):
 
 
 class SaveState(Checkpoint):
-    """The state of a run, every so many steps and at the end of each epoch.
+    """Saves the state of a run periodically and at the end of each epoch.
 
     SIGINT and SIGTERM end the step or the validation that is under way, after which the state is saved and
     :class:`Interrupted` raised; a second one acts at once. Several processes, or a thread, are left as they are.
 
     Args:
-        folder: of the run
-        steps: between two states
+        folder: folder of the run
+        steps: number of steps between two states
     """
 
     def __init__(self, folder: Path, steps: int) -> None:
@@ -109,14 +109,14 @@ class SaveState(Checkpoint):
 
 
 class SaveBest(Callback):
-    """The model that was best on the validation frames; without such frames, the latest.
+    """Saves the best model on the validation frames; without such frames, the latest.
 
     Args:
-        folder: of the run
-        monitor: the figure it is best in
-        provenance: where its weights come from
-        references: the element energies that the labels were aligned by
-        sources: in the order of the module's shifts
+        folder: folder of the run
+        monitor: metric by which models are compared
+        provenance: origin of the weights, for the checkpoint
+        references: element energies by which the labels were aligned
+        sources: names of the sources in the order of the module's shifts
     """
 
     def __init__(
@@ -167,13 +167,13 @@ class SaveBest(Callback):
 
 
 class WriteMetrics(Callback):
-    """A line of a CSV file for every epoch.
+    """Writes a line of ``metrics.csv`` for every epoch.
 
     Args:
-        folder: of the run
+        folder: folder of the run
 
     Attributes:
-        rows: of the epochs so far
+        rows: metrics of the epochs so far
     """
 
     def __init__(self, folder: Path) -> None:

@@ -27,12 +27,12 @@ class ModelSettings:
     """Settings of the model.
 
     Attributes:
-        name: of a registered energy model
-        config: its configuration, by field; what is left out keeps its default
+        name: name of a registered energy model
+        config: fields of its configuration; others keep their defaults
         checkpoint: a path or name to start from, instead of random weights; ``name`` and ``config`` are then its own,
             but for ``config.properties``, which are added to a GPTFF
-        repair: with a checkpoint of GPTFF, give its body the recommended readout and envelope
-        freeze: parameters whose names begin with one of these stay as they are
+        repair: whether a GPTFF from a checkpoint gets the recommended readout and envelope
+        freeze: beginnings of the names of parameters that are not trained
         learning_rates: factors of the learning rate, by the beginning of parameter names
     """
 
@@ -51,16 +51,16 @@ class ModelSettings:
 
 @dataclass(frozen=True)
 class SourceSettings:
-    """Frames whose energies share one reference. In YAML, a path alone will do where the rest are defaults.
+    """Settings of a source: frames whose energies share a reference. In YAML, a path alone is a source with defaults.
 
     Attributes:
         path: a file or folder, of any format that :mod:`torch_gptff.datasets` reads
-        name: what the source is called; by default the name of the file or folder
-        format: by default told by name and content
-        options: of the reader
-        frequency: how often each frame is seen in an epoch: 2 for twice, 0.1 for a tenth of the frames each time
-        weight: of its frames in the loss
-        licence: of the data, kept with the model
+        name: name of the source; by default that of the file or folder
+        format: format of the data; by default found from name and content
+        options: options of the reader
+        frequency: number of times that each frame is used in an epoch; 0.1 takes a tenth of the frames each time
+        weight: weight of its frames in the loss
+        licence: licence of the data, stored with the model
         reference: the name of another source whose reference of energy these frames share; by default they have one of
             their own
     """
@@ -93,17 +93,17 @@ class DataSettings:
     each source, with those that share its reference, and the differences taken off.
 
     Attributes:
-        train: the sources
-        validation: likewise; where there are none, a part of ``train`` is held out
-        test: likewise
-        split: how a part is held out: ``"material"``, no material on both sides; ``"random"``; or ``"given"``, as the
+        train: sources of training frames
+        validation: sources of validation frames; where there are none, a part of ``train`` is held out
+        test: sources of test frames; where there are none, a part of ``train`` is held out
+        split: division of ``train``: ``"material"``, no material in two parts; ``"random"``; or ``"given"``, as the
             files themselves say, and what they do not say by material (at random where all is one material); or the
             path of a stored split of the training frames, whose parts beside train, validation and test are left out
-        validation_fraction: of ``train``, where ``validation`` is empty
-        test_fraction: of ``train``, where ``test`` is empty
-        replay: older data mixed in, against forgetting
-        replay_fraction: share of the frames of an epoch that come from ``replay``
-        workers: processes that load data and build graphs; 0 for none
+        validation_fraction: fraction of ``train`` for validation, where ``validation`` is empty
+        test_fraction: fraction of ``train`` for the test, where ``test`` is empty
+        replay: sources of older frames, mixed in against forgetting
+        replay_fraction: fraction of the frames of an epoch that come from ``replay``
+        workers: number of processes that load data and build graphs; 0 for the training process
     """
 
     train: tuple[SourceSettings, ...] = ()
@@ -132,13 +132,14 @@ class LossSettings:
     """Settings of the loss: a weighted sum of the errors of energy per atom (eV), forces (eV/Å) and stress (GPa).
 
     Attributes:
-        energy: weight
-        forces: weight
-        stress: weight
+        energy: weight of the energy
+        forces: weight of the forces
+        stress: weight of the stress
         function: ``"huber"``, ``"l1"`` or ``"l2"``
-        delta: where Huber's loss turns from square to straight, in the units above
-        force_norm: take the length of the error of an atom's force, rather than its three components one by one
-        properties: weights of what ``model.config.properties`` names, in the units of the data: ``{"magmoms": 0.1}``.
+        delta: error at which the Huber loss changes from quadratic to linear, in the units above
+        force_norm: whether the length of the error of an atom's force enters, instead of its three components
+        properties: weights of the properties in ``model.config.properties``, in the units of the data: ``{"magmoms":
+            0.1}``.
             A property without a weight here is not trained
     """
 
@@ -172,7 +173,7 @@ class OptimizerSettings:
     """Settings of the optimizer.
 
     Attributes:
-        schedule: what the learning rate does. ``"cosine"``: a linear warm-up, then a cosine from ``lr`` to
+        schedule: schedule of the learning rate. ``"cosine"``: a linear warm-up, then a cosine from ``lr`` to
             ``final_lr``. ``"constant"``: a linear warm-up, then ``lr``; such a run can be made longer at any time.
             ``"decay"``: a fall from ``lr`` to ``final_lr``, in a run that starts from a constant one
         name: ``"adamw"``; or ``"muon"``, :class:`~torch_gptff.training.Muon`, which learns more in a step where there
@@ -212,10 +213,10 @@ class BatchSettings:
     """Settings of the batches.
 
     Attributes:
-        max_frames: frames in a batch, at most
-        max_bonds: bonds, at most
-        max_angles: angles, at most
-        accumulate: batches whose gradients make one step
+        max_frames: largest number of frames in a batch
+        max_bonds: largest number of bonds in a batch
+        max_angles: largest number of angles in a batch
+        accumulate: number of batches whose gradients are added up for a step
     """
 
     max_frames: int = 16
@@ -231,24 +232,24 @@ class BatchSettings:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Everything that a training run depends on.
+    """Settings of a training run, on which its result depends.
 
     Attributes:
-        model: what is trained
-        data: on what
-        loss: what is made small
-        optimizer: how
-        batch: in what portions
-        start: the folder of another run, from whose latest weights, optimiser and references of energy this one starts;
+        model: settings of the model
+        data: settings of the data
+        loss: settings of the loss
+        optimizer: settings of the optimizer
+        batch: settings of the batches
+        start: folder of another run, from whose latest weights, optimiser and references of energy this one starts;
             its own data, loss and schedule may be others
-        epochs: passes
-        frames_per_epoch: frames of one pass, drawn anew each time; ``None`` for all
+        epochs: number of epochs
+        frames_per_epoch: number of frames in an epoch, drawn anew each time; ``None`` for all
         patience: stop after this many epochs without a better ``monitor``; 0 for never
-        monitor: what the best checkpoint is best in: ``"loss"``, ``"energy"``, ``"forces"`` or ``"stress"`` (mean
+        monitor: metric that selects the best checkpoint: ``"loss"``, ``"energy"``, ``"forces"`` or ``"stress"`` (mean
             absolute errors) of the validation frames
         precision: ``"float32"``, ``"float64"``, or ``"bfloat16"`` for the matrix products of a float32 model
-        checkpoint_steps: steps between two states that a run can be resumed from; the end of an epoch is one too
-        seed: of weights, splits and the order of frames
+        checkpoint_steps: number of steps between two states to resume from; the end of an epoch saves one too
+        seed: random seed of weights, splits and the order of frames
     """
 
     model: ModelSettings = field(default_factory=ModelSettings)
@@ -369,7 +370,7 @@ def yaml_value(text: str | bytes) -> Any:
 
 
 def _is_small(value: Any) -> bool:
-    """Whether a value can be gone through: aliases of aliases, or of what they stand in, make endless ones."""
+    """Whether a YAML value is finite and small: aliases of aliases can make it endless."""
     waiting, items = [value], 0
     while waiting and items <= MAX_ITEMS:
         each = waiting.pop()

@@ -1,4 +1,4 @@
-"""Data of a run: frames, parts, graphs and loaders, from the settings."""
+"""Data of a run: frames, parts, graphs and loaders."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from torch_gptff.training.references import References, fitted, refitted, sample
 from torch_gptff.training.sources import JoinedFrames
 
 LOOKED_AT = 1000
-"""Frames on which a checkpoint is tried before it is trained further."""
+"""Number of frames on which a checkpoint is evaluated before it is trained further."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Part:
     """Frames for one purpose.
 
     Attributes:
-        frames: of all sources
-        numbers: which of them, ascending
+        frames: frames of all sources
+        numbers: numbers of the frames of this part, ascending
     """
 
     frames: JoinedFrames
@@ -67,11 +67,11 @@ class TrainingData:
     """The frames of a run.
 
     Attributes:
-        train: with those that are replayed
-        validation: empty where nothing is held out
-        test: empty where nothing is held out
-        split: how ``train`` was divided
-        pairs: of elements that are together in a new training frame
+        train: training frames, those that are replayed included
+        validation: validation frames; empty where none are held out
+        test: test frames; empty where none are held out
+        split: division of ``train``
+        pairs: pairs of elements that occur together in a training frame that is not replayed
     """
 
     train: Part
@@ -86,7 +86,7 @@ class TrainingData:
 
         Raises:
             TrainingError: there is nothing to train on, or two sources have one name.
-            FileNotFoundError, DatasetError, StructureError, SplitError: of the files and of the split.
+            FileNotFoundError, DatasetError, StructureError, SplitError: the files or the split cannot be used.
         """
         if not settings.train:
             raise TrainingError("there is nothing to train on: name files or folders in data.train")

@@ -9,6 +9,7 @@ BEST = "best.safetensors"
 METRICS = "metrics.csv"
 EVALUATION = "evaluation.json"
 REPORT = "report.html"
+RUN = "run.json"
 
 COLUMNS = (
     *("epoch", "step", "lr", "train_loss"),

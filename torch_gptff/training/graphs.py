@@ -1,4 +1,4 @@
-"""Frames as a model is trained on them: with a graph, energies of one reference, and the weight of their source."""
+"""Frames for training: with a graph, an energy in the common reference, and the weight of their source."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ ATOMS = ("z", "pos", "cell", "pbc")
 GRAPH = ("edge_index", "edge_shift", "angle_index")
 
 COMPARED = 16
-"""Stored graphs that are made anew, to see whether they are the ones which the model needs."""
+"""Number of stored graphs that are compared with graphs of the model."""
 
 COUNTED_AT_ONCE = 64
-"""Frames whose bonds are counted in one batch."""
+"""Number of frames whose bonds are counted at once."""
 
 
 class GraphFrames(Dataset):
-    """Some frames of several sources, with what a model is trained on.
+    """Frames of several sources, prepared for training.
 
     Args:
-        frames: of all sources
-        numbers: which of them
-        model: makes the graphs that are not stored
-        shifts: what is taken off the energy for every atom of an element, eV, ``[S, 119]`` by source
+        frames: frames of all sources
+        numbers: numbers of the frames that are used
+        model: model that builds the graphs that are not stored
+        shifts: energies that are subtracted for every atom of an element, eV, ``[S, 119]`` by source
 
     A place, or a list of places, gives a frame, or a batch of frames. Each has, beside atoms, graph and labels,
     ``frame_id``, the ``weight [1]`` of its source in the loss, and ``source_number [1]``, the place of the source whose
@@ -78,10 +78,10 @@ class GraphFrames(Dataset):
         return data
 
     def check_stored_graphs(self) -> None:
-        """Hold graphs that are stored with the frames to the cutoffs of the model, by making some anew.
+        """Compare some of the graphs that are stored with the frames with those of the model.
 
         Raises:
-            GraphError: they are of other cutoffs.
+            GraphError: the stored graphs have other cutoffs.
         """
         for place in np.linspace(0, len(self) - 1, COMPARED).astype(int) if len(self) else ():
             stored = self[int(place)]

@@ -1,4 +1,4 @@
-"""A loader that goes on in the middle of an epoch."""
+"""Loader of batches that can start in the middle of an epoch."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class BudgetLoader:
     It has no length for Lightning, since epochs differ in the number of their batches.
 
     Args:
-        frames: what is loaded
-        sampler: in which batches
-        workers: processes that load; 0 for none
+        frames: frames to load
+        sampler: sampler of the batches
+        workers: number of processes that load; 0 for the training process
 
     Attributes:
         batches: the sampler

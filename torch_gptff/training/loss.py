@@ -18,7 +18,7 @@ from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
 
 @dataclass(frozen=True)
 class Errors:
-    """Predicted minus known, of what is known, and the weights of the frames that they are of.
+    """Errors, predicted minus known, of all known labels, and the weights of their frames.
 
     Attributes:
         energy: per atom in eV, ``[B']``
@@ -27,7 +27,7 @@ class Errors:
         energy_weight: ``[B']``
         forces_weight: ``[N']``
         stress_weight: ``[B'']``
-        properties: of every property by name, ``[K, …]``, and the weights ``[K]``
+        properties: errors of every property by name, ``[K, …]``, and the weights ``[K]``
     """
 
     energy: Tensor

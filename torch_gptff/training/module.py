@@ -33,9 +33,9 @@ class EnergyModelModule(LightningModule):
     the element energies of each of these, beyond the least-squares fit that their labels were aligned by.
 
     Args:
-        potential: what is trained
-        config: how
-        n_sources: sources, each with a reference of its own
+        potential: the potential to train
+        config: settings of the run
+        n_sources: number of sources, each with a reference of its own
 
     Attributes:
         average: the moving average of the potential, which is validated and kept; ``None`` without one
@@ -69,12 +69,12 @@ class EnergyModelModule(LightningModule):
 
     @property
     def result(self) -> Potential:
-        """The potential as it is to be used: the average, where there is one."""
+        """The trained potential: the moving average, where there is one."""
         return self.potential if self.average is None else self.average.module  # type: ignore[return-value]
 
     @property
     def rate(self) -> float:
-        """The learning rate of now: the highest, where parts of the model have their own."""
+        """The current learning rate, the highest where parts of the model have their own."""
         return max(group["lr"] for group in self.optimizers().param_groups)  # type: ignore[union-attr]
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -145,7 +145,7 @@ class EnergyModelModule(LightningModule):
 
 
 def moving_average(decay: float) -> Callable[[Any, Any, Tensor | int], None]:
-    """Weights that follow those in training; at first fast, so that they forget where they came from."""
+    """Moving average of weights, faster at the beginning, so that it forgets the initial weights."""
 
     def update(averages: Any, currents: Any, n_averaged: Tensor | int) -> None:
         number = int(n_averaged)
@@ -158,7 +158,7 @@ class _Sums:
     """Absolute errors and losses of the validation frames seen so far, in float64.
 
     Args:
-        properties: that are trained
+        properties: properties that are trained
     """
 
     def __init__(self, properties: Sequence[str] = ()) -> None:

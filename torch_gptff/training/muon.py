@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 ORTHOGONAL_STEPS = 5
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-"""Of the quintic Newton–Schulz iteration: steepest at 0, so that small singular values grow fast, and within 0.7 to 1.2
-of 1 in the end."""
+"""Coefficients of the quintic Newton–Schulz iteration: steepest at 0, so that small singular values grow fast, with
+results between 0.7 and 1.2."""
 
 
 class Muon(torch.optim.AdamW):

@@ -1,4 +1,4 @@
-"""The learning rate of every parameter at every time."""
+"""Learning rates of the parameters."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from torch_gptff.training.config import TrainingConfig
 
 
 def learning_rate(done: float, config: TrainingConfig) -> float:
-    """The learning rate of now: see ``schedule`` of :class:`~torch_gptff.training.config.OptimizerSettings`.
+    """The current learning rate: see ``schedule`` of :class:`~torch_gptff.training.config.OptimizerSettings`.
 
     The square root, by which a decay falls, is that of `Scaling laws and compute-optimal training beyond fixed training
     durations <https://arxiv.org/abs/2405.18392>`_.
 
     Args:
-        done: epochs that are done, with the part of the one that has begun
-        config: of the run
+        done: number of epochs done, a fraction included
+        config: settings of the run
     """
     settings = config.optimizer
     rising = settings.warmup if config.start is None else 0.0
@@ -40,8 +40,8 @@ def parameter_groups(module: nn.Module, config: TrainingConfig) -> list[dict[str
     """The parameters that are trained, by the factor of their learning rate.
 
     Those whose names, in the energy model, begin with one of ``model.freeze`` are frozen; the longest beginning in
-    ``model.learning_rates`` gives the factor of others. The readouts of a committee do not decay: decay would make
-    its members one where the data do not tell them apart.
+    ``model.learning_rates`` gives the factor of others. The readouts of a committee do not decay, since decay would
+    make its members equal where the data do not determine them.
 
     Raises:
         ConfigError: a beginning that no parameter has, or nothing is left to train.

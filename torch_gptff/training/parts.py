@@ -20,12 +20,12 @@ Parts = dict[str, NDArray[np.int64]]
 
 
 def divide(table: FrameTable, settings: DataSettings, seed: int) -> Split:
-    """Hold out what has no files of its own.
+    """Hold out validation and test frames that have no files of their own.
 
     Args:
-        table: of the frames of the training sources
-        settings: how to divide, and which parts have files of their own
-        seed: of the split
+        table: table of the frames of the training sources
+        settings: settings of the data
+        seed: random seed of the split
 
     Raises:
         SplitError: there are too few frames or materials; the files name parts that are not known; or a stored split

@@ -1,4 +1,4 @@
-"""A run as it is seen on a terminal: a bar that moves, and a line for every epoch."""
+"""Progress of a run on a terminal: a bar, and a line for every epoch."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ HEADING = "epoch      loss   val loss   meV/atom      meV/Å     GPa         lr 
 
 
 class ShowProgress(Callback):
-    """Shows how a run goes.
+    """Callback that shows the progress of a run.
 
     Args:
-        console: where to
+        console: console to print on
     """
 
     def __init__(self, console: Console) -> None:
@@ -63,7 +63,7 @@ class ShowProgress(Callback):
 
 
 def line(row: dict[str, float]) -> str:
-    """The figures of an epoch under :data:`HEADING`; a dash where there is none."""
+    """The metrics of an epoch in the columns of :data:`HEADING`, a dash for missing ones."""
     cells = (
         (row["epoch"] + 1, 5, ".0f"),
         (row["train_loss"], 9, ".4f"),

@@ -23,8 +23,8 @@ class References:
     """Reference energies of the elements, for each source.
 
     Attributes:
-        tables: by source, eV by atomic number
-        first: the source whose reference all energies are given
+        tables: element energies by source, eV by atomic number
+        first: source whose reference all energies are given in
     """
 
     tables: Mapping[str, Mapping[int, float]]
@@ -56,7 +56,7 @@ class References:
 
 
 def fitted(frames: Iterable[CrystalData], first: str) -> References:
-    """The element energies that come nearest to the energies of each source, by least squares.
+    """Element energies fitted to the energies of each source by least squares.
 
     Raises:
         NoLabelsError: no energy is known.
@@ -80,13 +80,13 @@ def counted_before(potential: Potential, source: str) -> dict[int, float]:
 def refitted(
     potential: Potential, frames: Sequence[CrystalData], predictions: Sequence[Prediction], first: str
 ) -> References:
-    """The element energies of a potential, moved by what comes nearest to its errors on each source.
+    """The element energies of a potential, corrected by a fit to its errors on each source.
 
     Args:
-        potential: trained already
-        frames: with known energies
-        predictions: of the potential for these frames, without element energies
-        first: the source whose reference all energies are to be given
+        potential: a trained potential
+        frames: frames with known energies
+        predictions: predictions of the potential for these frames, without element energies
+        first: source whose reference all energies are converted to
     """
     old = {source: counted_before(potential, source) for source in {frame.source for frame in frames}}
     moves = fit_element_energies_by_source(_left_over(frames, predictions, old))

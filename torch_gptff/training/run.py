@@ -7,7 +7,7 @@ import signal
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from torch_gptff.datasets import Split
 from torch_gptff.errors import ConfigError, TrainingError, UnsupportedElementError
-from torch_gptff.evaluation import Evaluation, evaluate
+from torch_gptff.evaluation import evaluate
 from torch_gptff.evaluation.calibration import calibrate
 from torch_gptff.graph.checks import element_ranges
 from torch_gptff.io import load, save
@@ -30,38 +30,17 @@ from torch_gptff.potential import Potential
 from torch_gptff.training.callbacks import AtomicCheckpointIO, Interrupted, SaveBest, SaveState, WriteMetrics
 from torch_gptff.training.config import TrainingConfig
 from torch_gptff.training.data import TrainingData, held_out_loader, references_for, train_loader
-from torch_gptff.training.files import BEST, CONFIG, EVALUATION, SPLIT, STATE
+from torch_gptff.training.files import BEST, CONFIG, EVALUATION, RUN, SPLIT, STATE
 from torch_gptff.training.graphs import GraphFrames
 from torch_gptff.training.loader import BudgetLoader
 from torch_gptff.training.module import QUANTITIES, EnergyModelModule
+from torch_gptff.training.record import LearningCurves, TrainingRun
 from torch_gptff.training.references import References, counted_before
 from torch_gptff.training.start import starting_potential
 from torch_gptff.training.state import StartFrom, known_references, position_of, read_state
 from torch_gptff.training.suspicions import disagreements, suspicions
 
 MONITORS = {"loss": "val_loss", **{name: f"val_{name}_mae" for name in QUANTITIES}}
-
-
-@dataclass(frozen=True)
-class TrainingRun:
-    """A run that has ended.
-
-    Attributes:
-        folder: with everything that it wrote
-        best: the checkpoint of the best model
-        epochs: that were run
-        seconds: that they took, those before a resume included
-        evaluation: of the best model, on the frames held out for the test, or else for validation; ``None`` where
-            nothing was held out
-        part: ``"test"`` or ``"validation"``, whichever it was
-    """
-
-    folder: Path
-    best: Path
-    epochs: int
-    seconds: float
-    evaluation: Evaluation | None
-    part: str | None
 
 
 def train(
@@ -78,17 +57,18 @@ def train(
     """Train a potential.
 
     The folder receives the configuration, the split, the state to resume from, the best model, a line of figures for
-    every epoch, logs for TensorBoard where it is installed, and at the end an evaluation and a report. SIGINT and
-    SIGTERM take effect when the state has been saved after the step that is under way.
+    every epoch, logs for TensorBoard where it is installed, and at the end an evaluation, a report and the record of
+    the run (``run.json``). SIGINT and SIGTERM take effect when the state has been saved after the step that is under
+    way.
 
     Args:
-        config: everything that the result depends on
-        out: the folder
-        resume: go on with the run in ``out``, as if it had never stopped
-        devices: processes of each machine that share the work
-        nodes: machines that share the work; each starts the same run, by SLURM or torchrun
+        config: settings of the run
+        out: folder of the run
+        resume: whether to continue the run in ``out``, as if it had never stopped
+        devices: number of processes of each machine that share the work
+        nodes: number of machines that share the work, each of which starts the same run by SLURM or torchrun
         accelerator: ``"cpu"``, ``"gpu"`` or ``"auto"``, as Lightning has it
-        callbacks: of Lightning, beside those of the run
+        callbacks: further callbacks of Lightning
         report: whether to evaluate the best model and write a report
 
     Raises:
@@ -147,26 +127,26 @@ def _train(
         if state is not None:
             loader.resume_at(*position_of(read_state(folder), state))
         trainer.fit(module, loader, held_out, ckpt_path=state, weights_only=True)
-    evaluation, part = None, None
+    run = TrainingRun(folder, LearningCurves.of_rows(metrics.rows), MONITORS[config.monitor])
     if _leads():
         _calibrate(folder, data)
         if report:
-            evaluation, part = _evaluated(folder, data)
-    seconds = sum(row["seconds"] for row in metrics.rows)
-    return TrainingRun(folder, folder / BEST, len(metrics.rows), seconds, evaluation, part)
+            run = _evaluated(run, data)
+        run.save(folder / RUN)
+    return run
 
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Without the lines that Lightning writes about devices, tips and the end of a run, and without false alarms."""
+    """Silence Lightning's messages about devices and tips, and its false warnings, for the duration of a block."""
     logger = logging.getLogger("lightning.pytorch")
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".*LeafSpec.*")  # of Lightning to torch
+            warnings.filterwarnings("ignore", ".*LeafSpec.*")  # from Lightning, about torch
             warnings.filterwarnings("ignore", ".*sync_dist=True")  # the metrics are summed over devices before
-            warnings.filterwarnings("ignore", "Grad strides do not match")  # of an axis of length one
+            warnings.filterwarnings("ignore", "Grad strides do not match")  # for an axis of length one
             yield
     finally:
         logger.setLevel(level)
@@ -186,7 +166,7 @@ def provenance(config: TrainingConfig, data: TrainingData) -> dict[str, Any]:
 
 
 def _leads() -> bool:
-    """Whether this process is the first of several, which writes; or the only one."""
+    """Whether this process writes files: the only one, or the first of several."""
     return getattr(rank_zero_only, "rank", 0) == 0
 
 
@@ -299,7 +279,7 @@ def _in_common_reference(potential: Potential, first: str) -> tuple[Potential, R
 
 
 def _calibrate(folder: Path, data: TrainingData) -> None:
-    """Hold the uncertainties of a committee to the errors on the validation frames, where there are some."""
+    """Calibrate the uncertainties of a committee on the validation frames, where there are some."""
     potential = load(folder / BEST)
     if potential.model.num_readouts > 1 and len(data.validation):
         measured, references = _in_common_reference(potential, data.sources[0])
@@ -312,15 +292,15 @@ def _calibrate(folder: Path, data: TrainingData) -> None:
         save(potential, folder / BEST)
 
 
-def _evaluated(folder: Path, data: TrainingData) -> tuple[Evaluation | None, str | None]:
-    """Evaluate the best model on frames held out, and write the result."""
+def _evaluated(run: TrainingRun, data: TrainingData) -> TrainingRun:
+    """The run with the errors of its best model on frames held out, whose evaluation and report are written."""
     from torch_gptff.training.report import write_training_report
 
-    potential, references = _in_common_reference(load(folder / BEST), data.sources[0])
+    potential, references = _in_common_reference(load(run.best), data.sources[0])
     for name, part in (("test", data.test), ("validation", data.validation)):
         if len(part):
             evaluation = evaluate(potential, part.counted_from(references))
-            evaluation.save(folder / EVALUATION)
-            write_training_report(folder, evaluation, name)
-            return evaluation, name
-    return None, None
+            evaluation.save(run.folder / EVALUATION)
+            write_training_report(run.folder, evaluation, name)
+            return replace(run, part=name, mae=evaluation.mae, rmse=evaluation.rmse)
+    return run

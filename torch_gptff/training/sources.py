@@ -20,15 +20,15 @@ class JoinedFrames(Dataset):
     """The frames of several sources, one source after another, each with the name of the source whose reference it has.
 
     Args:
-        sources: where they are; a stored dataset is read where it lies, anything else into memory
+        sources: settings of the sources; a stored dataset is read in its place, anything else into memory
 
     Attributes:
-        sources: as given
+        sources: settings of the sources
         ends: the number of frames up to the end of each source
         reference_of: for each source, the place of the one whose reference of energy it has
 
     Raises:
-        ConfigError: a source shares the reference of one that is not there, or that has none of its own.
+        ConfigError: a source shares the reference of an unknown source, or of one without a reference of its own.
         FileNotFoundError, DatasetError, StructureError: see :func:`~torch_gptff.datasets.open_dataset`.
     """
 

@@ -17,7 +17,7 @@ from torch_gptff.training.config import ModelSettings
 
 
 def starting_potential(settings: ModelSettings, seed: int) -> Potential:
-    """The potential that is to be trained.
+    """The potential at the start of a training.
 
     Raises:
         ConfigError: no such model, a configuration that it does not know, or nothing to repair.
@@ -46,7 +46,7 @@ def starting_potential(settings: ModelSettings, seed: int) -> Potential:
 
 @torch.no_grad()
 def start_at_references(model: GPTFF) -> None:
-    """Set the last matrix of every readout to zero: energies are then those that the elements' references add up to.
+    """Set the last matrix of every readout to zero, so that energies are sums of the elements' reference energies.
 
     A readout of random weights gives every atom some tenths of an eV that say nothing, and the first steps of a
     training would go into unlearning them.
@@ -84,8 +84,9 @@ def with_properties(potential: Potential, properties: Mapping[str, str], seed: i
 def repaired(potential: Potential) -> Potential:
     """A GPTFF with the same weights, and the readout and envelope of the recommended one.
 
-    It is extensive and smooth, and gives other energies until it is trained again: its readout meets atoms one by one,
-    where it knew sums of them, and everything fades at the cutoffs.
+    It is extensive and smooth. Its energies are wrong until it is trained again, since its readout was trained on sums
+    of
+    atoms and acts on single atoms now, and an envelope damps all messages.
 
     Raises:
         ConfigError: it is no GPTFF.

@@ -1,4 +1,4 @@
-"""The state of a run, as another one starts from it."""
+"""Reading of the state of a run, from which another one starts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def read_state(folder: str | Path) -> dict[str, Any]:
 
 
 def position_of(state: Any, path: Path) -> tuple[int, int]:
-    """The epoch and the batch that come next after a state.
+    """The next epoch and batch after a state.
 
     Raises:
         CheckpointFormatError: it is no state of a run.
@@ -53,10 +53,10 @@ def known_references(state: Mapping[str, Any], fitted: References) -> References
 
 
 class StartFrom(Callback):
-    """Gives a run the weights, their moving average, and the memory of the optimiser of another run.
+    """Callback that starts a run with the weights, moving average and optimizer state of another run.
 
     Args:
-        state: of the other run
+        state: state of the other run
     """
 
     def __init__(self, state: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""A look at data before a model is trained on them: do units, signs and references seem right?"""
+"""Checks of units, signs and references of data before a training."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from torch_gptff.training.data import Part
 from torch_gptff.training.references import References, counted_before
 
 LOOKED_AT = 2000
-"""Frames in a row, of each source, whose labels are looked at."""
+"""Number of successive frames of each source whose labels are checked."""
 
 FEWEST_FRAMES = 10
-"""With known forces or stress; fewer say nothing of units."""
+"""Smallest number of frames with known forces or stress for a check of their units."""
 
 UNCERTAINTIES = 4.0
-"""A slope that is further from 1 than :data:`FACTOR`, but for so many of its standard errors, is told."""
+"""Number of standard errors by which a slope must exceed :data:`FACTOR` to be reported."""
 
 FACTOR = 2.0
-"""A slope between known and predicted values within this of 1 is a model's error, not another unit ..."""
+"""Largest ratio of a slope to 1, or of 1 to it, that is explained by errors of the model."""
 
 CORRELATION = 0.5
-"""... and one with a weaker correlation than this says nothing."""
+"""Smallest correlation of known and predicted values for a check of their units."""
 
 MOVED = 0.3
-"""eV. References of elements further apart than this are of another functional or pseudopotential."""
+"""Largest difference between reference energies of one functional and pseudopotential, eV."""
 
 
 def suspicions(part: Part) -> list[str]:
@@ -47,8 +47,8 @@ def disagreements(
 
     Args:
         frames: some of the data
-        predictions: of the potential for them
-        potential: that is to be trained further
+        predictions: predictions of the potential for these frames
+        potential: potential that is trained further
         references: the element energies found for the data
     """
     forces = _pairs((frame.forces, prediction.forces) for frame, prediction in zip(frames, predictions, strict=True))
@@ -58,7 +58,7 @@ def disagreements(
 
 
 def _slope(name: str, frames: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]]) -> str | None:
-    """Whether known and predicted values differ by a factor or a sign: in frames that are far more than a few.
+    """The factor between known and predicted values, if it indicates another unit or sign.
 
     The factor is the ratio of their norms, its uncertainty that of a jackknife over frames.
     """
@@ -70,7 +70,7 @@ def _slope(name: str, frames: Sequence[tuple[NDArray[np.float64], NDArray[np.flo
     logs = np.log(np.maximum(squares.sum(axis=0) - squares, 1e-300)) / 2
     factors = logs[:, 0] - logs[:, 1]
     factor = float(np.sqrt(squares[:, 0].sum() / squares[:, 1].sum()))
-    error = float(np.sqrt((len(frames) - 1) * factors.var()))  # of the logarithm
+    error = float(np.sqrt((len(frames) - 1) * factors.var()))  # standard error of the logarithm
     is_near = abs(np.log(factor)) < np.log(FACTOR) + UNCERTAINTIES * error
     if abs(correlation) < CORRELATION or (correlation > 0 and is_near):
         return None
@@ -82,7 +82,7 @@ def _slope(name: str, frames: Sequence[tuple[NDArray[np.float64], NDArray[np.flo
 
 
 def _moved(potential: Potential, references: References) -> list[str]:
-    """The elements whose reference energy the data put elsewhere."""
+    """Elements whose reference energy in the data differs from that of the potential."""
     sentences = []
     for source, table in references.tables.items():
         old = counted_before(potential, source)

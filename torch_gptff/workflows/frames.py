@@ -1,4 +1,4 @@
-"""The frames of a trajectory of any format, one after the other."""
+"""Frames of files of any format, one after the other."""
 
 from __future__ import annotations
 
@@ -11,8 +11,29 @@ from ase.io import iread
 
 from torch_gptff.errors import UnreadableStructureError
 from torch_gptff.io.elements import check_trajectory
-from torch_gptff.io.structures import split_index
+from torch_gptff.io.structures import read_labelled, split_index
 from torch_gptff.workflows.md.trajectory import open_trajectory
+
+STREAMED = (".xyz", ".extxyz", ".traj")
+"""Endings of files whose frames are read one at a time."""
+
+
+def iterate_labelled(path: str | Path) -> Iterator[tuple[str, Atoms]]:
+    """Yield each structure of a file with its label, ``"md.xyz@7"``; long files are never held in memory.
+
+    Args:
+        path: a file, or ``file@index`` for a part of its frames, see :func:`~torch_gptff.io.structures.read_labelled`
+
+    Raises:
+        FileNotFoundError: no such file.
+        StructureError: the file cannot be read.
+    """
+    file, index = split_index(str(path))
+    if file.suffix in STREAMED and index is None:
+        for number, atoms in enumerate(iterate_frames(file)):
+            yield f"{file}@{number}", atoms
+    else:
+        yield from read_labelled(path).items()
 
 
 def iterate_frames(path: str | Path) -> Iterator[Atoms]:

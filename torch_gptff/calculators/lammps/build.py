@@ -1,4 +1,4 @@
-"""Compile the plugin, and keep the result."""
+"""Compilation of the plugin, and a cache of the result."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from torch_gptff.ops.native import kept
 SOURCES = Path(__file__).parent / "plugin"
 FLAGS = "-O2 -std=c++17 -fPIC -shared"
 NAME = "gptffplugin.so"
-"""LAMMPS loads files of such names from the folders in ``LAMMPS_PLUGIN_PATH`` by itself."""
+"""Name of the plugin, by which LAMMPS finds it in the folders of ``LAMMPS_PLUGIN_PATH``."""
 
 
 def plugin() -> Path:

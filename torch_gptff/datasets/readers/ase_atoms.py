@@ -1,4 +1,4 @@
-"""From ASE ``Atoms`` that carry labels to a frame."""
+"""Conversion of ASE ``Atoms`` with labels to frames."""
 
 from __future__ import annotations
 

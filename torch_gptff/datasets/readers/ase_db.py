@@ -39,7 +39,7 @@ def read(
         unconverged: take rows with ``converged=False``, too
         keep: other keys that become fields of the record, as ``"band_gap,magmom"``, see
             :func:`~torch_gptff.datasets.readers.extras.kept_keys`
-        keep_per_atom: likewise, of keys with a value for every atom, as ``"magmoms=abs(magmom)"``
+        keep_per_atom: names of keys with a value for every atom that are kept too, as ``"magmoms=abs(magmom)"``
 
     Raises:
         UnreadableDataError: the file is not a database of ASE, or damaged.

@@ -36,7 +36,7 @@ def read(
     Args:
         path: the file
         ase_format: ASE's name of the format; by default ASE finds out
-        source: what to call the data; by default the name of the file
+        source: name of the source; by default the name of the file
         energy_key: where the energy is; by default ASE's ``energy``, unless there is a key ``REF_energy``
         forces_key: the same of forces
         stress_key: the same of stress
@@ -44,7 +44,7 @@ def read(
         unconverged: take frames with ``converged=False``, too
         keep: other keys that become fields of the record, as ``"band_gap,magmom"``, see
             :func:`~torch_gptff.datasets.readers.extras.kept_keys`
-        keep_per_atom: likewise, of keys with a value for every atom, as ``"magmoms=abs(magmom)"``
+        keep_per_atom: names of keys with a value for every atom that are kept too, as ``"magmoms=abs(magmom)"``
 
     Raises:
         UnreadableDataError: ASE makes nothing of it.

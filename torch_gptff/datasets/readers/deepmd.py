@@ -32,7 +32,7 @@ def read(path: Path, *, type_map: Sequence[str] | None = None, source: str | Non
     Args:
         path: a folder or an archive
         type_map: the element of each type; by default ``type_map.raw`` of a system
-        source: what to call the data; by default the name of the folder or archive
+        source: name of the source; by default the name of the folder or archive
 
     Raises:
         UnreadableDataError: there is no system; or in a system, types without elements, or an array that is missing,

@@ -1,4 +1,4 @@
-"""What readers of JSON and CSV share: looking a value up, with a message where it is not there."""
+"""Look-up of values for readers of JSON and CSV, with an error for missing ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a file says of its frames beyond structure and labels: kept where it is asked for, told otherwise."""
+"""Further values of frames in a file: kept on request, and reported otherwise."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class KeptKey:
     """One key of a file that becomes a field of the record.
 
     Attributes:
-        name: of the field
-        key: what the file calls it
+        name: name of the field in frames
+        key: its key in the file
         per_atom: whether it must have a value for every atom
         magnitude: keep the absolute value: of a magnetic moment, whose sign is a matter of convention
         optional: the field is NaN in frames without the key, which are refused otherwise

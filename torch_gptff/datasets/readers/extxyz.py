@@ -48,13 +48,14 @@ def read(
         energy: ``"per cell"`` or ``"per atom"``
         stress_unit: ``"eV/Å³"``, ``"GPa"``, ``"kbar"``, or ``"eV"`` for a virial; by default eV/Å³, or eV where the
             key is that of a virial
-        stress_positive: which stress is positive, ``"tension"`` (ASE) or ``"compression"`` (VASP, virials); by default
+        stress_positive: sign convention of the stress, ``"tension"`` (ASE) or ``"compression"`` (VASP, virials); by
+            default
             tension, or compression where the key is that of a virial
         naming: the prefix of the keys, as ``"REF_"``, or ``"plain"``; frames without such labels stay without any
         unconverged: take frames with ``converged=F``, too
         keep: other keys that become fields of the record, as ``"band_gap,magmom"``, see
             :func:`~torch_gptff.datasets.readers.extras.kept_keys`
-        keep_per_atom: likewise, of keys with a value for every atom, as ``"magmoms=abs(magmom)"``
+        keep_per_atom: names of keys with a value for every atom that are kept too, as ``"magmoms=abs(magmom)"``
         source_key: where the frame says which source it is of; by default ``source``
 
     Raises:
@@ -78,7 +79,7 @@ def _structures(path: Path, source_key: str | None) -> Iterator[tuple[Atoms, str
     """The ``Atoms`` of each frame, where it is, and its name."""
     from ase.io.extxyz import read_xyz
 
-    with open_text(path, errors="replace") as file:  # of titles and comments
+    with open_text(path, errors="replace") as file:  # bad characters in titles and comments are replaced
         for number, text in enumerate(_blocks(file, path)):
             where = f"{path}, frame {number}"
             try:

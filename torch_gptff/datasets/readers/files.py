@@ -30,7 +30,7 @@ def bare_name(path: Path) -> str:
 
 
 def stem(path: Path) -> str:
-    """What to call the data in a file: its name up to the first full stop."""
+    """Default name of the data in a file: the file name up to the first full stop."""
     return path.name.split(".")[0] or path.name
 
 

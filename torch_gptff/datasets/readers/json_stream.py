@@ -46,7 +46,7 @@ def stream_items(path: Path) -> Iterator[tuple[str | int, Any]]:
 
 
 class _Text:
-    """What has been read of a file and not yet used."""
+    """Buffer of text that was read from a file and is not used yet."""
 
     def __init__(self, file: IO[str]) -> None:
         self._file = file

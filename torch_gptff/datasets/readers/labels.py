@@ -1,4 +1,4 @@
-"""Which keys of a file hold energy, forces and stress: found once, the same for all its frames, and told.
+"""Detection and report of the keys of energy, forces and stress, which are the same for all frames of a file.
 
 Programs write them under different names: ``energy`` or ``free_energy``, ``forces`` or ``force``, ``stress`` or
 ``virial`` (ASE, GPUMD, quippy), alone or behind a prefix that says whose they are (``REF_energy``, ``dft_forces``).
@@ -29,14 +29,14 @@ NAMES = {
     "forces": ("forces", "force"),
     "stress": ("stress", "virial", "virials"),
 }
-"""What each label may be called; where a frame has several, the first is taken."""
+"""Accepted keys of each label; the first that a frame has is taken."""
 
 PREFIXES = ("ref_", "dft_", "", "mace_")
 """Namings that are read without being asked for. Where a frame has several, the first is taken: plain names beside
 ``REF_*`` are what another potential predicted, and ``MACE_*`` beside plain ones likewise."""
 
 PLAIN = "plain"
-"""How users call the naming without a prefix."""
+"""Name of the naming without a prefix in options."""
 
 _LABEL_OF = {name: label for label, names in NAMES.items() for name in names}
 _KEY = re.compile(rf"(?P<prefix>.*?)(?P<name>{'|'.join(sorted(_LABEL_OF, key=len, reverse=True))})", re.IGNORECASE)
@@ -45,12 +45,12 @@ _CONVERGED = re.compile(r"(is_|scf_|dft_|ref_|electronic(ally)?_)*converged", re
 
 @dataclass(frozen=True)
 class LabelKeys:
-    """Where labels are, and which frames are taken.
+    """Keys of labels, and selection of frames.
 
     Attributes:
         energy: key of the energy; ``None`` for one of :data:`NAMES` in the naming of the file
-        forces: the same of forces
-        stress: the same of stress
+        forces: key of the forces, likewise
+        stress: key of the stress, likewise
         naming: the prefix of the names, as ``"REF_"``, or ``"plain"``; ``None`` for the first of :data:`PREFIXES` that
             the frames have
         unconverged: whether frames whose electronic steps did not converge are taken, too
@@ -104,7 +104,7 @@ class LabelFinder:
         Args:
             known: everything that the file says of the frame
             per_atom: the keys among these that have a value for each atom, which energy and stress have not
-            volume: of the cell in Å³
+            volume: volume of the cell, Å³
             where: the frame, for messages
 
         Raises:
@@ -181,7 +181,7 @@ class LabelFinder:
         return f"{label} from {key}{' (−stress × volume)' if _is_virial(key) else ''}{of}"
 
     def _told_others(self) -> str:
-        """Which keys are kept, and which others hold numbers that are not read."""
+        """Keys that are kept, and other keys with numbers that are not read."""
         kept = [f"kept: {', '.join(map(self._told_kept, self.asked.keep))}"] if self.asked.keep else []
         if self._others:
             named = ", ".join(f"{key} of atoms" if key in self._of_atoms else key for key in sorted(self._others))

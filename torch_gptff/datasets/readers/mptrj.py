@@ -48,10 +48,11 @@ def read(
 
     Args:
         path: the JSON, or a compressed one
-        energy_key: which energy is the label. The corrected one makes calculations with and without U comparable
+        energy_key: key of the energy that is the label. The corrected energy makes calculations with and without U
+            comparable
         keep: other keys that become fields of the record, as ``"bandgap,magmom"``, see
             :func:`~torch_gptff.datasets.readers.extras.kept_keys`
-        keep_per_atom: likewise, of keys with a value for every atom, as ``"magmoms=abs(magmom)"``
+        keep_per_atom: names of keys with a value for every atom that are kept too, as ``"magmoms=abs(magmom)"``
 
     Raises:
         UnreadableDataError: the file is truncated, or of another layout.

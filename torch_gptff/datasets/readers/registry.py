@@ -22,8 +22,8 @@ class Format:
     """A format of frames.
 
     Attributes:
-        module: of its ``read``
-        holds: what it is, in one line
+        module: module of its function ``read``
+        holds: description in one line
     """
 
     module: str
@@ -60,7 +60,7 @@ def read_frames(path: str | Path, format: str | None = None, **options: Any) -> 
     Args:
         path: where the frames are
         format: a name of :data:`FORMATS`; by default :func:`detect_format`
-        options: of the format's reader
+        options: options of the reader of the format
 
     Raises:
         FileNotFoundError: nothing is there.

@@ -25,8 +25,8 @@ def open_stored(root: Path, **arguments: Any) -> Any:
     """The dataset at a root, of the class that stored it.
 
     Args:
-        root: of the dataset
-        arguments: of the class, such as ``transform``
+        root: root folder of the dataset
+        arguments: arguments of the class, such as ``transform``
 
     Raises:
         CorruptDatasetError: it was never finished, is truncated or damaged.

@@ -105,11 +105,11 @@ def is_xml(file: Path) -> bool:
 
 @dataclass(frozen=True)
 class Calculation:
-    """What a file says of a calculation.
+    """State of the calculation in a file.
 
     Attributes:
-        is_finished: whether it came to its end
-        steps: of each ionic step in turn, :data:`CONVERGED`, :data:`UNCONVERGED` or :data:`LEARNED`
+        is_finished: whether the calculation ended regularly
+        steps: state of each ionic step, :data:`CONVERGED`, :data:`UNCONVERGED` or :data:`LEARNED`
         n_unlisted: ionic steps of a machine-learned force field that are no calculation of the XML
     """
 
@@ -119,7 +119,7 @@ class Calculation:
 
 
 def scan(file: Path) -> Calculation:
-    """Look at the lines of a ``vasprun.xml`` or ``OUTCAR``."""
+    """Find the state of the calculation in a ``vasprun.xml`` or ``OUTCAR``."""
     with open_text(file, errors="replace") as stream:
         return _scan_xml(stream) if is_xml(file) else _scan_outcar(stream)
 

@@ -1,4 +1,4 @@
-"""Neighbour lists: one question, several libraries that answer it, one exact answer.
+"""Neighbour lists from several libraries, with identical results.
 
 A backend finds every pair of atoms, or of an atom and a periodic image, within a cutoff. All of them search slightly
 too far; :func:`neighbor_list` measures every pair they return in one way and keeps those with ``r <= cutoff``. So
@@ -23,7 +23,7 @@ Backend = Callable[[Tensor, Tensor, Tensor, Tensor, float], tuple[Tensor, Tensor
 """``(pos [N, 3], cell [B, 3, 3], pbc [B, 3], batch [N], cutoff) -> (centre [E], neighbour [E], shift [E, 3])``"""
 
 MEASURED_AT_ONCE = 1 << 18
-"""Pairs whose lengths are taken at a time."""
+"""Number of pairs whose lengths are computed at once."""
 
 _BACKENDS: dict[str, tuple[Backend, str | None]] = {
     "vesin": (vesin.find_pairs, "vesin"),
@@ -34,10 +34,10 @@ _BACKENDS: dict[str, tuple[Backend, str | None]] = {
 
 
 def register_backend(name: str, find_pairs: Backend, requires: str | None = None) -> None:
-    """Make a neighbour-list backend known by name.
+    """Register a neighbour-list backend.
 
     Args:
-        name: what :func:`neighbor_list` and the transforms will call it
+        name: name of the backend for :func:`neighbor_list` and the transforms
         find_pairs: a function as :data:`Backend` describes; it may return pairs beyond the cutoff, but must miss none
         requires: the package that must be installed for it
     """
@@ -63,8 +63,8 @@ def neighbor_list(data: Data, cutoff: float, backend: str | None = None) -> tupl
         ``[E, 3]`` int32, and the lengths in Å, ``[E]``.
 
     Raises:
-        UnknownBackendError: no such backend, its package is missing, or it cannot handle periodic structures.
-        GraphSizeError: there are more bonds than the memory can hold.
+        UnknownBackendError: the backend is unknown, its package is missing, or it cannot handle periodic structures.
+        GraphSizeError: the bonds do not fit into memory.
     """
     from torch_gptff.graph.size import require_room_for_bonds
 
@@ -85,7 +85,7 @@ def neighbor_list(data: Data, cutoff: float, backend: str | None = None) -> tupl
 
 
 def rounding_margin(atoms: Data, cutoff: float) -> float:
-    """How much too far to search, in Å, so that rounding loses no pair: rounding of the cutoff, and of coordinates."""
+    """Distance added to the cutoff in searches, Å, so that rounding of cutoff and coordinates loses no pair."""
     largest = max(
         (float(values.detach().abs().max()) for values in (atoms.pos, atoms.cell) if len(values)), default=0.0
     )
@@ -101,7 +101,7 @@ def _by_centre(centre: Tensor, neighbour: Tensor, shift: Tensor) -> tuple[Tensor
 
 
 def _within(atoms: Data, edge_index: Tensor, shift: Tensor, cutoff: float) -> tuple[Tensor, Tensor, Tensor]:
-    """The pairs that are bonds, and their lengths: measured piece by piece, for the memory's sake."""
+    """The pairs that are bonds, and their lengths, computed piece by piece to save memory."""
     lengths = atoms.pos.new_empty(edge_index.size(1))
     for first in range(0, len(lengths), MEASURED_AT_ONCE):
         piece = slice(first, first + MEASURED_AT_ONCE)

@@ -1,4 +1,4 @@
-"""The ``ase`` backend: slower, and independent of the others; the one they are tested against."""
+"""The ``ase`` backend: slow and independent of the others, which are tested against it."""
 
 from __future__ import annotations
 

@@ -19,23 +19,23 @@ from torch_gptff.graph.geometry import extents, fractional_coordinates
 from torch_gptff.graph.ragged import chunks, ragged_range
 
 CANDIDATES = 1 << 19
-"""Pairs of atoms measured at a time."""
+"""Number of pairs of atoms that are measured at once."""
 
 MOST_BINS = 1 << 62
-"""In all grids of a batch together: what int64 can count. Bins grow thicker where thin ones would be more."""
+"""Largest number of bins in all grids of a batch, limited by int64; bins are thicker where more were needed."""
 
 
 @dataclass
 class Grid:
-    """How every structure's space is cut into bins.
+    """Division of the space of every structure into bins.
 
     Attributes:
-        cell: the vectors along which it is cut, in Å, ``[B, 3, 3]``
-        pbc: which of them are periods, ``[B, 3]``
-        shape: bins along each vector, ``[B, 3]``
-        reach: how many bins away a neighbour can be, ``[B, 3]``
-        low: where the bins begin, in fractions of the vector, ``[B, 3]``
-        span: how far they extend, likewise, ``[B, 3]``
+        cell: vectors along which space is divided, Å, ``[B, 3, 3]``
+        pbc: whether each vector is a period, ``[B, 3]``
+        shape: number of bins along each vector, ``[B, 3]``
+        reach: largest distance of a neighbour, in bins, ``[B, 3]``
+        low: beginning of the bins, as a fraction of the vector, ``[B, 3]``
+        span: extent of the bins, as a fraction of the vector, ``[B, 3]``
     """
 
     cell: Tensor
@@ -58,11 +58,11 @@ class Bins:
     """The ``M`` bins that hold atoms, and the atoms in the order of their bins.
 
     Attributes:
-        number: of every bin, ascending, ``[M]``
-        place: its place along each cell vector, ``[M, 3]``
-        structure: its structure, ``[M]``
-        first: its first atom in ``atom``, ``[M]``
-        count: of its atoms, ``[M]``
+        number: number of every bin, ascending, ``[M]``
+        place: place of the bin along each cell vector, ``[M, 3]``
+        structure: structure of the bin, ``[M]``
+        first: place of its first atom in ``atom``, ``[M]``
+        count: number of its atoms, ``[M]``
         atom: atoms sorted by bin, ``[N]``
         pos: the positions of their images inside the cell in Å, in that order, ``[N, 3]``
         wrap: the cells between atom and image, in that order, ``[N, 3]``
@@ -169,7 +169,7 @@ def _half_of_pairs(grid: Grid, bins: Bins, cutoff: float) -> Iterator[tuple[Tens
 
 
 def _squared_distances(points: Tensor, j: Tensor, origins: Tensor, k: Tensor) -> Tensor:
-    """Between pairs of columns of ``[3, ...]`` tensors, axis by axis, which is what goes fastest."""
+    """Squared distances between pairs of columns of ``[3, ...]`` tensors, computed axis by axis, which is fastest."""
     x, y, z = (
         (point.index_select(0, j) - origin.index_select(0, k)).square()
         for point, origin in zip(points, origins, strict=True)

@@ -1,4 +1,4 @@
-"""A batch, one structure at a time, for the libraries that know nothing of batches."""
+"""Neighbour search of a batch, one structure at a time, for libraries without batches."""
 
 from __future__ import annotations
 

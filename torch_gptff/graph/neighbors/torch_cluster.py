@@ -14,6 +14,6 @@ def find_pairs(pos: Tensor, cell: Tensor, pbc: Tensor, batch: Tensor, cutoff: fl
 
     if bool(pbc.any()):
         raise UnknownBackendError('the backend "torch_cluster" knows no periodic images: use "vesin" or "torch"')
-    most = int(torch.bincount(batch, minlength=1).max())  # of neighbours one atom can have: none is cut off
+    most = int(torch.bincount(batch, minlength=1).max())  # largest number of neighbours: none is cut off
     neighbour, centre = radius_graph(pos, r=cutoff, batch=batch, loop=False, max_num_neighbors=most)
     return centre, neighbour, torch.zeros(len(centre), 3, dtype=torch.int32, device=pos.device)

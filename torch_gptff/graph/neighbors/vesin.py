@@ -16,11 +16,11 @@ from torch_gptff.graph.neighbors import cell_list
 from torch_gptff.graph.neighbors.per_structure import for_each_structure
 
 MOST_BINS = 100_000
-"""In a box with room for more, vesin coarsens its grid, and divides by zero (ending the process) where it is thin."""
+"""Largest number of bins. In larger boxes vesin coarsens its grid, and divides by zero (ending the process)."""
 
 
 def find_pairs(pos: Tensor, cell: Tensor, pbc: Tensor, batch: Tensor, cutoff: float) -> tuple[Tensor, Tensor, Tensor]:
-    """See :data:`torch_gptff.graph.neighbors.Backend`. What is too large or too sparse for vesin goes to ``torch``."""
+    """See :data:`torch_gptff.graph.neighbors.Backend`. Structures too large or too sparse for vesin use ``torch``."""
     box = completed_cell(cell.double(), pbc)
     if not bool(pbc.all()):
         box = _longer(box, pos.double(), pbc, batch, cutoff)

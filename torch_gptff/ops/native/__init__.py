@@ -68,7 +68,7 @@ def _edges(x: Sequence[Tensor], index: Tensor) -> _Edges:
 
 
 def _gradients(x: Sequence[Tensor], with_parameters: bool) -> list[Tensor | None]:
-    """Of sums zeros to begin with; of what belongs to one bond, whatever is there."""
+    """Tensors for gradients: zeros for sums, uninitialised ones for values of single bonds."""
     a, b, e, radial, *parameters = x
     rows = torch.zeros_like(a), torch.zeros_like(b), torch.empty_like(e), torch.empty_like(radial)
     return [*rows, *(torch.zeros_like(value) if with_parameters else None for value in parameters)]

@@ -23,7 +23,7 @@ SOURCES = Path(__file__).parent
 FLAGS = "-O3 -march=native -std=c++17 -fopenmp -fno-math-errno -fno-trapping-math -ffp-contract=fast -fPIC -shared"
 REALS = {torch.float32: "float", torch.float64: "double"}
 MAX_CHANNELS = 256
-"""Blocks of wider rows would leave the cache, and the stack of a thread."""
+"""Largest width of features; wider blocks exceed the cache and the stack of a thread."""
 
 
 def can_compile(dtype: torch.dtype, channels: int) -> bool:
@@ -75,13 +75,13 @@ def _library(sources: Path, defines: list[str]) -> ctypes.CDLL | None:
 
 
 def _brought_along(sources: Path, defines: list[str]) -> ctypes.CDLL | None:
-    """What the wheel was built with: see :mod:`torch_gptff.ops.native.shipped`."""
+    """Kernels that the wheel contains: see :mod:`torch_gptff.ops.native.shipped`."""
     file = shipped.find(sources, defines)
     if file is None:
         return None
     try:
         return ctypes.CDLL(str(file))
-    except OSError:  # of another C library, say: compiled here, it fits
+    except OSError:  # for example of another C library; one compiled here fits
         return None
 
 
@@ -89,7 +89,7 @@ def _compiled(command: list[str], folder: Path, name: str) -> ctypes.CDLL:
     with kept.workshop(folder) as (place, can_be_kept):
         made = place / f"{name}.so"
         subprocess.run([*command, "-o", str(made)], check=True, capture_output=True, timeout=120)
-        library = ctypes.CDLL(str(made))  # what cannot be loaded is not kept
+        library = ctypes.CDLL(str(made))  # a library that cannot be loaded is not kept
         if can_be_kept:
             kept.keep(made, folder, name)
         return library
@@ -103,7 +103,7 @@ def _key(compiler: list[str], defines: list[str]) -> str:
 
 
 def _processor() -> str:
-    """What ``-march=native`` depends on: a cache folder may be shared by machines that differ."""
+    """Features of the processor, on which ``-march=native`` depends: machines may share a cache folder."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next((line for line in lines if line.startswith(("flags", "Features"))), platform.processor())

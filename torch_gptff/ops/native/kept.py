@@ -1,4 +1,4 @@
-"""Compiled kernels between runs: only what this user has compiled, and as it was compiled, is loaded again.
+"""Cache of compiled kernels, from which only unaltered libraries of this user are loaded.
 
 A library is kept in a folder that belongs to the user and that nobody else can write to, under a name that ends with
 the digest of its content: one that was put there, altered or cut short by anyone is compiled anew.

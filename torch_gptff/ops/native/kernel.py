@@ -1,4 +1,4 @@
-"""How a kernel is run: on what it takes of a structure, and then on arrays of pointers to tensors."""
+"""Calls of compiled kernels."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def run(library: Callable[[torch.dtype, int], Any], name: str, width: int, sizes
     """Run a kernel in the dtype of its tensors.
 
     Args:
-        library: which kernels, see :mod:`torch_gptff.ops.native.build`
-        name: of the kernel
-        width: what the library is asked for beside the dtype
+        library: compiled kernels, see :mod:`torch_gptff.ops.native.build`
+        name: name of the kernel
+        width: width of the features, for which the library is compiled
         sizes: a ``ctypes.Structure`` that the kernel takes first: numbers of rows, indices and settings
         groups: the tensors; the kernel gets a null pointer for ``None`` and for an empty one
     """

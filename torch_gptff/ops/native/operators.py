@@ -1,4 +1,4 @@
-"""What the operators by native kernels have in common: room for what a kernel writes, and a call of it."""
+"""Base class of operators by native kernels: allocation of results, and calls."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class NativeKernels(Kernels):
     """
 
     def check(self, x: Sequence[Tensor], fixed: Any) -> None:
-        """Hold the tensors to what the kernels take on trust.
+        """Check the tensors before kernels use them unchecked.
 
         Raises:
-            GraphError: they do not fit together.
+            GraphError: the tensors do not fit together.
         """
 
     @abstractmethod

@@ -23,7 +23,7 @@ FLAGS = "-O3 -std=c++17 -fopenmp -fno-math-errno -fno-trapping-math -ffp-contrac
 
 V3 = {"abm", "avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "movbe"}
 NEEDS = {"x86-64-v4": V3 | {"avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl"}, "x86-64-v3": V3}
-"""What a processor must have for each generation, the best first, by the names of ``/proc/cpuinfo``."""
+"""Features that each generation of processors has, the best first, by the names in ``/proc/cpuinfo``."""
 
 GEOMETRIC = SOURCES / "geometric"
 KERNELS = [
@@ -37,7 +37,7 @@ KERNELS = [
 """The folder of the sources of each library, and its settings, as :mod:`torch_gptff.ops.native.build` asks for them."""
 
 PROCESSOR = Path("/proc/cpuinfo")
-"""Where Linux tells what the processor has."""
+"""File in which Linux lists the features of the processor."""
 
 
 def find(sources: Path, defines: list[str], folder: Path = FOLDER) -> Path | None:
@@ -45,8 +45,8 @@ def find(sources: Path, defines: list[str], folder: Path = FOLDER) -> Path | Non
 
     Args:
         sources: folder of its sources
-        defines: its settings
-        folder: that of the compiled libraries
+        defines: settings of the library
+        folder: folder of the compiled libraries
     """
     generation = _generation()
     try:
@@ -71,7 +71,7 @@ def compile_all(compiler: str, folder: Path) -> None:
 
     Args:
         compiler: the command of a C++ compiler
-        folder: that is made
+        folder: folder to create
 
     Raises:
         subprocess.CalledProcessError: the compiler fails.
@@ -91,7 +91,7 @@ def compile_all(compiler: str, folder: Path) -> None:
 
 
 def digest_of_sources(sources: Path) -> str:
-    """Of all that a library in a folder is compiled from, and of how."""
+    """Digest of the sources and settings of a library."""
     files = [*sorted(SOURCES.glob("*.hpp")), *sorted(sources.glob("*.?pp"))]
     return hashlib.sha256(b"\0".join([FLAGS.encode(), *(file.read_bytes() for file in files)])).hexdigest()
 

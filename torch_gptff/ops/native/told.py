@@ -1,4 +1,4 @@
-"""What it costs where there are no compiled kernels, said once."""
+"""A warning, shown once, where there are no compiled kernels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def tell_of_no_kernels(error: Exception | None = None) -> None:
     """Warn, as :class:`~torch_gptff.errors.SlowKernelsWarning`, once for each reason in a process.
 
     Args:
-        error: why there are none; ``None`` where there is no compiler
+        error: error of the compiler; ``None`` where there is no compiler
     """
     _tell(_reason(error))
 

@@ -16,13 +16,13 @@ from torch_gptff.graph.geometry import COSINE_SCALE
 from torch_gptff.ops.eager import Inputs
 
 WIDTHS = (16, 32, 64, 128)
-"""Channels for which there are kernels: a block of angles and both halves of the weight have to fit a processor."""
+"""Numbers of channels with kernels: a block of angles and both halves of the weight must fit a multiprocessor."""
 
 BLOCK = 32
-"""Angles of one program."""
+"""Number of angles of one program."""
 
 COPIES = 32
-"""Of the parameters' gradients, to which programs add in turn, so that few of them wait for the same address."""
+"""Number of copies of the parameters' gradients, to which programs add in turn, so that few wait for an address."""
 
 
 def is_available(dtype: torch.dtype, channels: int) -> bool:

@@ -10,7 +10,7 @@ import triton.language as tl
 
 @triton.jit
 def load(x, at):
-    """Of a tensor, or of a tensor and its tangent."""
+    """Load a tensor, or a tensor and its tangent."""
     if len(x) == 1:
         return (tl.load(x[0] + at),)
     else:
@@ -19,7 +19,7 @@ def load(x, at):
 
 @triton.jit
 def result(a):
-    """What is stored: the value of a plain number, the derivative of a dual one."""
+    """The number to store: the value of a plain number, the derivative of a dual one."""
     return a[len(a) - 1]
 
 

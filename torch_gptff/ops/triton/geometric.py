@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 
 WIDTHS = (16, 32, 64, 128, 256, 512, 1024)
-"""Channels of a tile for which there are kernels."""
+"""Numbers of channels of a tile for which there are kernels."""
 
 BONDS_TIMES_WIDTH = 128
 """Numbers of a tile of one warp: bonds of a block times channels of a head."""
 
 COPIES = 16
-"""Of the table's gradient, to which centres add in turn, so that few of them wait for the same address."""
+"""Number of copies of the table's gradient, to which centres add in turn, so that few wait for the same address."""
 
 
 def is_available(dtype: torch.dtype, channels: int) -> bool:
@@ -34,9 +34,9 @@ def geometric_attention(name: str, x: Sequence[Tensor], fixed: Any, *groups: Any
     """Run ``forward``, ``backward`` or ``double_backward``: what is written are the last of ``groups``.
 
     Args:
-        name: of the function
+        name: name of the function
         x: see :mod:`torch_gptff.ops.geometric_attention`
-        fixed: likewise
+        fixed: see :mod:`torch_gptff.ops.geometric_attention`
         groups: see :func:`_run`
     """
     from torch_gptff.ops.triton import geometric_kernels as kernels
@@ -104,7 +104,7 @@ def tensor_product(name: str, x: Sequence[Tensor], terms: tuple[Any, ...], *grou
 
 @cache
 def _grouped(terms: tuple[Any, ...], components: int, paths: int) -> tuple[tuple[tuple[Any, ...], ...], ...]:
-    """What each component of ``Z`` is the sum of, what each of ``U`` enters, and what each path is made of."""
+    """Terms grouped by component of ``Z``, by component of ``U``, and by path."""
 
     def group(count: int, entries: Iterable[tuple[int, tuple[Any, ...]]]) -> tuple[tuple[Any, ...], ...]:
         groups: list[list[tuple[Any, ...]]] = [[] for _ in range(count)]

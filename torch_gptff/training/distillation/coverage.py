@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import numpy as np
 from ase.data import atomic_numbers, chemical_symbols, covalent_radii
@@ -13,65 +13,128 @@ from numpy.typing import NDArray
 
 from torch_gptff.graph import CrystalData
 from torch_gptff.graph.contacts import near_pairs
+from torch_gptff.record import Record
+from torch_gptff.report import Column, Table
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
 
 NEIGHBORS = 1.25
-"""Atoms within so many sums of their covalent radii are neighbours."""
+"""Largest distance of neighbours, divided by the sum of their covalent radii."""
 
 SHOWN = 12
-"""Pairs of elements that the terminal is told of."""
+"""Number of pairs of elements that are printed."""
 
 QUANTILES = {"least": 0.0, "1 %": 0.01, "median": 0.5, "99 %": 0.99, "largest": 1.0}
+"""Fractions of all values that are below each quantile."""
 
 
 @dataclass(frozen=True)
-class PairCoverage:
-    """Two elements as neighbours.
+class PairCoverage(Record):
+    """Frames in which two elements are neighbours.
 
     Attributes:
-        frames: in which they are
-        closest: distance, Å
+        frames: number of frames in which they are neighbours
+        closest: their smallest distance, Å
     """
+
+    units: ClassVar[dict[str, str]] = {"closest": "Å"}
+    columns: ClassVar[tuple[Column, ...]] = (
+        Column("frames", value=lambda pair: pair.frames),
+        Column("closest", "Å", value=lambda pair: pair.closest),
+    )
 
     frames: int
     closest: float
 
 
+def _quantile_column(name: str) -> Column:
+    return Column(name, value=lambda distribution: distribution.quantiles.get(name))
+
+
 @dataclass(frozen=True)
-class Coverage:
-    """Which elements, pairs, distances, energies, forces and stresses there are, and what was left out.
+class Distribution(Record):
+    """Distribution of one quantity over a dataset.
 
     Attributes:
-        n_seeds: structures that it was made from
-        n_frames: labelled frames
-        n_atoms: in all of them
-        kinds: frames of each kind
-        left_out: how many, by reason
-        elements: frames and atoms of each
-        pairs: of neighbours, by their symbols
-        values: of the energy per atom in eV, the force components in eV/Å, the stress components in GPa, and the
-            distances of neighbours as a fraction of the sum of their covalent radii
+        quantiles: least, largest and median value, and those that 1 % of all are below and above; empty without values
+        counts: numbers of values in bins, ``[B]``
+        edges: edges of the bins, ``[B + 1]``
+        beyond: share of values beyond the bins
     """
+
+    columns: ClassVar[tuple[Column, ...]] = tuple(map(_quantile_column, QUANTILES))
+
+    quantiles: dict[str, float]
+    counts: NDArray[np.int64]
+    edges: NDArray[np.float64]
+    beyond: float
+
+    @classmethod
+    def of(cls, values: NDArray[np.float64]) -> Distribution:
+        """The distribution of values, ``[K]``."""
+        from torch_gptff.report.plots import binned
+
+        return cls(quantiles(values), *binned(values))
+
+
+@dataclass(frozen=True)
+class Coverage(Record):
+    """Elements, pairs, distances, energies, forces and stresses of a distilled dataset, and what was left out of it.
+
+    Attributes:
+        n_seeds: number of structures that it was made from
+        n_frames: number of labelled frames
+        n_atoms: number of atoms in all frames
+        kinds: number of frames of each kind
+        left_out: number of structures that were left out, by reason
+        elements: numbers of frames and of atoms of each element
+        pairs: pairs of neighbours, by their symbols
+        distributions: energies per atom in eV, force components in eV/Å, stress components in GPa, and distances of
+            neighbours divided by the sum of their covalent radii
+    """
+
+    columns: ClassVar[tuple[Column, ...]] = (
+        Column("seeds", value=lambda coverage: coverage.n_seeds),
+        Column("frames", value=lambda coverage: coverage.n_frames),
+        Column("atoms", value=lambda coverage: coverage.n_atoms),
+        Column("elements", value=lambda coverage: len(coverage.elements)),
+        Column("pairs", value=lambda coverage: len(coverage.pairs)),
+        Column("left out", value=lambda coverage: sum(coverage.left_out.values())),
+    )
 
     n_seeds: int
     n_frames: int
     n_atoms: int
-    kinds: Mapping[str, int]
-    left_out: Mapping[str, int]
-    elements: Mapping[str, tuple[int, int]]
-    pairs: Mapping[str, PairCoverage]
-    values: Mapping[str, NDArray[np.float64]] = field(repr=False)
+    kinds: dict[str, int]
+    left_out: dict[str, int]
+    elements: dict[str, tuple[int, int]]
+    pairs: dict[str, PairCoverage]
+    distributions: dict[str, Distribution] = field(repr=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: of the values, their quantiles."""
-        document = {name: getattr(self, name) for name in ("n_seeds", "n_frames", "n_atoms")}
-        document |= {name: dict(getattr(self, name)) for name in ("kinds", "left_out")}
+        """Every value, in types that JSON knows; and the quantiles by themselves, for readers of the file."""
+        document = super().to_dict()
         document["elements"] = {
             symbol: {"frames": frames, "atoms": atoms} for symbol, (frames, atoms) in self.elements.items()
         }
-        document["pairs"] = {pair: asdict(found) for pair, found in self.pairs.items()}
-        document["quantiles"] = {name: quantiles(values) for name, values in self.values.items()}
+        document["quantiles"] = {name: each.quantiles for name, each in self.distributions.items()}
         return document
+
+    @classmethod
+    def from_dict(cls, document: dict[str, Any]) -> Coverage:
+        """The coverage of which :meth:`to_dict` gave the document.
+
+        Raises:
+            RecordError: the document is of another record, or of version 0.2 or older, which lacks the distributions.
+        """
+        elements = document.get("elements") if isinstance(document, dict) else None
+        if isinstance(elements, dict):
+            rows = {symbol: [each["frames"], each["atoms"]] for symbol, each in elements.items()}
+            document = {**document, "elements": rows}
+        return super().from_dict(document)
+
+    def pair_table(self) -> Table:
+        """Frames and smallest distance of each pair of neighbours."""
+        return Table.of(self.pairs.items(), PairCoverage.columns, "neighbours")
 
     def __str__(self) -> str:
         """A few lines for the terminal."""
@@ -82,9 +145,8 @@ class Coverage:
         shown = [f"{pair} {self.pairs[pair].closest:.2f} Å" for pair in closest[:SHOWN]]
         others = f" and {len(closest) - SHOWN:,} more" if len(closest) > SHOWN else ""
         lines.append(f"closest neighbours: {', '.join(shown) or 'none'}{others}")
-        for name, values in self.values.items():
-            row = ", ".join(f"{label} {value:.3g}" for label, value in quantiles(values).items())
-            lines.append(f"{name}: {row or 'none'}")
+        for name, distribution in self.distributions.items():
+            lines.append(f"{name}: {in_words(distribution.quantiles) or 'none'}")
         return "\n".join(lines)
 
     def _fraction_of_radii(self, pair: str) -> float:
@@ -94,7 +156,7 @@ class Coverage:
 
 
 def quantiles(values: NDArray[np.float64]) -> dict[str, float]:
-    """The least, the largest and what lies between; nothing of nothing."""
+    """The values of :data:`QUANTILES`, by name; empty without values."""
     if not len(values):
         return {}
     found = np.quantile(values, list(QUANTILES.values()))
@@ -102,13 +164,18 @@ def quantiles(values: NDArray[np.float64]) -> dict[str, float]:
     return dict(zip(QUANTILES, found.tolist(), strict=True))
 
 
+def in_words(quantiles: Mapping[str, float]) -> str:
+    """Quantiles in one line."""
+    return ", ".join(f"{label} {value:.3g}" for label, value in quantiles.items())
+
+
 def coverage_of(frames: Iterable[CrystalData], n_seeds: int, left_out: Mapping[str, int]) -> Coverage:
-    """Look at every frame once.
+    """The coverage of a dataset, whose frames are read once.
 
     Args:
-        frames: as :func:`~torch_gptff.training.distillation.distill` makes them
-        n_seeds: that they were made from
-        left_out: what was not kept, by reason
+        frames: labelled frames, as :func:`~torch_gptff.training.distillation.distill` makes them
+        n_seeds: number of structures that they were made from
+        left_out: number of structures that were left out, by reason
     """
     kinds, frames_with, atoms_of = Counter[str](), Counter[str](), Counter[str]()
     pair_frames, closest = Counter[str](), defaultdict[str, float](lambda: np.inf)
@@ -137,7 +204,7 @@ def coverage_of(frames: Iterable[CrystalData], n_seeds: int, left_out: Mapping[s
         left_out=dict(sorted(left_out.items())),
         elements={symbol: (frames_with[symbol], atoms_of[symbol]) for symbol in order},
         pairs={pair: PairCoverage(pair_frames[pair], round(closest[pair], 4)) for pair in sorted(pair_frames)},
-        values={name: np.concatenate([np.zeros(0), *rows]) for name, rows in values.items()},
+        distributions={name: Distribution.of(np.concatenate([np.zeros(0), *rows])) for name, rows in values.items()},
     )
 
 
@@ -150,7 +217,7 @@ def kind_of(frame_id: str) -> str:
 
 
 def _neighbours(frame: CrystalData, frames: Counter[str], closest: dict[str, float]) -> NDArray[np.float64]:
-    """Distances of neighbours over the sums of their radii; counts their pairs."""
+    """Distances of neighbours divided by the sums of their radii. Pairs are added to ``frames`` and ``closest``."""
     numbers = frame.z.numpy()
     radii = covalent_radii[numbers]
     i, j, d = near_pairs(frame, NEIGHBORS)

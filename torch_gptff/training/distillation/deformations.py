@@ -10,7 +10,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 NEIGHBOURS = 1.6
-"""Atoms are neighbours up to this many times the sum of their covalent radii."""
+"""Largest distance of neighbours, divided by the sum of their covalent radii."""
 
 
 def strained(atoms: Atoms, std: float, rng: Generator) -> Atoms:
@@ -36,7 +36,7 @@ def collided(atoms: Atoms, distances: tuple[float, float], rng: Generator) -> At
     """A copy in which a random atom and one of its neighbours stand at a given distance, each moved by half of the way.
 
     Args:
-        atoms: what to change
+        atoms: structure to change
         distances: least and greatest distance at the end, as a fraction of the sum of covalent radii
         rng: chooses the atom, the neighbour, one of those within :data:`NEIGHBOURS` times that sum, and the distance
 
@@ -60,7 +60,7 @@ def collided(atoms: Atoms, distances: tuple[float, float], rng: Generator) -> At
 
 
 def repeated(atoms: Atoms, n_atoms: int) -> Atoms:
-    """A copy doubled along its shortest period until it has so many atoms."""
+    """A supercell with at least this number of atoms, doubled along its shortest period until then."""
     copy = atoms.copy()
     while len(copy) < n_atoms and copy.pbc.any():
         lengths = np.where(copy.pbc, copy.cell.lengths(), np.inf)

@@ -1,4 +1,4 @@
-"""Frames of molecular dynamics that the teacher drives."""
+"""Frames of molecular dynamics with the teacher."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from torch_gptff.training.distillation.teachers import Teacher
 def dynamics(
     seed: Atoms, teacher: Teacher, temperature: float, settings: DistillationSettings, rng: Generator
 ) -> Iterator[Atoms | str]:
-    """Frames of one Langevin run, every ``md_interval`` steps; last, where it stopped early, why.
+    """Frames of one Langevin run, every ``md_interval`` steps; the reason follows where it stopped early.
 
-    A run stops when its atoms come too close or its forces leave the limits: what follows would be no matter any more.
+    A run stops when its atoms come too close or its forces exceed the limits.
 
     Args:
         seed: repeated until the cell is as high as ``md_length`` along its periods
         teacher: whose forces move the atoms
-        temperature: K; velocities start from it
-        settings: steps and limits
-        rng: of velocities and of the thermostat
+        temperature: temperature of thermostat and initial velocities, K
+        settings: number of steps and limits
+        rng: random numbers of velocities and thermostat
     """
     atoms = seed.repeat(repeats(seed, settings.md_length))
     atoms.set_constraint(FixCom())

@@ -1,4 +1,4 @@
-"""Frames that are left out, and why."""
+"""Limits for frames, and reasons to leave frames out."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def strongest_repulsion(atoms: Atoms) -> float:
 def excess(
     forces: NDArray[np.float64] | None, stress: NDArray[np.float64] | None, settings: DistillationSettings
 ) -> str | None:
-    """Why labels are too large to learn from; ``None`` where they are not.
+    """Reason to leave a frame out because of its labels; ``None`` where they are within the limits.
 
     Args:
         forces: eV/Å, ``[N, 3]``
         stress: eV/Å³, ``[6]``
-        settings: with the limits
+        settings: settings with the limits
     """
     if forces is not None and np.linalg.norm(forces, axis=1).max(initial=0) > settings.max_force:
         return LARGE_FORCE

@@ -30,7 +30,7 @@ class NequixCalculator(Calculator):
     Args:
         path: the model in the format of nequix for PyTorch, ``.pt``
         device: where it computes; by default on the CPU
-        max_bonds: of the structures that are computed together
+        max_bonds: largest number of bonds of structures that are computed together
 
     Raises:
         DistillationError: the file is missing, or is not such a model.
@@ -68,7 +68,7 @@ class NequixCalculator(Calculator):
             self.results["stress"] = full_3x3_to_voigt_6_stress(prediction.stress[0].numpy())
 
     def predict(self, structures: Sequence[Atoms]) -> list[Prediction]:
-        """What the model says of each structure.
+        """Predictions of the model for each structure.
 
         Raises:
             UnsupportedElementError, StructureError: it has no energy of a structure.

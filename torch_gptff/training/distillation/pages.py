@@ -1,4 +1,4 @@
-"""The coverage of a distilled dataset as a page."""
+"""Report on the coverage of a distilled dataset."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from ase.data import atomic_numbers
 
 from torch_gptff.report import Column, Report
 from torch_gptff.report.periodic_table import periodic_table
-from torch_gptff.report.plots import histogram
-from torch_gptff.training.distillation.coverage import Coverage, quantiles
+from torch_gptff.report.plots import bars_of_counts
+from torch_gptff.training.distillation.coverage import Coverage, in_words
 
 
 def coverage_page(coverage: Coverage, job: Mapping[str, Any]) -> Report:
-    """A report with figures.
+    """A report on the coverage, with figures.
 
     Args:
-        coverage: of the dataset
-        job: the teacher, the settings, and what else it was made with
+        coverage: coverage of the dataset
+        job: teacher, settings and other inputs of the distillation
     """
     report = Report(
         "A distilled dataset", f"Labels of {job['teacher']['name']} on {coverage.n_seeds:,} seeds and their copies."
@@ -38,17 +38,14 @@ def coverage_page(coverage: Coverage, job: Mapping[str, Any]) -> Report:
     report.heading("Elements and pairs")
     by_number = {atomic_numbers[symbol]: float(atoms) for symbol, (_, atoms) in coverage.elements.items()}
     report.figure(periodic_table(by_number, "atoms"), "Atoms of each element in all frames.")
-    pairs = [[pair, found.frames, found.closest] for pair, found in coverage.pairs.items()]
-    report.table(["neighbours", Column("frames"), Column("closest", "Å")], pairs)
+    pairs = coverage.pair_table()
+    report.table(pairs.columns, pairs.rows)
     report.heading("Distributions")
-    for name, values in coverage.values.items():
-        if len(values):
+    for name, each in coverage.distributions.items():
+        if each.quantiles:
             label, _, unit = name.partition(", ")
-            report.figure(histogram(values, label, unit), f"{label.capitalize()}: {_said(values)}.")
+            figure = bars_of_counts(each.counts, each.edges, each.beyond, label, unit)
+            report.figure(figure, f"{label.capitalize()}: {in_words(each.quantiles)}.")
     report.heading("How it was made")
     report.facts(job)
     return report
-
-
-def _said(values: Any) -> str:
-    return ", ".join(f"{label} {value:.3g}" for label, value in quantiles(values).items())

@@ -1,4 +1,4 @@
-"""Work in numbered parts, so that a killed run goes on where it was."""
+"""Results in numbered parts, so that a stopped run can continue."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Parts:
     written a moment or a run ago, so that an interrupted run gives what an uninterrupted one does.
 
     Attributes:
-        folder: that the files are in
-        name: what they begin with
+        folder: folder of the files
+        name: beginning of the names of the files
     """
 
     folder: Path

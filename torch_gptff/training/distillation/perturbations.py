@@ -1,4 +1,4 @@
-"""Copies of a structure, out of its equilibrium."""
+"""Perturbed copies of a structure."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def perturbed(atoms: Atoms, seed: int, settings: DistillationSettings) -> Iterat
 
     Args:
         atoms: the seed
-        seed: its number among all
-        settings: how many of each kind, and how far from the seed
+        seed: number of the seed
+        settings: numbers and magnitudes of the perturbations
     """
     if settings.unchanged:
         yield "seed", 0, atoms.copy()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ase import Atoms
 from ase.calculators.calculator import Calculator
@@ -20,6 +20,8 @@ from torch_gptff.errors import DistillationError
 from torch_gptff.io import fingerprint
 from torch_gptff.io.files import written_atomically
 from torch_gptff.potential import Potential
+from torch_gptff.record import Record
+from torch_gptff.report import Column
 from torch_gptff.training.distillation.coverage import Coverage, coverage_of
 from torch_gptff.training.distillation.dynamics import dynamics
 from torch_gptff.training.distillation.limits import (
@@ -46,19 +48,25 @@ SEEDS_PER_PART = 8
 JOB, COVERAGE, PAGE, PARTS = "distillation.json", "coverage.json", "coverage.html", "parts"
 
 MISSING = {"substituted": NO_SUBSTITUTE, "collided": NO_NEIGHBOUR}
-"""Why there is no copy of a kind, where it is not for want of periods."""
+"""Reason for a missing copy of a kind; by default the structure has no periods."""
 
 Progress = Callable[[str, int, int], None]
 
 
+def _column_of_coverage(column: Column) -> Column:
+    return replace(column, value=lambda distillation: column.of(distillation.coverage))
+
+
 @dataclass(frozen=True)
-class Distillation:
+class Distillation(Record):
     """A distilled dataset.
 
     Attributes:
-        dataset: the folder of the stored dataset, or the extxyz file
-        coverage: what is in it
+        dataset: folder of the stored dataset, or the extxyz file
+        coverage: elements, pairs, distances, energies and forces of the dataset
     """
+
+    columns: ClassVar[tuple[Column, ...]] = tuple(map(_column_of_coverage, Coverage.columns))
 
     dataset: Path
     coverage: Coverage
@@ -83,12 +91,12 @@ def distill(
     Args:
         seeds: structures to start from; see :func:`~torch_gptff.training.distillation.read_seeds` for files
         teacher: an ASE calculator, or its name: see :func:`~torch_gptff.training.distillation.make_teacher`
-        out: the folder
-        settings: which copies, and which of them are left out
+        out: folder of the results
+        settings: numbers of copies, and limits for them
         students: an ensemble, or one committee, that chooses the structures worth a label
-        keep: how many to label, those on which the students disagree most
-        extxyz: write the file ``frames.extxyz``, and not a dataset in LMDB
-        progress: is told what is done, how much of it and of how much
+        keep: number of structures to label, those on which the students disagree most
+        extxyz: whether to write ``frames.extxyz`` instead of a dataset in LMDB
+        progress: called with the current stage, and the numbers of parts done and in all
 
     Raises:
         DistillationError: the folder belongs to another distillation, the students cannot disagree, or no frame is
@@ -147,7 +155,7 @@ def distill(
 
 
 def _claim(out: Path, job: dict[str, Any]) -> None:
-    """Say in the folder what is made there, and refuse one where something else is made."""
+    """Write the inputs of a distillation to its folder, and refuse a folder with other inputs."""
     file = out / JOB
     if file.is_file():
         there = json.loads(file.read_text())

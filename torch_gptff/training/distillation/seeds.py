@@ -1,4 +1,4 @@
-"""The structures that a distillation starts from."""
+"""Seed structures of a distillation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Seed:
     """A structure to start from.
 
     Attributes:
-        name: of its file, or in its dataset
+        name: name of its file, or its name in a dataset
         atoms: the structure alone, without labels and constraints
     """
 

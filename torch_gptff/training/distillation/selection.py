@@ -13,11 +13,11 @@ from torch_gptff.errors import DistillationError
 from torch_gptff.potential import Potential
 
 CHUNK = 256
-"""Structures that are predicted together."""
+"""Number of structures that are predicted together."""
 
 
 def require_an_ensemble(students: Sequence[Potential]) -> None:
-    """Refuse what cannot disagree.
+    """Refuse students that cannot disagree.
 
     Raises:
         DistillationError: it is one model with one readout, or none.
@@ -31,7 +31,7 @@ def require_an_ensemble(students: Sequence[Potential]) -> None:
 
 
 def disagreement(students: Sequence[Potential], structures: Sequence[Atoms]) -> NDArray[np.float64]:
-    """How far students are apart on the atom of each structure where they are farthest, in eV/Å, ``[S]``.
+    """Largest disagreement of the students about an atom of each structure, eV/Å, ``[S]``.
 
     It is the standard deviation of a component of the force over the students, or over the members of one committee.
 

@@ -14,33 +14,34 @@ class DistillationSettings:
 
     Attributes:
         unchanged: whether the seed itself is one of them
-        strained: copies with a random strain of the cell, and the least rattling
-        rattled: copies with random displacements, of cells repeated to at least ``rattled_atoms``
-        rescaled: copies with another volume, and the least rattling
-        substituted: copies in which one element is replaced by a chemically near one, see
+        strained: number of copies with a random strain of the cell, and the least rattling
+        rattled: number of copies with random displacements, of cells repeated to at least ``rattled_atoms``
+        rescaled: number of copies with another volume, and the least rattling
+        substituted: number of copies in which one element is replaced by a chemically near one, see
             :func:`~torch_gptff.training.distillation.substitution.near_elements`
-        collided: copies rattled as above, of cells repeated to at least ``collided_atoms``, in which two neighbours
+        collided: number of copies rattled as above, of cells repeated to at least ``collided_atoms``, in which two
+            neighbours
             stand nearer than ``min_distance`` allows
-        temperatures: of molecular dynamics in K, one run each
+        temperatures: temperatures of the molecular dynamics runs, K
         strain: standard deviation of the components of the strain
         rattle: least and greatest standard deviation of displacements, Å
-        rattled_atoms: in cells of fewer, displacements move images alike, and hardly any force acts
-        collided_atoms: in cells of fewer, the two have hardly a neighbour that is not an image of them
+        rattled_atoms: smallest number of atoms in rattled cells; in smaller ones images move together
+        collided_atoms: smallest number of atoms in cells of collisions; in smaller ones most neighbours are images
         volume: least and greatest factor of the volume
         collision: least and greatest distance of the two that collide, as a fraction of the sum of their covalent
             radii; collided copies in which any two atoms are nearer than the least, or whose nuclei alone repel each
             other by more than ``max_force``, are left out: few teachers know the wall so far up, and many have holes
-        among: symbols of the elements that may be put in; none means all
-        md_steps: of each run
-        md_interval: steps between frames
-        timestep: fs
-        friction: of the Langevin thermostat, 1/fs
+        among: symbols of the elements that may be inserted; all if empty
+        md_steps: number of steps of each run
+        md_interval: number of steps between frames
+        timestep: time step, fs
+        friction: friction of the Langevin thermostat, 1/fs
         md_length: structures are repeated along their periods to at least this height of the cell for dynamics, Å
         min_distance: least distance of two atoms as a fraction of the sum of their covalent radii; closer ones are left
             out
-        max_force: eV/Å; frames with an atom above it are left out
-        max_stress: GPa; frames with a component above it are left out
-        seed: another number gives other frames
+        max_force: largest force on an atom, eV/Å; other frames are left out
+        max_stress: largest stress component, GPa; other frames are left out
+        seed: random seed
     """
 
     unchanged: bool = True

@@ -1,4 +1,4 @@
-"""Chemically near elements in the place of others."""
+"""Substitution of elements by chemically similar ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch_gptff.training.distillation.deformations import deformed
 
 NEAR = 4
-"""Steps along the Mendeleev numbers."""
+"""Largest difference of Mendeleev numbers of similar elements."""
 
 
 @lru_cache
@@ -40,7 +40,7 @@ def substituted(atoms: Atoms, among: Sequence[str], rng: Generator) -> Atoms | N
     """A copy in which one element is another, and the volume goes with the cubes of covalent radii.
 
     Args:
-        atoms: what to change
+        atoms: structure to change
         among: symbols of the elements that may be put in; none means all
         rng: chooses the element, and what replaces it
 

@@ -45,9 +45,9 @@ class Teacher:
     """An ASE calculator that labels structures.
 
     Attributes:
-        name: of the source in the labelled frames
+        name: name of the source in the labelled frames
         calculator: used for labels and for molecular dynamics
-        arguments: that it was made with, where they are known
+        arguments: arguments that it was made with, where they are known
         origin: the file or folder that it was read from, where it is not one of our models
     """
 
@@ -69,8 +69,7 @@ class Teacher:
     def label(self, atoms: Atoms) -> Labels | str:
         """Labels of a structure, or why there are none.
 
-        A calculator may fail in as many ways as there are calculators: at an element that it does not know, or at
-        atoms where it finds no solution. That is told with the error's own words.
+        Any error of the calculator, such as one about an unknown element, becomes the reason.
         """
         atoms = atoms.copy()
         atoms.calc = self.calculator
@@ -92,7 +91,7 @@ class Teacher:
             try:
                 predictions = predict(structures)
             except GPTFFError:
-                pass  # which of them it is, and why, comes out one by one
+                pass  # structures are then labelled one by one, which shows the one that fails
             else:
                 return [_labels(prediction, atoms) for prediction, atoms in zip(predictions, structures, strict=True)]
         return [self.label(atoms) for atoms in structures]
@@ -116,14 +115,14 @@ def _labels(prediction: Prediction, atoms: Atoms) -> Labels | str:
 
 
 def make_teacher(spec: str, arguments: Mapping[str, Any] | None = None, device: str | None = None) -> Teacher:
-    """A teacher by what it is called on the command line.
+    """Make the teacher of a name on the command line.
 
     Args:
         spec: ``emt`` or ``lj``, of ASE; ``chgnet``, with the weights of its package; ``matgl:FOLDER``, a potential of
             matgl; ``nequix:FILE``, one of nequix; ``package.module:Name``, any class or function that returns a
             calculator; or one of our models, by name or path
-        arguments: for what makes the calculator
-        device: for those that have one
+        arguments: arguments of the calculator
+        device: device of the calculator, where it has one
 
     Raises:
         DistillationError: there is no such teacher, its package is not installed, or it cannot be made.
@@ -174,7 +173,7 @@ def _chgnet(arguments: Mapping[str, Any], device: str | None) -> Calculator:
 
 
 def _matgl(folder: str, arguments: Mapping[str, Any], device: str | None) -> Calculator:
-    """A potential of matgl, after a look whether this version of matgl reads it rightly."""
+    """A potential of matgl, after a check that this version of matgl reads it correctly."""
     os.environ.setdefault("MATGL_BACKEND", "PYG")  # read when matgl is imported
     matgl: Any = import_module("matgl")
     if not Path(folder).is_dir():

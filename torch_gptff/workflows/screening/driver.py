@@ -1,10 +1,10 @@
-"""Hand chunks of structures to workers, and take their results as they come."""
+"""Distribution of chunks of structures to workers, and collection of their results."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import BrokenExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -21,12 +21,12 @@ from torch_gptff.workflows.screening.task import WORKFLOWS, Failure, Task
 
 @dataclass(frozen=True)
 class Screened:
-    """What came of one structure.
+    """Result of one structure.
 
     Attributes:
-        place: of the structure in the list
-        key: of its content
-        result: a record of the workflow, or the failure
+        place: place of the structure in the list
+        key: digest of the structure
+        result: record of the workflow, or a failure
     """
 
     place: int
@@ -64,19 +64,19 @@ def screen(
     Memory does not grow with results: structures are taken from the list as workers become free.
 
     Args:
-        structures: of any kind that :func:`~torch_gptff.workflows.relax` takes
-        what: ``relax``, ``predict``, ``eos``, ``elastic`` or ``phonons``
+        structures: structures of any kind that :func:`~torch_gptff.workflows.relax` takes
+        what: workflow: ``relax``, ``predict``, ``eos``, ``elastic`` or ``phonons``
         model: name or path of a model, where the workers find it
         executor: a ``concurrent.futures`` executor, or a ``dask.distributed`` client; ``None``: this process
-        journal: a file that results are written to as they come, and are taken from where they are known already
-        max_atoms: of a chunk; a larger structure makes a chunk of its own
-        in_flight: chunks that are handed out at once: at least two for each worker
-        threads: of a worker's arithmetic; by default one with an executor, and as they are without
-        dtype: of the model's arithmetic, ``float32`` or ``float64``; by default that of its weights
-        device: of the model, on the workers; by default the GPU, where there is one
-        reference: of which source energies are given, see :meth:`~torch_gptff.Potential.use_reference`
+        journal: file of the results, which is written as they come; results in it are not computed again
+        max_atoms: largest number of atoms in a chunk; a larger structure is a chunk of its own
+        in_flight: number of chunks that are distributed at once, at least two for each worker
+        threads: number of threads of a worker; by default one with an executor, and unchanged without
+        dtype: floating-point precision of the model, ``float32`` or ``float64``; by default that of its weights
+        device: device of the model on the workers; by default the GPU, where there is one
+        reference: source whose reference energies are relative to, see :meth:`~torch_gptff.Potential.use_reference`
         on_result: called with every result
-        **settings: of the workflow: see :func:`~torch_gptff.workflows.relax_many`,
+        **settings: settings of the workflow: see :func:`~torch_gptff.workflows.relax_many`,
             :func:`~torch_gptff.workflows.equation_of_state`, :func:`~torch_gptff.workflows.elastic_tensor`,
             :func:`~torch_gptff.workflows.phonon_spectrum`
 
@@ -88,19 +88,29 @@ def screen(
         JournalError: the journal is of other settings.
         CheckpointError, DownloadError: the model cannot be loaded.
     """
+    task = Task(what, str(model), dtype, device, reference, settings, threads)
+    for screened in screen_task(structures, task, executor, journal, max_atoms, in_flight):
+        if on_result is not None:
+            on_result(screened)
+        yield screened
+
+
+def screen_task(
+    structures: Iterable[Any],
+    task: Task,
+    executor: Any = None,
+    journal: str | Path | None = None,
+    max_atoms: int = 256,
+    in_flight: int = 64,
+) -> Iterator[Screened]:
+    """Apply a task to very many structures; see :func:`screen` for arguments, results and errors."""
     if executor is None:
         in_flight = 1
-    elif threads is None:
-        threads = 1
-    if Path(model).expanduser().is_file():
-        model = Path(model).expanduser().resolve()
-    task = Task(what, str(model), dtype, device, reference, settings, threads)
+    elif task.threads is None:
+        task = replace(task, threads=1)
     results = None if journal is None else ScreeningResults(journal, task.identity())
     try:
-        for screened in _screened(structures, task, _executor_of(executor), results, max_atoms, in_flight):
-            if on_result is not None:
-                on_result(screened)
-            yield screened
+        yield from _screened(structures, task, _executor_of(executor), results, max_atoms, in_flight)
     finally:
         if results is not None:
             results.close()
@@ -120,7 +130,7 @@ def _screened(
     max_atoms: int,
     in_flight: int,
 ) -> Iterator[Screened]:
-    places: dict[str, list[int]] = {}  # of structures whose results are awaited
+    places: dict[str, list[int]] = {}  # places of structures whose results are pending
     running: dict[Any, _Chunk] = {}
     ended: SimpleQueue[Any] = SimpleQueue()
     again: list[_Chunk] = []
@@ -153,7 +163,7 @@ def _screened(
             documents = future.result()
         except BrokenExecutor as error:
             raise _broken(error) from error
-        except Exception as error:  # of the worker, not of the workflow
+        except Exception as error:  # raised by the worker, not by the workflow
             if len(chunk.keys) > 1:
                 alone = zip(chunk.keys, chunk.structures, strict=True)
                 again += [_Chunk([key], [atoms]) for key, atoms in alone]
@@ -206,7 +216,7 @@ def _record(document: Mapping[str, Any], task: Task) -> Record:
 
 
 def _bare(atoms: Atoms) -> Atoms:
-    """A structure as it travels to a worker: without the calculator of whoever made it."""
+    """A copy of a structure without calculator and further data, to be sent to a worker."""
     copy = atoms.copy()
     copy.info = {}
     return copy

@@ -1,4 +1,4 @@
-"""The file that the results of a screening are written to as they come, and read from one by one."""
+"""File of the results of a screening."""
 
 from __future__ import annotations
 
@@ -15,15 +15,14 @@ from torch_gptff.io.files import claimed, names_file
 from torch_gptff.io.identity import difference, structure_digest
 
 HEAD = b'{"settings": '
-"""What the file begins with."""
+"""Beginning of the file."""
 
 
 class ScreeningResults:
-    """JSON lines: what results depend on, then a line for every structure, under a key made of its content.
+    """Results by a digest of the structure, in a file of JSON lines whose first line states the settings.
 
-    A result is found again wherever its structure stands in whichever list. Memory holds the place of every line, and
-    no result: some 150 bytes a structure. One process writes at a time. A line that was cut off in the middle is
-    forgotten, and computed anew.
+    A result is found by its structure, whatever its place in a list. Memory holds only the place of every line, some
+    150 bytes for a structure. One process writes at a time. A line that was cut off is ignored, and computed again.
 
     Args:
         path: the file; it is made where there is none
@@ -57,11 +56,11 @@ class ScreeningResults:
         return len(self._places)
 
     def keys(self) -> Iterator[str]:
-        """Of all results, in the order in which they came."""
+        """Keys of all results, in the order in which they came."""
         return (key.hex() for key in self._places)
 
     def add(self, key: str, result: Mapping[str, Any]) -> None:
-        """Write a result down."""
+        """Write a result to the file."""
         line = json.dumps({"key": key, "result": dict(result)}, allow_nan=False, ensure_ascii=False) + "\n"
         place = self._writer.seek(0, 2)
         with names_file(self.path):
@@ -70,7 +69,7 @@ class ScreeningResults:
         self._places[bytes.fromhex(key)] = place
 
     def close(self) -> None:
-        """Let others write to the file."""
+        """Close the file, and let other processes write to it."""
         self._claim.close()
 
     def __enter__(self) -> ScreeningResults:
@@ -111,5 +110,5 @@ class ScreeningResults:
 
 
 def key_of(atoms: Atoms) -> str:
-    """The name of a structure's result: of its content, not of its place in a list."""
+    """Key of a structure's result, a digest of the structure."""
     return structure_digest(atoms)[:32]

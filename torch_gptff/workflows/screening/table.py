@@ -1,4 +1,4 @@
-"""Results as a table: a row for each structure, a column for each number."""
+"""Table of results, with a row for each structure and a column for each number."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch_gptff.graph.formula import formula_of
 from torch_gptff.io.files import written_atomically
 
 ROWS = 1000
-"""That are written at once."""
+"""Number of rows that are written at once."""
 
 
 def write_table(path: str | Path, rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> None:
@@ -21,8 +21,8 @@ def write_table(path: str | Path, rows: Iterable[Mapping[str, Any]], columns: Ma
 
     Args:
         path: the file
-        rows: of :func:`row_of`
-        columns: of :func:`columns_of`
+        rows: rows from :func:`row_of`
+        columns: columns from :func:`columns_of`
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -37,7 +37,7 @@ def write_table(path: str | Path, rows: Iterable[Mapping[str, Any]], columns: Ma
 
 
 def row_of(label: str, key: str, atoms: Atoms, document: Mapping[str, Any]) -> dict[str, Any]:
-    """The row of a structure: what it is, and every number, text and flag of its result."""
+    """The row of a structure: label, formula, number of atoms, and every number, text and flag of its result."""
     failed = document["record"] == "Failure"
     row = {
         "label": label,
@@ -50,7 +50,7 @@ def row_of(label: str, key: str, atoms: Atoms, document: Mapping[str, Any]) -> d
 
 
 def columns_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """The columns of some rows, and what each holds: text, number, count or flag."""
+    """The columns of rows, and the type of each: text, number, count or flag."""
     columns: dict[str, str] = {}
     for row in rows:
         for name, value in row.items():

@@ -1,4 +1,4 @@
-"""What a worker does with a chunk of structures."""
+"""Workflows and settings that workers apply to chunks of structures."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from inspect import signature
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -52,14 +53,23 @@ class StructurePrediction(Record):
         """The largest force on an atom, eV/Å."""
         return float(np.linalg.norm(self.forces, axis=1).max(initial=0))
 
+    def labelled_structure(self) -> Atoms:
+        """A copy of the structure that carries energy, forces and stress, as ASE writes them to files."""
+        from ase.calculators.singlepoint import SinglePointCalculator
+
+        atoms = self.structure.copy()
+        stress = {} if self.stress is None else {"stress": self.stress}
+        atoms.calc = SinglePointCalculator(atoms, energy=self.energy, forces=self.forces, **stress)
+        return atoms
+
 
 @dataclass(frozen=True)
 class Failure(Record):
-    """Why there is no result.
+    """Failure of a structure.
 
     Attributes:
-        reason: the kind of the error, the name of its class
-        message: what it says
+        reason: name of the class of the error
+        message: message of the error
     """
 
     reason: str
@@ -72,12 +82,12 @@ class Task:
 
     Attributes:
         what: one of :data:`WORKFLOWS`
-        model: name or path, which every worker loads by itself
-        dtype: of the model's arithmetic, by name; ``None``: that of its weights
-        device: of the model; ``None``: the GPU, where there is one
-        reference: of which source energies are given
+        model: name or path, made absolute, of the model, which every worker loads by itself
+        dtype: floating-point precision of the model; ``None`` for that of its weights
+        device: device of the model; ``None`` for the GPU, where there is one
+        reference: source whose reference energies are relative to
         settings: arguments of the workflow
-        threads: of a worker's arithmetic; ``None``: left as they are
+        threads: number of threads of a worker; ``None`` to leave it unchanged
     """
 
     what: str = "relax"
@@ -89,6 +99,9 @@ class Task:
     threads: int | None = None
 
     def __post_init__(self) -> None:
+        path = Path(self.model).expanduser()
+        if path.is_file():
+            object.__setattr__(self, "model", str(path.resolve()))
         if self.what not in WORKFLOWS:
             raise ScreeningError(f"no workflow {self.what!r} to screen with: there are {', '.join(WORKFLOWS)}")
         takes = WORKFLOWS[self.what].settings
@@ -98,7 +111,7 @@ class Task:
             raise ScreeningError(f"{self.what} has no setting {unknown[0]!r}: there are {known}")
 
     def identity(self) -> dict[str, Any]:
-        """What results must have in common to stand in one table, in types that JSON knows."""
+        """Everything that results in one table must share, in types that JSON knows."""
         return {"what": self.what, "settings": dict(self.settings), "model": self.model, **identity(self.potential())}
 
     def potential(self) -> Potential:
@@ -115,7 +128,7 @@ class Task:
         potential = self.potential()
         try:
             found = dict(WORKFLOWS[self.what].compute(structures, potential, self.settings))
-        except Exception:  # of one of them, or of all: each by itself tells
+        except Exception:  # of one structure or of all: compute them one by one
             found = {}
             for number, atoms in enumerate(structures):
                 try:
@@ -130,12 +143,12 @@ Found = Iterator[tuple[int, Record]]
 
 @dataclass(frozen=True)
 class Workflow:
-    """What is done with a chunk.
+    """A workflow that is applied to chunks of structures.
 
     Attributes:
-        record: the kind of its results
-        compute: from structures, a potential and settings to the place of each structure and its result or failure
-        settings: names of those that it takes
+        record: class of its results
+        compute: function of structures, a potential and settings that yields place and result of each structure
+        settings: names of its settings
     """
 
     record: type[Record]
@@ -222,7 +235,7 @@ def _workflows() -> dict[str, Workflow]:
 
 
 WORKFLOWS = _workflows()
-"""What structures can be screened for, by name."""
+"""Workflows of a screening, by name."""
 
 
 @lru_cache(maxsize=2)

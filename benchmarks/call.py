@@ -6,6 +6,7 @@ takes apart the call of the calculator for atoms that have moved, as it is used 
 the graph, energy and gradient from the graph, and the rest; beside them the time within the operators of PyTorch and of
 this package, as PyTorch's profiler sees it, without what Python and autograd need between them; and the floor, the time
 that the arithmetic or the memory traffic (``arithmetic.py``), whichever takes longer, needs at the machine's rates.
+With one thread, times are those of the processor, which other programs on the machine change little.
 ``breakdown.py`` takes apart the evaluation of a graph, layer by layer.
 """
 
@@ -66,11 +67,12 @@ def parts(opponent: Opponent, name: str, repeats: int, machine: Rates) -> Row:
 
 def timed(work: Callable[[int], object], repeats: int) -> float:
     """The median time of a call, each with the atoms in another place."""
+    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
     taken = []
     for number in range(repeats + 1):
-        start = time.perf_counter()
+        start = clock()
         work(number % MOVES)
-        taken.append(time.perf_counter() - start)
+        taken.append(clock() - start)
     return median(taken[1:])
 
 

@@ -24,7 +24,7 @@ from structures import STANDARD, structure
 
 from torch_gptff import GPTFFConfig
 
-NO_PREBUILT = ("matgl",)
+NO_PREBUILT = ("matgl", "labeller")
 """Adapters whose interface takes ``Atoms`` only"""
 
 
@@ -117,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--structures", nargs="+", default=STANDARD, help='such as "Cu 500"')
     parser.add_argument("--only-whole", action="store_true", help="leave out the graphs made once")
-    add_opponent_options(parser, ["published", "chgnet", "matgl", "schnet", "dimenet"])
+    add_opponent_options(parser, ["published", "chgnet", "matgl", "labeller", "schnet", "dimenet"])
     report.add_options(parser)
     options = parser.parse_args(arguments)
 

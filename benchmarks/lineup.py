@@ -66,6 +66,8 @@ def add_opponent_options(parser: argparse.ArgumentParser, adapters: list[str]) -
     parser.add_argument("--reference", type=Path, help="clone of the published code; is installed in an environment")
     parser.add_argument("--reference-python", type=Path, help="interpreter where the published code is installed")
     parser.add_argument("--matgl-model", type=Path, help="folder of a potential of matgl")
+    parser.add_argument("--labeller", help="path/to/file.py:Class of a class that labels lists of structures")
+    parser.add_argument("--labeller-model", type=Path, help="file of weights that it is built with")
     parser.add_argument("--environments", type=Path, help="folder for them; by default in the user's cache")
 
 
@@ -131,6 +133,13 @@ def _matgl(options: argparse.Namespace, against: str) -> list[Opponent]:
     return [Opponent("matgl", "matgl", {"folder": str(options.matgl_model.resolve())}, python, against=against)]
 
 
+def _labeller(options: argparse.Namespace, against: str) -> list[Opponent]:
+    if options.labeller is None or options.labeller_model is None:
+        return _left_out("a labeller", "--labeller and --labeller-model")
+    arguments = {"labeller": str(Path(options.labeller).resolve()), "model": str(options.labeller_model.resolve())}
+    return [Opponent(options.labeller_model.stem, "labeller", arguments, against=against)]
+
+
 def _schnet(options: argparse.Namespace, against: str) -> list[Opponent]:
     return [Opponent("SchNet", "schnet", against=against)]
 
@@ -139,7 +148,14 @@ def _dimenet(options: argparse.Namespace, against: str) -> list[Opponent]:
     return [Opponent("DimeNet++", "dimenet", against=against)]
 
 
-_RIVALS = {"published": _published, "chgnet": _chgnet, "matgl": _matgl, "schnet": _schnet, "dimenet": _dimenet}
+_RIVALS = {
+    "published": _published,
+    "chgnet": _chgnet,
+    "matgl": _matgl,
+    "labeller": _labeller,
+    "schnet": _schnet,
+    "dimenet": _dimenet,
+}
 
 
 def _environment(options: argparse.Namespace, name: str, requirements: list[str]) -> Path:

@@ -55,7 +55,7 @@ def show(rows: Sequence[Row]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_opponent_options(parser, ["published", "chgnet", "matgl"])
+    add_opponent_options(parser, ["published", "chgnet", "matgl", "labeller"])
     parser.add_argument("--structures", nargs="+", default=["Si 64", "Cu 500"], help='such as "Cu 500"')
     report.add_options(parser)
     options = parser.parse_args(arguments)

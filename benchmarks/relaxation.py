@@ -6,7 +6,8 @@
 takes the first crystals of at most ``--most-atoms`` atoms of a file of pymatgen structures (a JSON list, each with
 ``structure``; that of matcalc's benchmark data), strains and rattles them, and relaxes positions and cells both ways.
 It prints both times, on the clock and of the processor, which other programs on the machine do not change, and how far
-apart the minima are.
+apart the minima are. With ``--matcalc`` the ``RelaxCalc`` of matcalc, where it is installed, relaxes them one by one
+too, with the same model and its own optimiser.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -26,9 +27,11 @@ from pymatgen.core import Structure
 from rich.console import Console
 from rich.table import Table
 
-from torch_gptff import load_pretrained
+from torch_gptff import Potential, load_pretrained
 from torch_gptff.calculators import GPTFFCalculator
 from torch_gptff.workflows import Relaxation, relax, relax_many
+
+T = TypeVar("T")
 
 
 def crystals(path: Path, number: int, most_atoms: int) -> list[Atoms]:
@@ -53,11 +56,21 @@ def crystals(path: Path, number: int, most_atoms: int) -> list[Atoms]:
     return found
 
 
-def timed(work: Callable[[], list[Relaxation]]) -> tuple[list[Relaxation], float, float]:
+def timed(work: Callable[[], list[T]]) -> tuple[list[T], float, float]:
     """What came of it, seconds on the clock, and seconds of the processor."""
     clock, processor = time.perf_counter(), time.process_time()
     result = work()
     return result, time.perf_counter() - clock, time.process_time() - processor
+
+
+def by_matcalc(structures: Sequence[Atoms], potential: Potential, fmax: float, max_steps: int) -> list[dict[str, Any]]:
+    """What matcalc's ``RelaxCalc`` gives for each, positions and cell relaxed by FIRE."""
+    from matcalc import RelaxCalc
+
+    calculator = RelaxCalc(
+        GPTFFCalculator(potential), fmax=fmax, max_steps=max_steps, relax_atoms=True, relax_cell=True
+    )
+    return [calculator.calc(atoms) for atoms in structures]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -72,6 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--matcalc", action="store_true", help="relax by matcalc too (pip install matcalc)")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(arguments)
 
@@ -108,6 +122,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "median_difference_meV_per_atom": 1000 * float(np.median(differences)),
         "differ_by_more_than_1_meV_per_atom": int((differences > 1e-3).sum()),
     }
+    if options.matcalc:
+        _, *of_matcalc = timed(lambda: by_matcalc(structures, potential, options.fmax, options.max_steps))
+        for kind, seconds in zip(("clock", "processor"), of_matcalc, strict=True):
+            document[f"{kind}_s"]["matcalc"] = seconds
+            document[f"ratio_{kind}_matcalc"] = seconds / document[f"{kind}_s"]["side by side"]
     _show(document, options)
     if options.json:
         options.json.write_text(json.dumps(document, indent=1) + "\n")
@@ -130,6 +149,11 @@ def _show(document: dict[str, Any], options: argparse.Namespace) -> None:
             str(document[f"converged_{key}"]),
         )
     table.add_row("ratio", f"{document['ratio_clock']:.2f}", f"{document['ratio_processor']:.2f}", "", "")
+    if "matcalc" in document["clock_s"]:
+        seconds = (document[f"{kind}_s"]["matcalc"] for kind in ("clock", "processor"))
+        table.add_row("matcalc, one by one", *(f"{each:.1f}" for each in seconds), "", "")
+        ratios = (document[f"ratio_{kind}_matcalc"] for kind in ("clock", "processor"))
+        table.add_row("ratio", *(f"{each:.2f}" for each in ratios), "", "")
     console = Console()
     console.print(table)
     console.print(

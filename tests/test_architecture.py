@@ -15,7 +15,7 @@ import torch_gptff
 PACKAGE = Path(torch_gptff.__file__).parent
 REPOSITORY = PACKAGE.parent
 LAYERS = (
-    ("errors", "units", "cache", "defaults", "moved", "notebook"),
+    ("errors", "units", "cache", "defaults", "lazy", "moved", "notebook", "postponed"),
     ("settings",),
     ("graph",),
     ("ops",),

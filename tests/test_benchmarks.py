@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import gzip
 import json
+import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
@@ -89,6 +92,67 @@ def test_inference(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
 def test_md(run: Run) -> None:
     (row,) = run("md", "--structures", "Si 8", "--models", "harmonic", "--opponents")["rows"]
     assert row["step_s"] * row["steps_per_s"] == pytest.approx(1)
+
+
+def test_call(on_path: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The parts of a call add up to it, and its arithmetic takes as long as the rates of the machine say."""
+    call, machine = import_module("call"), import_module("machine")
+    monkeypatch.setattr(call, "rates", lambda *_: machine.Rates(flops=1e9, bytes=1e12))
+    written = tmp_path / "call.json"
+    options = ["--structures", "Si 8", "--models", "small", "--threads", "1", "--repeats", "2"]
+    call.main([*options, "--json", str(written), "--plot", str(tmp_path / "call.png")])
+    (row,) = json.loads(written.read_text())["rows"]
+    parts = row["parts"]
+    assert parts["call"] == pytest.approx(sum(parts[name] for name in ("atoms", "graph", "evaluation", "rest")))
+    assert parts["operators"] > 0
+    assert parts["floor"] == row["flops"] / 1e9
+    assert row["atoms"] == 8
+
+
+class EMTLabeller:
+    """Labels lists of structures, one of which is built with a file."""
+
+    def __init__(self, path: str) -> None:
+        assert Path(path).read_text() == "weights"
+
+    def __call__(self, batch: list[Atoms]) -> tuple[list[tuple[float, Any, Any]], int]:
+        labels = []
+        for atoms in batch:
+            each = atoms.copy()
+            each.calc = EMT()
+            labels.append((each.get_potential_energy(), each.get_forces(), each.get_stress(voigt=False)))
+        return labels, len(batch)
+
+
+def test_a_labeller_takes_part(on_path: None, tmp_path: Path) -> None:
+    weights = tmp_path / "teacher.pt"
+    weights.write_text("weights")
+    lineup, labeller = import_module("lineup"), import_module("opponents.labeller")
+    parser = argparse.ArgumentParser()
+    lineup.add_opponent_options(parser, ["labeller"])
+    arguments = ["--models", "small", "--labeller", f"{__file__}:EMTLabeller", "--labeller-model", str(weights)]
+    _, opponent = lineup.line_up(parser.parse_args(arguments))
+    assert (opponent.name, opponent.against) == ("teacher", "small")
+    calculator = labeller.LabellerCalculator(EMTLabeller(opponent.arguments["model"]))
+    atoms = bulk("Cu") * 2
+    atoms.rattle(0.1, seed=0)
+    atoms.calc = calculator
+    reference = atoms.copy()
+    reference.calc = EMT()
+    assert atoms.get_potential_energy() == reference.get_potential_energy()
+    np.testing.assert_allclose(atoms.get_forces(), reference.get_forces())
+    np.testing.assert_allclose(atoms.get_stress(), reference.get_stress(), atol=1e-14)
+
+
+def test_startup(on_path: None, tmp_path: Path) -> None:
+    startup = import_module("startup")
+    written = tmp_path / "startup.json"
+    startup.main(["--repeats", "1", "--commands", "version", "--models", "--json", str(written)])
+    assert json.loads(written.read_text())["processor_s"]["version"] > 0
+    listed = startup.commands(tmp_path, tmp_path / "gptff_v1.pth")
+    assert {"help", "info", "convert", "dataset inspect", "dataset split", "dataset convert"} < set(listed)
+    with pytest.raises(RuntimeError, match="failed"):
+        startup.processor_time([sys.executable, "-c", "raise SystemExit(3)"])
 
 
 def test_training(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -418,6 +482,27 @@ def test_optimizers(on_path: None, tmp_path: Path, capsys: pytest.CaptureFixture
     assert results["FIRE"]["NiAl"]["calls"] == 3
     assert "Force calls to relax 1 crystals" in capsys.readouterr().out
     assert before == OPTIMIZERS
+
+    kept = found.read_text().replace('"calls": 3', '"calls": 33')
+    found.write_text(kept)
+    optimizers.main(["--crystals", "NiAl", "--max-steps", "2", "--json", str(found)])
+    assert json.loads(found.read_text()) == json.loads(kept)  # what is there is not computed again
+    with pytest.raises(SystemExit, match="other settings"):
+        optimizers.main(["--crystals", "NiAl", "--max-steps", "3", "--json", str(found)])
+
+
+def test_the_best_minimum(on_path: None) -> None:
+    """The lowest of those that converged; another volume of the same energy is another minimum."""
+    optimizers = import_module("optimizers")
+    minima = {
+        "best": {"energy": -3.0, "volume": 10.0, "converged": True},
+        "near": {"energy": -2.999, "volume": 10.05, "converged": True},
+        "wide": {"energy": -2.999, "volume": 11.0, "converged": True},
+        "high": {"energy": -2.9, "volume": 10.0, "converged": True},
+        "lost": {"energy": -9.0, "volume": 10.0, "converged": False},
+    }
+    found = optimizers.at_the_best({name: {"Cu": each} for name, each in minima.items()}, "Cu")
+    assert found == {"best": (True, True), "near": (True, True), "wide": (True, False), "high": (False, False)}
 
 
 def test_the_crystals_of_the_optimizers(on_path: None) -> None:

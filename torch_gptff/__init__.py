@@ -11,8 +11,9 @@ This module is light: what it names is imported when it is first asked for.
 from __future__ import annotations
 
 import os
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from torch_gptff.lazy import import_lazily
 
 __version__ = "0.2.0"
 
@@ -25,18 +26,6 @@ if TYPE_CHECKING:
     from torch_gptff.io import load, load_pretrained, save
     from torch_gptff.models import GPTFF, GPTFFConfig
     from torch_gptff.potential import Potential, Prediction
-
-_HOME = {
-    "CrystalData": "torch_gptff.graph",
-    "GPTFF": "torch_gptff.models",
-    "GPTFFConfig": "torch_gptff.models",
-    "Potential": "torch_gptff.potential",
-    "Prediction": "torch_gptff.potential",
-    "load": "torch_gptff.io",
-    "load_pretrained": "torch_gptff.io",
-    "save": "torch_gptff.io",
-    "GPTFFCalculator": "torch_gptff.calculators",
-}
 
 __all__ = [
     "GPTFF",
@@ -51,12 +40,13 @@ __all__ = [
     "save",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(import_module(_HOME[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+import_lazily(
+    __name__,
+    {
+        ".calculators": "GPTFFCalculator",
+        ".graph": "CrystalData",
+        ".io": "load load_pretrained save",
+        ".models": "GPTFF GPTFFConfig",
+        ".potential": "Potential Prediction",
+    },
+)

@@ -13,7 +13,7 @@ import pytest
 
 from torch_gptff.datasets import CrystalDataset, named, named_sources
 from torch_gptff.errors import DatasetError, DownloadError
-from torch_gptff.io.pretrained import PublishedFile
+from torch_gptff.io.published_file import PublishedFile
 
 
 class Quiet(SimpleHTTPRequestHandler):

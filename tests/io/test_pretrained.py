@@ -14,7 +14,7 @@ import torch
 
 from torch_gptff.errors import CheckpointError, DownloadError, UnsafeCheckpointError
 from torch_gptff.io import PRETRAINED, load_pretrained, load_published, save
-from torch_gptff.io.pretrained import PublishedFile
+from torch_gptff.io.published_file import PublishedFile
 
 
 class Server:

@@ -11,7 +11,7 @@ from typing import Any
 from torch_gptff.cache import cache_folder
 from torch_gptff.datasets.sources import Source
 from torch_gptff.errors import DatasetError, DownloadError
-from torch_gptff.io.pretrained import PublishedFile
+from torch_gptff.io.published_file import PublishedFile
 
 
 @dataclass(frozen=True)

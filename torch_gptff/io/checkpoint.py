@@ -29,7 +29,7 @@ import json
 import logging
 import math
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from torch_gptff import __version__
 from torch_gptff.errors import (
@@ -209,7 +210,7 @@ def _require_plausible_size(header: Mapping[str, Any], weights: Mapping[str, Ten
 
     counting = nn.modules.module.register_module_parameter_registration_hook(count)
     try:
-        with torch.device("meta"):  # shapes without memory for them
+        with torch.device("meta"), _Uninitialized():  # shapes without memory for them
             build_model(header["model"], header["config"])
     except _TooLargeError as error:
         raise CheckpointShapeError(
@@ -219,6 +220,19 @@ def _require_plausible_size(header: Mapping[str, Any], weights: Mapping[str, Ten
         pass
     finally:
         counting.remove()
+
+
+class _Uninitialized(TorchFunctionMode):
+    """Leaves tensors as they are where ``torch.nn.init`` would fill them: on the meta device that is of no effect, and
+    loads the compiler."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        given = kwargs or {}
+        if getattr(func, "__module__", None) == nn.init.__name__:
+            return args[0] if args else given["tensor"]
+        return func(*args, **given)
 
 
 class _TooLargeError(Exception):

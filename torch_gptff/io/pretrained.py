@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 
 from torch_gptff.cache import cache_folder
@@ -11,23 +10,8 @@ from torch_gptff.defaults import DEFAULT_MODEL
 from torch_gptff.errors import CheckpointError, DownloadError
 from torch_gptff.io.checkpoint import load
 from torch_gptff.io.published import load_published
+from torch_gptff.io.published_file import PublishedFile
 from torch_gptff.potential import Potential
-
-
-@dataclass(frozen=True)
-class PublishedFile:
-    """A file at a public address.
-
-    Attributes:
-        url: pinned to one commit
-        sha256: of its content
-        licence: of its content
-    """
-
-    url: str
-    sha256: str
-    licence: str
-
 
 _HOME = (
     "https://raw.githubusercontent.com/atomly-materials-research-lab/GPTFF/"

@@ -18,6 +18,7 @@ from torch_gptff.graph.geometry import bond_vectors
 from torch_gptff.graph.verlet_batch import VerletBatch
 from torch_gptff.models.exchange import ALONE, Exchange
 from torch_gptff.ops.transforms import outside_transforms, under_transform, unwrapped
+from torch_gptff.postponed import unless_postponed
 
 
 class GraphKeeper(Protocol):
@@ -250,7 +251,7 @@ class EnergyModel(nn.Module, ABC):
                 "with angles, angle_index, as build_graph() makes them"
             )
 
-    @torch.compiler.disable
+    @unless_postponed(torch.compiler.disable)
     def build_graph(self, data: Data, backend: str | None = None) -> Data:
         """The structure with its bonds and angles, built where they are missing, after a check of its elements.
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from torch_gptff.lazy import import_lazily
 from torch_gptff.moved import moved_name
 
 if TYPE_CHECKING:
@@ -14,20 +14,16 @@ if TYPE_CHECKING:
     from torch_gptff.training.record import LearningCurves, TrainingRun
     from torch_gptff.training.run import train
 
-_HOMES = {
-    "TrainingConfig": "config",
-    "EnergyModelModule": "module",
-    "Muon": "muon",
-    "LearningCurves": "record",
-    "TrainingRun": "record",
-    "train": "run",
-}
-
 __all__ = ["EnergyModelModule", "LearningCurves", "Muon", "TrainingConfig", "TrainingRun", "train"]
 
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is used, since importing Lightning takes seconds."""
-    if name not in _HOMES:
-        return moved_name(__name__, name)
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+import_lazily(
+    __name__,
+    {
+        ".config": "TrainingConfig",
+        ".module": "EnergyModelModule",
+        ".muon": "Muon",
+        ".record": "LearningCurves TrainingRun",
+        ".run": "train",
+    },
+    otherwise=moved_name,
+)

@@ -14,12 +14,13 @@ from torch import Tensor
 
 from torch_gptff.ops.native.build import library
 from torch_gptff.ops.native.kernel import run
+from torch_gptff.postponed import unless_postponed
 
 call = partial(run, library)
 """Run a kernel, for features of so many channels, see :func:`~torch_gptff.ops.native.kernel.run`."""
 
 
-@torch.compiler.assume_constant_result
+@unless_postponed(torch.compiler.assume_constant_result)
 def is_available(dtype: torch.dtype, channels: int) -> bool:
     """Whether there are kernels for features of this dtype and width; the first call may compile them."""
     return library(dtype, channels) is not None

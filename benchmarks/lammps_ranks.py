@@ -61,7 +61,7 @@ run {steps}
 def salt(n_atoms: int) -> Atoms:
     """Rock salt of about so many atoms, rattled."""
     cubic = bulk("NaCl", "rocksalt", a=5.7, cubic=True)
-    atoms = cubic * (max(1, round((n_atoms / len(cubic)) ** (1 / 3))),) * 3
+    atoms = cubic * max(1, round((n_atoms / len(cubic)) ** (1 / 3)))
     atoms.rattle(0.02, seed=1)
     atoms.wrap()
     return atoms

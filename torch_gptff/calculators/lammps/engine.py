@@ -107,7 +107,7 @@ def load(model: _Model) -> int:
     precision = model.precision.decode()
     if precision:
         potential = potential.to(getattr(torch, precision))
-    numbers = [_atomic_number(symbol, potential) for symbol in symbols]
+    numbers = [atomic_number(symbol, potential) for symbol in symbols]
     for type_, number in enumerate(numbers):
         model.z[type_] = number
     if model.processes > 1 and "OMP_NUM_THREADS" not in os.environ:
@@ -135,7 +135,12 @@ def compute(number: int, atoms: _Atoms) -> int:
     return 0
 
 
-def _atomic_number(symbol: str, potential: Potential) -> int:
+def atomic_number(symbol: str, potential: Potential) -> int:
+    """Of an element that a script names.
+
+    Raises:
+        UnsupportedElementError: it is no element, or the model does not know it.
+    """
     from ase.data import atomic_numbers
 
     number = atomic_numbers.get(symbol, 0)

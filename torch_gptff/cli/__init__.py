@@ -26,6 +26,7 @@ from torch_gptff.cli.lammps import lammps, lammps_plugin
 from torch_gptff.cli.md import md
 from torch_gptff.cli.phonons import phonons
 from torch_gptff.cli.predict import predict
+from torch_gptff.cli.qha import qha
 from torch_gptff.cli.relax import relax
 from torch_gptff.cli.screen import screen
 from torch_gptff.cli.train import train
@@ -40,7 +41,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    *(predict, relax, eos, eos_benchmark, elastic, phonons, vacancy, hull),
+    *(predict, relax, eos, eos_benchmark, elastic, phonons, qha, vacancy, hull),
     *(md, diffusion, diffraction),
     *(train, finetune, cooldown, distill, evaluate, compare),
     *(screen, lammps_plugin),

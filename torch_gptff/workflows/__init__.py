@@ -54,6 +54,8 @@ from torch_gptff.workflows.md import (
 from torch_gptff.workflows.optimizers import OPTIMIZERS
 from torch_gptff.workflows.phonon_spectrum import PhononSpectrum
 from torch_gptff.workflows.phonons import phonon_spectrum
+from torch_gptff.workflows.qha import quasi_harmonic
+from torch_gptff.workflows.quasi_harmonic import QuasiHarmonicCrystal
 from torch_gptff.workflows.relax import relax
 from torch_gptff.workflows.relax_many import relax_many
 from torch_gptff.workflows.relaxation import Relaxation, RelaxationStep
@@ -86,6 +88,7 @@ __all__ = [
     "PeakTrack",
     "Phase",
     "PhononSpectrum",
+    "QuasiHarmonicCrystal",
     "ReferenceCrystal",
     "Relaxation",
     "RelaxationStep",
@@ -114,6 +117,7 @@ __all__ = [
     "mp2020_correction",
     "open_trajectory",
     "phonon_spectrum",
+    "quasi_harmonic",
     "reference_crystals",
     "relax",
     "relax_many",

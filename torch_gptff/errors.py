@@ -162,6 +162,10 @@ class VacancyError(GPTFFError):
     """A crystal whose vacancies cannot be computed."""
 
 
+class SurfaceError(GPTFFError):
+    """A crystal whose surfaces cannot be computed."""
+
+
 class ExistingResultsError(GPTFFError):
     """Results that are there already and would be replaced, or that another process is writing."""
 

@@ -32,6 +32,7 @@ WRITING = {
     "phonons --json": ["phonons", "a.cif", "--json", "{}"],
     "qha --json": ["qha", "a.cif", "--json", "{}"],
     "vacancy --json": ["vacancy", "a.cif", "--json", "{}"],
+    "surface --json": ["surface", "a.cif", "--json", "{}"],
     "hull --json": ["hull", "a.cif", "--json", "{}"],
     "md --json": ["md", "a.cif", "--json", "{}"],
     "md --report": ["md", "a.cif", "--report", "{}"],
@@ -58,7 +59,19 @@ def test_what_is_there_is_not_replaced(command: str, call, tmp_path: Path) -> No
     assert result.stderr.startswith("error: ")
     assert result.stderr.count("\n") == 1
     assert f"{file} is there already; --overwrite replaces it" in result.stderr
-    commands = ("predict", "relax", "eos", "eos-benchmark", "elastic", "phonons", "qha", "vacancy", "hull", "md")
+    commands = (
+        "predict",
+        "relax",
+        "eos",
+        "eos-benchmark",
+        "elastic",
+        "phonons",
+        "qha",
+        "vacancy",
+        "surface",
+        "hull",
+        "md",
+    )
     goes_on = command.split()[0] in commands
     assert ("--resume goes on with it" in result.stderr) == goes_on
     assert file.read_text() == "dear results"

@@ -29,6 +29,7 @@ from torch_gptff.cli.predict import predict
 from torch_gptff.cli.qha import qha
 from torch_gptff.cli.relax import relax
 from torch_gptff.cli.screen import screen
+from torch_gptff.cli.surface import surface
 from torch_gptff.cli.train import train
 from torch_gptff.cli.vacancy import vacancy
 
@@ -41,7 +42,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    *(predict, relax, eos, eos_benchmark, elastic, phonons, qha, vacancy, hull),
+    *(predict, relax, eos, eos_benchmark, elastic, phonons, qha, vacancy, surface, hull),
     *(md, diffusion, diffraction),
     *(train, finetune, cooldown, distill, evaluate, compare),
     *(screen, lammps_plugin),

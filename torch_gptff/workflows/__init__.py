@@ -60,6 +60,7 @@ from torch_gptff.workflows.relax import relax
 from torch_gptff.workflows.relax_many import relax_many
 from torch_gptff.workflows.relaxation import Relaxation, RelaxationStep
 from torch_gptff.workflows.screening import Screened, ScreeningResults, screen
+from torch_gptff.workflows.surface import Surface, SurfaceEnergies, surface_energies
 from torch_gptff.workflows.vacancy import Vacancy, VacancyFormation, vacancy_formation
 
 __all__ = [
@@ -94,6 +95,8 @@ __all__ = [
     "RelaxationStep",
     "Screened",
     "ScreeningResults",
+    "Surface",
+    "SurfaceEnergies",
     "TrajectoryFile",
     "TrajectoryWriter",
     "Vacancy",
@@ -123,5 +126,6 @@ __all__ = [
     "relax_many",
     "screen",
     "structure_fractions",
+    "surface_energies",
     "vacancy_formation",
 ]

@@ -166,6 +166,14 @@ class SurfaceError(GPTFFError):
     """A crystal whose surfaces cannot be computed."""
 
 
+class RankingError(GPTFFError):
+    """Structures that cannot be ranked as polymorphs."""
+
+
+class MigrationError(GPTFFError):
+    """Two structures between which no path can be computed."""
+
+
 class ExistingResultsError(GPTFFError):
     """Results that are there already and would be replaced, or that another process is writing."""
 

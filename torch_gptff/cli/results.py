@@ -24,7 +24,7 @@ R = TypeVar("R", bound=Record)
 
 NO_SETTINGS = frozenset(
     {
-        *("context", "files", "folder", "model", "device"),
+        *("context", "files", "folder", "initial", "final", "model", "device"),
         *("out", "json", "extxyz", "report", "resume", "overwrite", "batch", "batch_atoms"),
     }
 )

@@ -51,11 +51,21 @@ from torch_gptff.workflows.md import (
     molecular_dynamics,
     open_trajectory,
 )
+from torch_gptff.workflows.migration import MigrationPath
+from torch_gptff.workflows.neb import migration_path
 from torch_gptff.workflows.optimizers import OPTIMIZERS
 from torch_gptff.workflows.phonon_spectrum import PhononSpectrum
 from torch_gptff.workflows.phonons import phonon_spectrum
 from torch_gptff.workflows.qha import quasi_harmonic
 from torch_gptff.workflows.quasi_harmonic import QuasiHarmonicCrystal
+from torch_gptff.workflows.rank import (
+    Polymorph,
+    PolymorphRanking,
+    RankedPolymorph,
+    polymorph,
+    rank_polymorphs,
+    rank_relaxed,
+)
 from torch_gptff.workflows.relax import relax
 from torch_gptff.workflows.relax_many import relax_many
 from torch_gptff.workflows.relaxation import Relaxation, RelaxationStep
@@ -82,6 +92,7 @@ __all__ = [
     "EvaluatedStructure",
     "HullEntry",
     "IonDensity",
+    "MigrationPath",
     "MolecularDynamicsFrame",
     "MolecularDynamicsRun",
     "MolecularDynamicsSettings",
@@ -89,7 +100,10 @@ __all__ = [
     "PeakTrack",
     "Phase",
     "PhononSpectrum",
+    "Polymorph",
+    "PolymorphRanking",
     "QuasiHarmonicCrystal",
+    "RankedPolymorph",
     "ReferenceCrystal",
     "Relaxation",
     "RelaxationStep",
@@ -116,11 +130,15 @@ __all__ = [
     "ion_motion",
     "iterate_frames",
     "local_structure",
+    "migration_path",
     "molecular_dynamics",
     "mp2020_correction",
     "open_trajectory",
     "phonon_spectrum",
+    "polymorph",
     "quasi_harmonic",
+    "rank_polymorphs",
+    "rank_relaxed",
     "reference_crystals",
     "relax",
     "relax_many",

@@ -166,6 +166,10 @@ class SurfaceError(GPTFFError):
     """A crystal whose surfaces cannot be computed."""
 
 
+class DispersionError(GPTFFError):
+    """Dispersion that cannot be computed, or whose library is not installed."""
+
+
 class RankingError(GPTFFError):
     """Structures that cannot be ranked as polymorphs."""
 

@@ -1,5 +1,6 @@
 """Potentials for other programs."""
 
 from torch_gptff.calculators.ase import GPTFFCalculator, potential_of
+from torch_gptff.calculators.dispersion import DispersionCorrected, with_dispersion
 
-__all__ = ["GPTFFCalculator", "potential_of"]
+__all__ = ["DispersionCorrected", "GPTFFCalculator", "potential_of", "with_dispersion"]

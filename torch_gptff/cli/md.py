@@ -107,6 +107,7 @@ def md(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the initial velocities and random forces.")] = 0,
+    d3: options.Dispersion = False,
     allow_close: options.AllowClose = False,
     device: options.Device = None,
     dtype: options.Precision = "float32",
@@ -115,7 +116,7 @@ def md(
 
     The trajectory is of ASE's format. A run that was killed goes on with --resume, exactly as if it had not been.
     """
-    from torch_gptff.calculators import GPTFFCalculator
+    from torch_gptff.calculators import GPTFFCalculator, with_dispersion
     from torch_gptff.cli.errors import tell
     from torch_gptff.cli.output import make_console, print_line, print_table
     from torch_gptff.io.structures import split_index
@@ -145,6 +146,7 @@ def md(
     console = make_console()
     with console.status(f"loading {model}"):
         potential = options.load_potential(model, device, dtype, reference)
+    calculator = GPTFFCalculator(potential, device=next(potential.parameters()).device)
     atoms = _structure(file, cells, allow_close)
     if out is None:
         out = Path(f"md-{Path(re.sub(r'[.](gz|bz2|xz)$', '', str(source))).stem}.traj")
@@ -158,7 +160,7 @@ def md(
     with _Progress(console, settings, len(atoms)) as progress:
         run = molecular_dynamics(
             atoms,
-            GPTFFCalculator(potential, device=next(potential.parameters()).device),
+            with_dispersion(calculator) if d3 else calculator,
             settings,
             trajectory=out,
             resume=resume,
@@ -179,7 +181,7 @@ def md(
         run.save(json)
     if report is not None:
         with TrajectoryFile(out) as frames:
-            md_report(run, f"{model}, {dtype}.", frames).save(report)
+            md_report(run, f"{model}{' with D3(BJ) dispersion' * d3}, {dtype}.", frames).save(report)
     if run.problem is not None:
         raise typer.Exit(1)
 

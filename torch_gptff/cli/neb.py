@@ -39,6 +39,7 @@ def neb(
     ] = False,
     fmax: Annotated[float, typer.Option(help="Largest force on the band at convergence, eV/Å.", min=0)] = 0.05,
     max_steps: Annotated[int, typer.Option("--max-steps", help="Maximum number of steps.", min=0)] = 500,
+    d3: options.Dispersion = False,
     allow_close: options.AllowClose = False,
     device: options.Device = None,
     dtype: options.Precision = "float64",

@@ -105,6 +105,10 @@ Formulas = Annotated[
         show_default=False,
     ),
 ]
+Dispersion = Annotated[
+    bool,
+    typer.Option("--d3", help="Add the D3(BJ) dispersion of PBE, which the training data of a model must lack."),
+]
 RelaxFirst = Annotated[
     bool, typer.Option("--relax/--as-given", help="Relax positions and cell first, or take structures as given.")
 ]

@@ -42,6 +42,7 @@ def qha(
     displacement: Annotated[float, typer.Option(help="Displacement of an atom, Å.", min=1e-5, max=0.5)] = 0.01,
     fmax: options.ForceLimit = 0.001,
     max_steps: options.MaxSteps = 1000,
+    d3: options.Dispersion = False,
     allow_close: options.AllowClose = False,
     device: options.Device = None,
     dtype: options.Precision = "float64",

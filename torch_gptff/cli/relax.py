@@ -73,6 +73,7 @@ def relax(
     json: options.JsonFile = None,
     report: options.ReportFile = None,
     reference: options.Reference = None,
+    d3: options.Dispersion = False,
     allow_close: options.AllowClose = False,
     device: options.Device = None,
     dtype: options.Precision = "float32",
@@ -90,6 +91,8 @@ def relax(
 
     if resume and json is None and not batch:
         raise typer.BadParameter("needs --json OUT, the file to go on with, or --batch", param_hint="--resume")
+    if batch and d3:
+        raise typer.BadParameter("is added to structures one by one: leave out --batch", param_hint="--d3")
     context.with_resource(claimed(out))
     names = OutputNames(out, files, resume=resume, overwrite=overwrite)
     if names.existing and not resume and not overwrite:

@@ -34,6 +34,7 @@ def surface(
     fmax: options.ForceLimit = 0.01,
     max_steps: options.MaxSteps = 500,
     symprec: Annotated[float, typer.Option(help="Tolerance of the search for symmetry, Å.", min=1e-5)] = 0.01,
+    d3: options.Dispersion = False,
     allow_close: options.AllowClose = False,
     device: options.Device = None,
     dtype: options.Precision = "float64",

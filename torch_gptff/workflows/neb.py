@@ -27,6 +27,9 @@ SAME_CELL = 1e-3
 SAME_PLACE = 0.05
 """Å: ends in which no atom moves farther are the same."""
 
+METHOD = "improvedtangent"
+"""Of the tangents of the band, a name of ASE's."""
+
 LOOSE = 5.0
 """Forces on the band before an image climbs, relative to those at convergence."""
 
@@ -77,6 +80,7 @@ def migration_path(
         raise MigrationError(f"a path has one image or more between its ends, not {images}")
     _check_ends(first, last)
     ends = [_bare(first), _bare(last)]
+    ends[1].set_cell(first.cell)  # to the last digit
     n_reordered = _reorder(*ends) if match_atoms else 0
     if relax_ends:
         names = ("first", "last")
@@ -100,8 +104,8 @@ class _Band(NEB):
     """
 
     def __init__(self, images: list[Atoms], calculator: Any, spring: float) -> None:
-        NEB(images).interpolate(method="idpp", mic=bool(images[0].pbc.any()))
-        super().__init__(images, k=spring, climb=False, method="improvedtangent")
+        NEB(images, method=METHOD).interpolate(method="idpp", mic=bool(images[0].pbc.any()))
+        super().__init__(images, k=spring, climb=False, method=METHOD)
         self.calculator = calculator
         self.largest = np.inf
         self._evaluate([images[0], images[-1]])

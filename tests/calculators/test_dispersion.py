@@ -50,6 +50,7 @@ def test_water_as_the_authors_have_it() -> None:
     np.testing.assert_allclose(water.get_forces(), forces, atol=1e-8)
 
 
+@pytest.mark.filterwarnings("ignore:Creating a tensor from a list:UserWarning")
 def test_graphite_as_another_implementation_has_it() -> None:
     pytest.importorskip("dftd3")
     torch_dftd = pytest.importorskip("torch_dftd.torch_dftd3_calculator")
@@ -61,9 +62,10 @@ def test_graphite_as_another_implementation_has_it() -> None:
         atoms=other, damping="bj", xc="pbe", dtype=torch.float64, device="cpu", **cutoffs
     )
     layers.calc = with_dispersion(Zero())
-    assert layers.get_potential_energy() == pytest.approx(other.get_potential_energy(), rel=1e-4)
+    # which ends sharply at 60 Bohr
+    assert layers.get_potential_energy() == pytest.approx(other.get_potential_energy(), rel=1e-3)
     np.testing.assert_allclose(layers.get_forces(), other.get_forces(), atol=2e-5)
-    np.testing.assert_allclose(layers.get_stress(), other.get_stress(), atol=2e-6)
+    np.testing.assert_allclose(layers.get_stress(), other.get_stress(), atol=5e-5)
 
 
 def test_forces_and_stress_are_derivatives() -> None:
@@ -75,7 +77,7 @@ def test_forces_and_stress_are_derivatives() -> None:
     forces = calculate_numerical_forces(copper, eps=1e-3, iatoms=[0, 2])
     np.testing.assert_allclose(copper.get_forces()[[0, 2]], forces, atol=2e-4)
     stress = calculate_numerical_stress(copper, eps=1e-4)
-    np.testing.assert_allclose(copper.get_stress(), stress, atol=2e-5)
+    np.testing.assert_allclose(copper.get_stress(), stress, atol=5e-6)
     alone = copper.copy()
     alone.calc = EMT()
     assert copper.get_potential_energy() < alone.get_potential_energy() - 0.1  # metals attract much

@@ -48,7 +48,7 @@ def test_a_report_has_the_name_of_its_workflow(workflow: str) -> None:
 
 def test_every_workflow_is_among_them() -> None:
     expected = {"relax", "elastic", "phonons", "eos", "eos_benchmark", "vacancy", "md", "diffusion"}
-    expected |= {"qha", "surface", "neb", "rank"}
+    expected |= {"qha", "kappa", "surface", "neb", "rank"}
     assert expected <= set(WORKFLOWS)
 
 

@@ -7,8 +7,16 @@ from typing import Any
 from ase import Atoms
 from ase.calculators.calculator import CalculationFailed, InputError, all_changes
 from ase.calculators.mixing import SumCalculator
+from ase.units import Bohr
 
 from torch_gptff.errors import DispersionError
+
+CUTOFF = 60 * Bohr
+"""Largest distance of two atoms that attract each other, Å."""
+
+FADING = 10 * Bohr
+"""Length below :data:`CUTOFF` over which their attraction fades out, Å: at a sharp end, forces and stress would not be
+derivatives of the energy."""
 
 KEPT = ("energy_std",)
 """Results of the calculator that dispersion leaves as they are."""
@@ -19,7 +27,7 @@ class DispersionCorrected(SumCalculator):
 
     Dispersion is that of `Grimme, Ehrlich and Goerigk, J. Comput. Chem. 32, 1456 (2011)
     <https://doi.org/10.1002/jcc.21759>`_, between pairs of atoms, without three-body terms, by the library of its
-    authors (``dftd3``), which sums over pairs up to 32 Å.
+    authors (``dftd3``), which sums over pairs up to :data:`CUTOFF`, 32 Å.
 
     Args:
         calculator: anything that gives energy, forces and stress by ASE's interface
@@ -43,7 +51,10 @@ class DispersionCorrected(SumCalculator):
             RationalDampingParam(method=functional)
         except RuntimeError as error:
             raise DispersionError(f"D3(BJ) has no parameters of the functional {functional!r}: take pbe") from error
-        self.calculator, self.dispersion = calculator, DFTD3(method=functional, damping="d3bj")
+        self.calculator, self.dispersion = (
+            calculator,
+            DFTD3(method=functional, damping="d3bj", realspace_cutoff={"disp2": CUTOFF, "width2": FADING}),
+        )
         super().__init__([calculator, self.dispersion])
         self.implemented_properties = [*self.implemented_properties, "free_energy"]
 

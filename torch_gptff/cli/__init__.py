@@ -22,6 +22,7 @@ from torch_gptff.cli.evaluate import evaluate
 from torch_gptff.cli.finetune import finetune
 from torch_gptff.cli.hull import hull
 from torch_gptff.cli.info import info
+from torch_gptff.cli.kappa import kappa
 from torch_gptff.cli.lammps import lammps, lammps_plugin
 from torch_gptff.cli.md import md
 from torch_gptff.cli.neb import neb
@@ -44,7 +45,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    *(predict, relax, eos, eos_benchmark, elastic, phonons, qha),
+    *(predict, relax, eos, eos_benchmark, elastic, phonons, qha, kappa),
     *(vacancy, surface, neb, hull, rank),
     *(md, diffusion, diffraction),
     *(train, finetune, cooldown, distill, evaluate, compare),

@@ -42,6 +42,7 @@ from torch_gptff.workflows.eos import (
 from torch_gptff.workflows.evaluate_many import EvaluatedStructure, evaluate_many
 from torch_gptff.workflows.frames import iterate_frames
 from torch_gptff.workflows.hull import ConvexHull, HullEntry, Phase, convex_hull
+from torch_gptff.workflows.kappa import thermal_conductivity
 from torch_gptff.workflows.md import (
     MolecularDynamicsFrame,
     MolecularDynamicsRun,
@@ -71,6 +72,7 @@ from torch_gptff.workflows.relax_many import relax_many
 from torch_gptff.workflows.relaxation import Relaxation, RelaxationStep
 from torch_gptff.workflows.screening import Screened, ScreeningResults, screen
 from torch_gptff.workflows.surface import Surface, SurfaceEnergies, surface_energies
+from torch_gptff.workflows.thermal_transport import ThermalConductivity
 from torch_gptff.workflows.vacancy import Vacancy, VacancyFormation, vacancy_formation
 
 __all__ = [
@@ -111,6 +113,7 @@ __all__ = [
     "ScreeningResults",
     "Surface",
     "SurfaceEnergies",
+    "ThermalConductivity",
     "TrajectoryFile",
     "TrajectoryWriter",
     "Vacancy",
@@ -145,5 +148,6 @@ __all__ = [
     "screen",
     "structure_fractions",
     "surface_energies",
+    "thermal_conductivity",
     "vacancy_formation",
 ]

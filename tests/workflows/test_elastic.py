@@ -78,7 +78,7 @@ def test_constants_have_names_whatever_the_orientation(copper: Atoms, copper_ten
     turned.rotate(37, (1, 2, 3), rotate_cell=True)
     found = elastic_tensor(turned, EMT())
     assert abs(found.stiffness[0, 0] - expected[0]) > 5  # along no edge of the cube
-    assert list(found.constants.values()) == pytest.approx(expected, abs=0.02)
+    assert list(found.constants.values()) == pytest.approx(expected, rel=2e-3)  # strains along other directions
     assert found.to_dict()["derived"]["constants"]["C44"] == found.constants["C44"]
     without = replace(copper_tensor, space_group=None)
     with pytest.raises(ElasticityError, match="no symmetry was looked for"):

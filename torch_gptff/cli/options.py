@@ -140,6 +140,10 @@ ReportFile = Annotated[
     Path | None,
     typer.Option("--report", metavar="OUT", help="HTML file of a report with figures.", callback=new_file),
 ]
+CsvFile = Annotated[
+    Path | None,
+    typer.Option("--csv", metavar="OUT", help="CSV file of the numbers, with all their digits.", callback=new_file),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing results.", is_eager=True)]
 Resume = Annotated[
     bool,

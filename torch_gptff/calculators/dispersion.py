@@ -41,6 +41,9 @@ class DispersionCorrected(SumCalculator):
         DispersionError: ``dftd3`` is not installed, or has no parameters of the functional.
     """
 
+    implemented_properties: list[str]
+    results: dict[str, Any]
+
     def __init__(self, calculator: Any, functional: str = "pbe") -> None:
         try:
             from dftd3.ase import DFTD3

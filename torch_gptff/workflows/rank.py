@@ -14,6 +14,7 @@ from torch_gptff.graph.formula import formula_of
 from torch_gptff.record import FORMULA, Record, uncertainty, verdict
 from torch_gptff.report import Column
 from torch_gptff.report.style import drawn
+from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
 from torch_gptff.workflows.evaluate_many import evaluate_many
 from torch_gptff.workflows.inputs import as_atoms, as_calculator
 from torch_gptff.workflows.network import require_crystal
@@ -21,6 +22,9 @@ from torch_gptff.workflows.relax import relax
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+LARGEST_STRESS = 0.01 / GPA_PER_EV_PER_ANGSTROM3
+"""eV/Å³: component of the stress at the end of a relaxation."""
 
 SAME_ENERGY = 0.001
 """eV per atom: structures that match count as the same where their energies differ by less."""
@@ -159,7 +163,7 @@ def polymorph(
         (found,) = evaluate_many([atoms], calculator, forces=False, stress=False)
         group = space_group(atoms, symprec)
         return Polymorph(label, atoms.copy(), found.energy, group, group, True, found.energy_std)
-    relaxation = relax(atoms, calculator, fmax=fmax, max_steps=max_steps)
+    relaxation = relax(atoms, calculator, fmax=fmax, smax=LARGEST_STRESS, max_steps=max_steps)
     return Polymorph(
         label=label,
         atoms=Atoms(relaxation.final),

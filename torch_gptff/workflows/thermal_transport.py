@@ -54,10 +54,10 @@ class ThermalConductivity(Record):
     }
     columns: ClassVar[tuple[Column, ...]] = (
         FORMULA,
-        Column("κ 300 K", "W/m/K", 2, lambda each: each.conductivity_300K),
-        Column("κxx", "W/m/K", 2, lambda each: float(each.at(LIFETIME_KELVIN)[0, 0])),
-        Column("κyy", "W/m/K", 2, lambda each: float(each.at(LIFETIME_KELVIN)[1, 1])),
-        Column("κzz", "W/m/K", 2, lambda each: float(each.at(LIFETIME_KELVIN)[2, 2])),
+        Column("κ 300 K", "W/m/K", None, lambda each: each.conductivity_300K),
+        Column("κxx", "W/m/K", None, lambda each: float(each.at(LIFETIME_KELVIN)[0, 0])),
+        Column("κyy", "W/m/K", None, lambda each: float(each.at(LIFETIME_KELVIN)[1, 1])),
+        Column("κzz", "W/m/K", None, lambda each: float(each.at(LIFETIME_KELVIN)[2, 2])),
         Column("supercells", value=lambda each: each.n_displaced),
         Column("lowest", "THz", 2, lambda each: each.lowest_frequency, detail=True),
     )

@@ -19,7 +19,6 @@ def draw_conductivity(axes: Axes, crystal: ThermalConductivity) -> None:
         values = crystal.conductivity[:, k, k]
         # in a cubic crystal the three lie on one another
         axes.plot(crystal.temperatures, values, color=SERIES[k], linestyle=("-", "--", ":")[k], label=f"along {name}")
-    axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlabel("temperature (K)")
     axes.set_ylabel("thermal conductivity (W/(m K))")

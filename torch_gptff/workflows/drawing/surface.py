@@ -44,7 +44,7 @@ def draw_wulff_shape(axes: Any, crystal: SurfaceEnergies) -> None:
         crystal: with a Wulff shape
     """
     from matplotlib.patches import Patch
-    from mpl_toolkits.mplot3d.art3d import Poly3DCollection  # type: ignore[import-untyped]
+    from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 
     shape = crystal.wulff_shape()
     drawn = [facet for facet in shape.facets if facet.points]

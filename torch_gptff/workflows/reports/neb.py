@@ -35,11 +35,7 @@ def _section(report: RecordsReport[MigrationPath], label: str, path: MigrationPa
     report.trajectory(images, "The images of the path.", figure, "Energy along the path; the saddle point is marked.")
     report.facts(
         {
-            "forward barrier (eV)": path.forward_barrier,
-            "reverse barrier (eV)": path.reverse_barrier,
-            "reaction energy (eV)": path.reaction_energy,
-            "largest force on the band (eV/Å)": path.fmax,
-            "steps": path.n_steps,
+            "highest image": f"{int(path.energies.argmax())}, counted from 0",
             "atoms put into another order": path.n_reordered,
         }
     )

@@ -19,8 +19,8 @@ from scipy.optimize import brentq
 from torch_gptff.errors import PhononError
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3, KELVIN_IN_EV
 from torch_gptff.workflows import QuasiHarmonicCrystal, quasi_harmonic
-from torch_gptff.workflows.quasi_harmonic import TERAHERTZ_IN_EV
 from torch_gptff.workflows.reports.qha import qha_report
+from torch_gptff.workflows.thermal_expansion import TERAHERTZ_IN_EV
 
 pytest.importorskip("phonopy")
 

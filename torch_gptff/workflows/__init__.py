@@ -58,7 +58,6 @@ from torch_gptff.workflows.optimizers import OPTIMIZERS
 from torch_gptff.workflows.phonon_spectrum import PhononSpectrum
 from torch_gptff.workflows.phonons import phonon_spectrum
 from torch_gptff.workflows.qha import quasi_harmonic
-from torch_gptff.workflows.quasi_harmonic import QuasiHarmonicCrystal
 from torch_gptff.workflows.rank import (
     Polymorph,
     PolymorphRanking,
@@ -72,6 +71,7 @@ from torch_gptff.workflows.relax_many import relax_many
 from torch_gptff.workflows.relaxation import Relaxation, RelaxationStep
 from torch_gptff.workflows.screening import Screened, ScreeningResults, screen
 from torch_gptff.workflows.surface import Surface, SurfaceEnergies, surface_energies
+from torch_gptff.workflows.thermal_expansion import QuasiHarmonicCrystal
 from torch_gptff.workflows.thermal_transport import ThermalConductivity
 from torch_gptff.workflows.vacancy import Vacancy, VacancyFormation, vacancy_formation
 

@@ -18,9 +18,9 @@ from torch_gptff.workflows.inputs import as_inputs
 from torch_gptff.workflows.network import require_crystal
 from torch_gptff.workflows.phonon_spectrum import NUMERICAL_ZERO, PhononSpectrum
 from torch_gptff.workflows.phonons import phonon_spectrum
-from torch_gptff.workflows.quasi_harmonic import QuasiHarmonicCrystal
 from torch_gptff.workflows.relax import relax
 from torch_gptff.workflows.supercell import repetitions
+from torch_gptff.workflows.thermal_expansion import QuasiHarmonicCrystal
 
 DEFAULT_RATIOS = (0.96, 0.98, 1.0, 1.02, 1.04, 1.06, 1.08)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from torch_gptff.report.style import SERIES, color_map
-from torch_gptff.workflows.quasi_harmonic import QuasiHarmonicCrystal
+from torch_gptff.workflows.thermal_expansion import QuasiHarmonicCrystal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

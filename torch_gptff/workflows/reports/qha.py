@@ -12,8 +12,8 @@ from torch_gptff.workflows.drawing.qha import (
     draw_modes,
     draw_volume,
 )
-from torch_gptff.workflows.quasi_harmonic import QuasiHarmonicCrystal
 from torch_gptff.workflows.reports.frame import Labelled, RecordsReport
+from torch_gptff.workflows.thermal_expansion import QuasiHarmonicCrystal
 
 FIGURES = (
     (draw_free_energies, "Free energy by volume at several temperatures; squares are the minima of the fits."),

@@ -43,9 +43,9 @@ from pymatgen.entries.computed_entries import ComputedEntry
 from pymatgen.io.ase import AseAtomsAdaptor
 from rich.console import Console
 from rich.table import Table
+from torch_gptff.cli.screening import executor
 
 from torch_gptff import __version__, load_pretrained
-from torch_gptff.cli.screening import executor
 from torch_gptff.datasets.readers.files import open_text
 from torch_gptff.datasets.readers.json_stream import stream_items
 from torch_gptff.errors import HullError

@@ -162,6 +162,22 @@ class VacancyError(GPTFFError):
     """A crystal whose vacancies cannot be computed."""
 
 
+class SurfaceError(GPTFFError):
+    """A crystal whose surfaces cannot be computed."""
+
+
+class DispersionError(GPTFFError):
+    """Dispersion that cannot be computed, or whose library is not installed."""
+
+
+class RankingError(GPTFFError):
+    """Structures that cannot be ranked as polymorphs."""
+
+
+class MigrationError(GPTFFError):
+    """Two structures between which no path can be computed."""
+
+
 class ExistingResultsError(GPTFFError):
     """Results that are there already and would be replaced, or that another process is writing."""
 

@@ -35,6 +35,9 @@ KELVIN_IN_EV = 8.617333262e-5
 JOULE_PER_EV = ELEMENTARY_CHARGE = 1.602176634e-19
 """1 eV in J, and the charge of a proton in C."""
 
+JOULE_PER_M2_PER_EV_PER_ANGSTROM2 = JOULE_PER_EV * 1e20
+"""1 eV/Å² in J/m²."""
+
 VOIGT_ORDER = ("xx", "yy", "zz", "yz", "xz", "xy")
 """The six components as ASE and most textbooks write them."""
 

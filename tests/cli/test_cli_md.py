@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import get_args
 
+import ase.io
 import numpy as np
 import pytest
 import torch
@@ -81,6 +82,35 @@ def test_resuming_gives_what_was_not_stopped(call, file: Path, tmp_path: Path) -
     with TrajectoryFile(whole) as ours, TrajectoryFile(part) as theirs:
         for one, two in zip(ours, theirs, strict=True):
             np.testing.assert_array_equal(one.positions, two.positions)
+
+
+def test_a_run_begins_where_its_equilibration_ends(call, file: Path, salt: Atoms, tmp_path: Path) -> None:
+    out, table, poscar = tmp_path / "md.traj", tmp_path / "md.csv", tmp_path / "POSCAR"
+    options = ("--ensemble", "nve", "--equilibrate", 0.012, "--csv", table, "--poscar", poscar, "--out", out)
+    result = call("md", file, *SHORT, *options)
+    assert result.exit_code == 0, result.output
+    assert "equilibrating for 0.015 ps" in result.stdout  # up to a whole frame
+    with TrajectoryFile(tmp_path / "md-equilibration.traj") as before, TrajectoryFile(out) as after:
+        assert len(before) == 4
+        assert len(after) == 9
+        assert before.description["settings"]["ensemble"] == "nvt"
+        np.testing.assert_allclose(after[0].positions, before[-1].positions, atol=1e-12)
+        np.testing.assert_allclose(after[0].get_velocities(), before[-1].get_velocities(), atol=1e-12)
+        assert np.abs(after[0].positions - salt.positions).max() > 1e-4
+        numbers = after.thermodynamics()
+        last = after[-1]
+    rows = np.genfromtxt(table, delimiter=",", names=True, deletechars="")
+    assert rows.dtype.names[:3] == ("step", "time_(fs)", "temperature_(K)")
+    np.testing.assert_array_equal(rows["temperature_(K)"], numbers.temperature)
+    total = numbers.potential_energy + numbers.kinetic_energy
+    np.testing.assert_allclose(rows["total_energy_(eV)"], total, rtol=1e-15)
+    found = ase.io.read(poscar, format="vasp")
+    np.testing.assert_allclose(found.cell.array, last.cell.array, atol=1e-9)
+    assert found.get_chemical_symbols() == last.get_chemical_symbols()
+    again = call("md", file, *SHORT, *options, "--resume")
+    assert again.exit_code == 0, again.output
+    with TrajectoryFile(out) as frames:
+        assert len(frames) == 9
 
 
 def test_the_trajectory_has_a_name_of_its_own(call, file: Path, tmp_path: Path, monkeypatch) -> None:

@@ -282,7 +282,9 @@ def test_close_atoms_can_be_forced(call, tmp_path: Path, salt: Atoms) -> None:
     salt.positions[1] = salt.positions[0] + [0, 0, 0.3]
     write_structures(tmp_path / "close.extxyz", [salt])
     more = {
-        **dict.fromkeys(("predict", "eos", "elastic", "hull", "phonons", "vacancy", "diffraction"), ()),
+        **dict.fromkeys(
+            ("predict", "eos", "elastic", "hull", "phonons", "qha", "vacancy", "surface", "diffraction"), ()
+        ),
         **{command: ("--out", tmp_path / f"{command}.traj") for command in ("relax", "md")},
         "distill": ("--out", tmp_path / "distill", "--teacher", "emt"),
     }

@@ -60,6 +60,24 @@ def test_the_same_as_ase_by_hand(call, checkpoint: Path, salt: Atoms, tmp_path: 
     np.testing.assert_allclose(as_cif.cell.cellpar(), by_hand.cell.cellpar(), atol=1e-5)
 
 
+def test_tables_and_files_for_other_programs(call, salt: Atoms, tmp_path: Path) -> None:
+    path, out, table = tmp_path / "salt.extxyz", tmp_path / "out", tmp_path / "relax.csv"
+    write_structures(path, [salt])
+    result = call("relax", path, *AT_ONCE, "--out", out, "--csv", table, "--poscar", "--dtype", "float64")
+    assert result.exit_code == 0, result.output
+    (structure,) = read_structures(out / "salt.extxyz")
+    as_poscar = ase.io.read(out / "salt.poscar", format="vasp")
+    np.testing.assert_allclose(as_poscar.cell.array, structure.cell.array, atol=1e-9)
+    np.testing.assert_allclose(as_poscar.get_all_distances(mic=True), structure.get_all_distances(mic=True), atol=1e-7)
+    head, row = table.read_text(encoding="utf-8").splitlines()
+    values = dict(zip(head.split(","), row.split(","), strict=True))
+    assert values["file"] == str(path)
+    assert float(values["energy (eV/atom)"]) == pytest.approx(structure.get_potential_energy() / 2, abs=1e-12)
+    refused = call("relax", path, *AT_ONCE, "--out", tmp_path / "other", "--csv", table)
+    assert refused.exit_code == 2
+    assert "relax.csv is there already" in refused.stderr.replace("\n", " ")
+
+
 def test_published_checkpoint_relaxes_real_crystals(call, shared_data: Path, tmp_path: Path) -> None:
     examples = Path(__file__).parents[2] / "examples/structures"
     model = shared_data / "pretrained/gptff_v1.pth"

@@ -30,7 +30,12 @@ WRITING = {
     "eos-benchmark --json": ["eos-benchmark", "folder", "--json", "{}"],
     "elastic --json": ["elastic", "a.cif", "--json", "{}"],
     "phonons --json": ["phonons", "a.cif", "--json", "{}"],
+    "qha --json": ["qha", "a.cif", "--json", "{}"],
+    "kappa --json": ["kappa", "a.cif", "--json", "{}"],
     "vacancy --json": ["vacancy", "a.cif", "--json", "{}"],
+    "surface --json": ["surface", "a.cif", "--json", "{}"],
+    "neb --json": ["neb", "a.cif", "b.cif", "--json", "{}"],
+    "rank --json": ["rank", "a.cif", "--json", "{}"],
     "hull --json": ["hull", "a.cif", "--json", "{}"],
     "md --json": ["md", "a.cif", "--json", "{}"],
     "md --report": ["md", "a.cif", "--report", "{}"],
@@ -57,7 +62,8 @@ def test_what_is_there_is_not_replaced(command: str, call, tmp_path: Path) -> No
     assert result.stderr.startswith("error: ")
     assert result.stderr.count("\n") == 1
     assert f"{file} is there already; --overwrite replaces it" in result.stderr
-    commands = ("predict", "relax", "eos", "eos-benchmark", "elastic", "phonons", "vacancy", "hull", "md")
+    commands = {"predict", "relax", "eos", "eos-benchmark", "elastic", "phonons", "vacancy", "hull", "md"}
+    commands |= {"qha", "kappa", "surface", "neb", "rank"}
     goes_on = command.split()[0] in commands
     assert ("--resume goes on with it" in result.stderr) == goes_on
     assert file.read_text() == "dear results"

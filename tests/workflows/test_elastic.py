@@ -20,6 +20,7 @@ from pymatgen.analysis.elasticity.elastic import ElasticTensor as PymatgenTensor
 from torch_gptff.errors import ElasticityError, EmptyStructureError
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
 from torch_gptff.workflows import ElasticTensor, elastic_tensor, relax
+from torch_gptff.workflows.elastic_standard import crystal_system, named_constants
 from torch_gptff.workflows.reports.elastic import elastic_report
 
 
@@ -66,6 +67,51 @@ def test_a_cubic_tensor_has_three_constants(copper_tensor: ElasticTensor) -> Non
     expected = np.diag([c11 - c12] * 3 + [c44] * 3)
     expected[:3, :3] += c12
     np.testing.assert_allclose(copper_tensor.stiffness, expected, atol=1e-9)
+
+
+def test_constants_have_names_whatever_the_orientation(copper: Atoms, copper_tensor: ElasticTensor) -> None:
+    expected = copper_tensor.stiffness[[0, 0, 3], [0, 1, 3]]  # the cell of bulk() has its cube along the axes
+    assert copper_tensor.crystal_system == "cubic"
+    assert list(copper_tensor.constants) == ["C11", "C12", "C44"]
+    assert list(copper_tensor.constants.values()) == pytest.approx(expected, abs=1e-6)
+    turned = copper.copy()
+    turned.rotate(37, (1, 2, 3), rotate_cell=True)
+    found = elastic_tensor(turned, EMT())
+    assert abs(found.stiffness[0, 0] - expected[0]) > 5  # along no edge of the cube
+    assert list(found.constants.values()) == pytest.approx(expected, rel=2e-3)  # strains along other directions
+    assert found.to_dict()["derived"]["constants"]["C44"] == found.constants["C44"]
+    without = replace(copper_tensor, space_group=None)
+    with pytest.raises(ElasticityError, match="no symmetry was looked for"):
+        _ = without.constants
+    assert without.to_dict()["derived"]["constants"] is None
+
+
+def test_constants_of_a_hexagonal_crystal() -> None:
+    """The sixfold axis becomes the third, and C66 = (C11 − C12)/2."""
+    hexagonal = bulk("Cu", "hcp", a=2.55, c=4.16)
+    hexagonal.rotate(90, "x", rotate_cell=True)
+    found = elastic_tensor(relaxed(hexagonal, EMT()), EMT())
+    assert found.crystal_system == "hexagonal"
+    c = found.constants
+    assert list(c) == ["C11", "C12", "C13", "C33", "C44"]
+    standard = found.standard_stiffness
+    assert standard[5, 5] == pytest.approx((c["C11"] - c["C12"]) / 2, abs=0.01)
+    assert c["C33"] == pytest.approx(found.stiffness[1, 1], abs=0.01)  # along y, where the axis was turned to
+    assert standard[2, 2] > standard[0, 0]  # of a close-packed metal
+    assert standard[:3, :3].sum() == pytest.approx(found.stiffness[:3, :3].sum(), abs=0.01)  # an invariant
+
+
+@pytest.mark.parametrize(
+    ("number", "system", "n_constants"),
+    [
+        *((1, "triclinic", 21), (14, "monoclinic", 13), (62, "orthorhombic", 9), (88, "tetragonal, low", 7)),
+        *((136, "tetragonal", 6), (148, "trigonal, low", 7), (167, "trigonal", 6), (194, "hexagonal", 5)),
+        (225, "cubic", 3),
+    ],
+)
+def test_how_many_constants_are_independent(number: int, system: str, n_constants: int) -> None:
+    assert crystal_system(number) == system
+    assert len(named_constants(np.eye(6), system)) == n_constants
 
 
 def test_symmetry_spares_work_and_changes_nothing(copper: Atoms, copper_tensor: ElasticTensor) -> None:

@@ -122,6 +122,40 @@ def test_an_unstable_crystal_is_called_so() -> None:
     assert phonon.qpoints.frequencies.min() == pytest.approx(found.lowest_frequency, abs=1e-3)
 
 
+def test_longitudinal_modes_are_raised_by_charges(tmp_path: Path) -> None:
+    """ω(LO)² − ω(TO)² = 4π Z² / (ε V μ) in a cubic crystal of two ions."""
+    calculator = LennardJones(sigma=2.4, rc=5.0)
+    salt = relaxed(bulk("NaCl", "rocksalt", a=5.2), calculator)
+    settings: dict[str, Any] = {"supercell": (3, 3, 3), "mesh_density": 5.0, "band_density": 10.0}
+    without = phonon_spectrum(salt, calculator, **settings)
+    assert any("no Born charges were given" in remark for remark in without.remarks)
+    charge, dielectric = 1.1, 2.4
+    rows = [f"{value} 0 0 0 {value} 0 0 0 {value}" for value in (dielectric, charge, -charge)]
+    (tmp_path / "BORN").write_text("14.4\n" + "\n".join(rows) + "\n")
+    found = phonon_spectrum(salt, calculator, born=tmp_path / "BORN", **settings)
+    assert not found.remarks
+    masses = salt.get_masses()
+    reduced = masses[0] * masses[1] / masses.sum()
+    raised = 4 * np.pi * 14.3996 * charge**2 / (dielectric * salt.get_volume() * reduced) / THZ**2
+    (gamma,) = np.unique(found.band_ticks[[name == "Γ" for name in found.band_points]][:1])
+    modes = found.band_frequencies[found.band_distances == gamma][0]
+    transverse = without.band_frequencies[without.band_distances == gamma][0][-1]
+    signed = np.sign(modes) * modes**2
+    np.testing.assert_allclose(signed[3:5], np.sign(transverse) * transverse**2, atol=1e-3 * raised)
+    assert signed[5] - signed[4] == pytest.approx(raised, rel=2e-3)
+    sides = [np.sum(found.band_distances == tick) for tick in found.band_ticks]
+    assert sides[0] == 1  # Γ, at the beginning
+    assert sides[found.band_points.index("Γ", 1)] == 2  # and on the way
+    phonon = found.to_phonopy()
+    phonon.run_qpoints([[0, 0, 0]], nac_q_direction=[1, 1, 0])
+    assert phonon.qpoints.frequencies[0][-1] == pytest.approx(modes[-1], rel=1e-6)
+    (tmp_path / "BORN").write_text("14.4\n1 2 3\n")
+    with pytest.raises(PhononError, match="BORN is no file of Born charges of this crystal"):
+        phonon_spectrum(salt, calculator, born=tmp_path / "BORN", **settings)
+    with pytest.raises(PhononError, match="absent cannot be read"):
+        phonon_spectrum(salt, calculator, born=tmp_path / "absent", **settings)
+
+
 class OneByOne(Calculator):
     """Another calculator with the forces of ours."""
 

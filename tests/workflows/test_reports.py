@@ -47,7 +47,9 @@ def test_a_report_has_the_name_of_its_workflow(workflow: str) -> None:
 
 
 def test_every_workflow_is_among_them() -> None:
-    assert {"relax", "elastic", "phonons", "eos", "eos_benchmark", "vacancy", "md", "diffusion"} <= set(WORKFLOWS)
+    expected = {"relax", "elastic", "phonons", "eos", "eos_benchmark", "vacancy", "md", "diffusion"}
+    expected |= {"qha", "kappa", "surface", "neb", "rank"}
+    assert expected <= set(WORKFLOWS)
 
 
 def test_an_empty_report_says_that_there_is_no_result() -> None:

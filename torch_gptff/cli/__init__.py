@@ -22,12 +22,17 @@ from torch_gptff.cli.evaluate import evaluate
 from torch_gptff.cli.finetune import finetune
 from torch_gptff.cli.hull import hull
 from torch_gptff.cli.info import info
+from torch_gptff.cli.kappa import kappa
 from torch_gptff.cli.lammps import lammps, lammps_plugin
 from torch_gptff.cli.md import md
+from torch_gptff.cli.neb import neb
 from torch_gptff.cli.phonons import phonons
 from torch_gptff.cli.predict import predict
+from torch_gptff.cli.qha import qha
+from torch_gptff.cli.rank import rank
 from torch_gptff.cli.relax import relax
 from torch_gptff.cli.screen import screen
+from torch_gptff.cli.surface import surface
 from torch_gptff.cli.train import train
 from torch_gptff.cli.vacancy import vacancy
 
@@ -40,7 +45,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    *(predict, relax, eos, eos_benchmark, elastic, phonons, vacancy, hull),
+    *(predict, relax, eos, eos_benchmark, elastic, phonons, qha, kappa),
+    *(vacancy, surface, neb, hull, rank),
     *(md, diffusion, diffraction),
     *(train, finetune, cooldown, distill, evaluate, compare),
     *(screen, lammps_plugin),

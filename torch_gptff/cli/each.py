@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 import typer
 from ase import Atoms
 
-from torch_gptff.calculators import GPTFFCalculator
+from torch_gptff.calculators import GPTFFCalculator, with_dispersion
 from torch_gptff.cli.errors import Failures, naming
 from torch_gptff.cli.options import DType, load_potential
 from torch_gptff.cli.output import make_console, make_progress, print_line, print_table, short_labels
@@ -97,7 +97,8 @@ class Run:
         self._context = context
         self.given = context.params
         self.console, self.failures = make_console(), Failures(context)
-        self._calculator: GPTFFCalculator | None = None
+        self._potential: Potential | None = None
+        self._calculator: Any = None
         self.about = ""
         if "model" in self.given:
             self._load(*(self.given[name] for name in ("model", "device", "dtype", "reference")))
@@ -105,20 +106,24 @@ class Run:
     def _load(self, model: str, device: str | None, dtype: DType, reference: str | None) -> None:
         with self.console.status(f"loading {model}"):
             potential = load_potential(model, device, dtype, reference)
-        self._calculator = GPTFFCalculator(potential, device=next(potential.parameters()).device)
+        calculator = GPTFFCalculator(potential, device=next(potential.parameters()).device)
+        self._potential = calculator.potential
+        has_dispersion = bool(self.given.get("d3"))
+        self._calculator = with_dispersion(calculator) if has_dispersion else calculator
         named = f", energies of {potential.reference}" if potential.reference else ""
-        self.about = f"{model}, {dtype}{named}"
+        self.about = f"{model}{' with D3(BJ) dispersion' * has_dispersion}, {dtype}{named}"
 
     @property
-    def calculator(self) -> GPTFFCalculator:
-        """The model as an ASE calculator."""
+    def calculator(self) -> Any:
+        """The model as an ASE calculator, with dispersion where that is asked for."""
         assert self._calculator is not None, "the command has no option for a model"
         return self._calculator
 
     @property
     def potential(self) -> Potential:
-        """The model."""
-        return self.calculator.potential
+        """The model, without dispersion."""
+        assert self._potential is not None, "the command has no option for a model"
+        return self._potential
 
     @property
     def files(self) -> list[str]:

@@ -36,6 +36,7 @@ def elastic(
     symprec: Annotated[
         float, typer.Option(help="Tolerance of the symmetry search, Å; 0 uses no symmetry.", min=0)
     ] = 1e-3,
+    d3: options.Dispersion = False,
     allow_close: options.AllowClose = False,
     device: options.Device = None,
     dtype: options.Precision = "float64",

@@ -53,6 +53,7 @@ def eos(
     ] = False,
     fmax: options.ForceLimit = 0.01,
     max_steps: options.MaxSteps = 500,
+    d3: options.Dispersion = False,
     allow_close: options.AllowClose = False,
     device: options.Device = None,
     dtype: options.Precision = "float64",

@@ -38,6 +38,7 @@ def hull(
             "reference (PBE and PBE+U)."
         ),
     ] = "none",
+    d3: options.Dispersion = False,
     allow_close: options.AllowClose = False,
     device: options.Device = None,
     dtype: options.Precision = "float32",

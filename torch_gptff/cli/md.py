@@ -65,6 +65,22 @@ def md(
     overwrite: options.Overwrite = False,
     json: options.JsonAtTheEnd = None,
     report: options.ReportFile = None,
+    csv: options.CsvFile = None,
+    poscar: Annotated[
+        Path | None,
+        typer.Option(
+            "--poscar", metavar="OUT", help="POSCAR file of the last frame, of a crystal.", callback=options.new_file
+        ),
+    ] = None,
+    equilibrate: Annotated[
+        float,
+        typer.Option(
+            metavar="PS",
+            help="Time before the run, ps, at its first temperature and pressure; nve equilibrates as nvt. Its frames "
+            "go to a trajectory of their own, and take no part in averages.",
+            min=0,
+        ),
+    ] = 0.0,
     repeat: Annotated[
         str, typer.Option(metavar="AxBxC", help="Repetitions of the cell: [bold]3x3x2[/bold].")
     ] = "1x1x1",
@@ -107,6 +123,7 @@ def md(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the initial velocities and random forces.")] = 0,
+    d3: options.Dispersion = False,
     allow_close: options.AllowClose = False,
     device: options.Device = None,
     dtype: options.Precision = "float32",
@@ -115,11 +132,12 @@ def md(
 
     The trajectory is of ASE's format. A run that was killed goes on with --resume, exactly as if it had not been.
     """
-    from torch_gptff.calculators import GPTFFCalculator
+    from torch_gptff.calculators import GPTFFCalculator, with_dispersion
     from torch_gptff.cli.errors import tell
-    from torch_gptff.cli.output import make_console, print_line, print_table
-    from torch_gptff.io.structures import split_index
+    from torch_gptff.cli.output import make_console, print_line, print_table, write_csv
+    from torch_gptff.io.structures import split_index, write_poscar
     from torch_gptff.workflows import MolecularDynamicsSettings, molecular_dynamics
+    from torch_gptff.workflows.md.equilibration import equilibrated, equilibration
     from torch_gptff.workflows.md.remarks import foreseen
     from torch_gptff.workflows.md.trajectory import TrajectoryFile
     from torch_gptff.workflows.reports.md import md_report
@@ -145,6 +163,7 @@ def md(
     console = make_console()
     with console.status(f"loading {model}"):
         potential = options.load_potential(model, device, dtype, reference)
+    calculator = GPTFFCalculator(potential, device=next(potential.parameters()).device)
     atoms = _structure(file, cells, allow_close)
     if out is None:
         out = Path(f"md-{Path(re.sub(r'[.](gz|bz2|xz)$', '', str(source))).stem}.traj")
@@ -152,13 +171,26 @@ def md(
         raise typer.BadParameter(f"{out} must end in .traj", param_hint="--out")
     if out.resolve() == source.resolve():
         raise typer.BadParameter(f"{out} is the file that is read", param_hint="--out")
+    if poscar is not None and not atoms.pbc.all():
+        raise typer.BadParameter(f"{file} is no crystal, and POSCAR holds crystals", param_hint="--poscar")
     told = foreseen(atoms, settings)
     for remark in told:
         tell("warning", remark)
+    forces = with_dispersion(calculator) if d3 else calculator
+    if equilibrate:
+        before = equilibration(settings, equilibrate)
+        print_line(console, f"equilibrating for {before.steps * timestep / 1000:g} ps")
+        with _Progress(console, before, len(atoms)) as progress:
+            atoms, problem = equilibrated(
+                atoms, forces, before, out, resume=resume, overwrite=overwrite, on_frame=progress.show
+            )
+        if problem is not None:
+            tell("error", f"equilibration: {problem}")
+            raise typer.Exit(1)
     with _Progress(console, settings, len(atoms)) as progress:
         run = molecular_dynamics(
             atoms,
-            GPTFFCalculator(potential, device=next(potential.parameters()).device),
+            forces,
             settings,
             trajectory=out,
             resume=resume,
@@ -177,9 +209,14 @@ def md(
         print_line(console, f"drift of the conserved energy: {1000 * run.drift:.3g} meV/atom/ps")
     if json is not None:
         run.save(json)
+    with TrajectoryFile(out) as frames:
+        if csv is not None:
+            write_csv(csv, frames.thermodynamics().table())
+        if poscar is not None:
+            write_poscar(poscar, frames[-1])
     if report is not None:
         with TrajectoryFile(out) as frames:
-            md_report(run, f"{model}, {dtype}.", frames).save(report)
+            md_report(run, f"{model}{' with D3(BJ) dispersion' * d3}, {dtype}.", frames).save(report)
     if run.problem is not None:
         raise typer.Exit(1)
 

@@ -105,6 +105,10 @@ Formulas = Annotated[
         show_default=False,
     ),
 ]
+Dispersion = Annotated[
+    bool,
+    typer.Option("--d3", help="Add the D3(BJ) dispersion of PBE, which the training data of a model must lack."),
+]
 RelaxFirst = Annotated[
     bool, typer.Option("--relax/--as-given", help="Relax positions and cell first, or take structures as given.")
 ]
@@ -135,6 +139,10 @@ JsonAtTheEnd = Annotated[
 ReportFile = Annotated[
     Path | None,
     typer.Option("--report", metavar="OUT", help="HTML file of a report with figures.", callback=new_file),
+]
+CsvFile = Annotated[
+    Path | None,
+    typer.Option("--csv", metavar="OUT", help="CSV file of the numbers, with all their digits.", callback=new_file),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing results.", is_eager=True)]
 Resume = Annotated[

@@ -57,6 +57,14 @@ def print_table(console: Console, table: Table) -> None:
         print_line(console, "  ".join(aligned).rstrip())
 
 
+def write_csv(path: Path, table: Table) -> None:
+    """Write a table as comma-separated values, whole or not at all."""
+    from torch_gptff.io.files import written_atomically
+
+    with written_atomically(path) as temporary:
+        temporary.write_text(table.to_csv(), encoding="utf-8")
+
+
 def _fitted(table: Table, rows: Sequence[Sequence[str]], right: Sequence[bool]) -> RichTable:
     """All columns as wide as they need, but for the first, which is folded where the terminal is too narrow."""
     from rich import box

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -30,13 +31,28 @@ def phonons(
     supercell: options.Supercell = None,
     min_length: options.MinLength = 12.0,
     displacement: Annotated[float, typer.Option(help="Displacement of an atom, Å.", min=1e-5, max=0.5)] = 0.01,
+    born: Annotated[
+        Path | None,
+        typer.Option(
+            "--born",
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="Dielectric tensor and Born effective charges of the crystal, in phonopy's format BORN, by which "
+            "longitudinal and transverse optical modes split.",
+            show_default=False,
+        ),
+    ] = None,
     fmax: options.ForceLimit = 0.001,
     max_steps: options.MaxSteps = 1000,
+    d3: options.Dispersion = False,
     allow_close: options.AllowClose = False,
     device: options.Device = None,
     dtype: options.Precision = "float64",
 ) -> None:
     """Phonons: bands, density of states, heat capacity, and imaginary modes."""
+    if born is not None and len(files) > 1:
+        raise typer.BadParameter("holds the charges of one crystal: give one file of it", param_hint="--born")
     from torch_gptff.cli.each import run_each
     from torch_gptff.cli.relaxed import relaxed
     from torch_gptff.workflows import PhononSpectrum, phonon_spectrum
@@ -49,6 +65,7 @@ def phonons(
             supercell=supercell,
             min_length=min_length,
             displacement=displacement,
+            born=born,
             on_force=lambda done, total: tell(f"supercell {done} of {total}"),
         )
 
@@ -64,7 +81,8 @@ def phonons(
 
 def _verdict(spectrum: PhononSpectrum) -> str:
     n, plural = spectrum.n_displaced, "" if spectrum.n_displaced == 1 else "s"
+    remarks = "".join(f"; {remark}" for remark in spectrum.remarks)
     if not spectrum.is_stable:
         place = ", ".join(f"{value:.3g}" for value in spectrum.lowest_wave_vector)
-        return f"IMAGINARY MODES: down to {spectrum.lowest_frequency:.2f} THz, at ({place})"
-    return f"stable, {n} displaced supercell{plural}"
+        return f"IMAGINARY MODES: down to {spectrum.lowest_frequency:.2f} THz, at ({place}){remarks}"
+    return f"stable, {n} displaced supercell{plural}{remarks}"

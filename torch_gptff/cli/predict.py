@@ -56,6 +56,7 @@ def predict(
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
     reference: options.Reference = None,
+    d3: options.Dispersion = False,
     allow_close: options.AllowClose = False,
     device: options.Device = None,
     dtype: options.Precision = "float32",

@@ -72,7 +72,10 @@ def relax(
     overwrite: options.Overwrite = False,
     json: options.JsonFile = None,
     report: options.ReportFile = None,
+    csv: options.CsvFile = None,
+    poscar: Annotated[bool, typer.Option("--poscar", help="Write crystals as POSCAR of VASP, too.")] = False,
     reference: options.Reference = None,
+    d3: options.Dispersion = False,
     allow_close: options.AllowClose = False,
     device: options.Device = None,
     dtype: options.Precision = "float32",
@@ -82,14 +85,18 @@ def relax(
     DIR receives each structure as extxyz, crystals also as CIF, and the path of each relaxation as an ASE trajectory.
     """
     from torch_gptff.cli.each import Run
+    from torch_gptff.cli.output import write_csv
     from torch_gptff.io.files import claimed
     from torch_gptff.io.output_names import OutputNames
+    from torch_gptff.report import Table
     from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
     from torch_gptff.workflows import Relaxation
     from torch_gptff.workflows.reports.relax import relax_report
 
     if resume and json is None and not batch:
         raise typer.BadParameter("needs --json OUT, the file to go on with, or --batch", param_hint="--resume")
+    if batch and d3:
+        raise typer.BadParameter("is added to structures one by one: leave out --batch", param_hint="--d3")
     context.with_resource(claimed(out))
     names = OutputNames(out, files, resume=resume, overwrite=overwrite)
     if names.existing and not resume and not overwrite:
@@ -107,20 +114,22 @@ def relax(
     results = run.results(Relaxation, resume and json is not None)
     paths: dict[str, TrajectoryFile] = {}
     if batch:
-        _relax_together(run, results, names, out / JOURNAL, settings, batch_atoms)
+        _relax_together(run, results, names, out / JOURNAL, settings, batch_atoms, poscar)
     else:
-        files_of = _relax_each(run, results, names, settings)
+        files_of = _relax_each(run, results, names, settings, poscar)
         if report is not None:
             paths = _trajectories(results, files_of)
     run.print_records(results.items())
     results.write(run.failures)
+    if csv is not None:
+        write_csv(csv, Table.of(results.items(), Relaxation.columns, "file", detail=True))
     if report is not None:
         relax_report(results.items(), f"{run.about}.", paths).save(report)
     run.end(all(relaxation.converged for _, relaxation in results.items()))
 
 
 def _relax_each(
-    run: Run, results: Results[Relaxation], names: OutputNames, settings: dict[str, Any]
+    run: Run, results: Results[Relaxation], names: OutputNames, settings: dict[str, Any], poscar: bool
 ) -> dict[str, Path]:
     """Relax every structure of every file by itself, and write its trajectory. Returns where, by label."""
     from torch_gptff.cli.output import print_line
@@ -143,12 +152,12 @@ def _relax_each(
 
     def write(relaxation: Relaxation, tell: Tell) -> str:
         path = paths[tell.label]
-        return _verdict(relaxation, [*write_final(relaxation, path), with_ending(path, ".traj")])
+        return _verdict(relaxation, [*write_final(relaxation, path, poscar), with_ending(path, ".traj")])
 
     def write_if_missing(relaxation: Relaxation, tell: Tell) -> None:
         path = paths[tell.label] = names.take(tell.label)
         if not with_ending(path, ".extxyz").exists():  # the run was stopped before it wrote the structure
-            write_final(relaxation, path)
+            write_final(relaxation, path, poscar)
 
     run.each(results, compute, write, kept=write_if_missing)
     return {label: with_ending(path, ".traj") for label, path in paths.items()}
@@ -177,6 +186,7 @@ def _relax_together(
     path: Path,
     settings: dict[str, Any],
     batch_atoms: int,
+    poscar: bool,
 ) -> None:
     """Relax every structure of every file, many of them in one batch.
 
@@ -231,7 +241,7 @@ def _relax_together(
                     raise result
                 results.add(label, result, inputs[label].digest)
                 results.write_soon()
-                written = write_final(result, paths[number])
+                written = write_final(result, paths[number], poscar)
                 print_line(run.console, f"{run.short(label)}: {_verdict(result, written)}")
                 n_written += 1
     run.arrange(results, labels)
@@ -239,15 +249,20 @@ def _relax_together(
         journal.remove()
 
 
-def write_final(relaxation: Relaxation, path: Path) -> list[Path]:
-    """Write the structure reached, and return the files that exist now."""
+def write_final(relaxation: Relaxation, path: Path, poscar: bool = False) -> list[Path]:
+    """Write the structure reached, a crystal as POSCAR too where that is asked for, and return the files that exist
+    now."""
     from torch_gptff.io.output_names import with_ending
-    from torch_gptff.io.structures import write_structures
+    from torch_gptff.io.structures import write_poscar, write_structures
 
-    endings = (".extxyz", ".cif") if relaxation.final.pbc.all() else (".extxyz",)
+    is_crystal = bool(relaxation.final.pbc.all())
+    endings = (".extxyz", *([".cif"] if is_crystal else []), *([".poscar"] if is_crystal and poscar else []))
     written = [with_ending(path, ending) for ending in endings]
     for file in written:
-        write_structures(file, [relaxation.final])
+        if file.suffix == ".poscar":
+            write_poscar(file, relaxation.final)
+        else:
+            write_structures(file, [relaxation.final])
     return written
 
 

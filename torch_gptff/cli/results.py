@@ -22,8 +22,8 @@ R = TypeVar("R", bound="Record")
 
 NO_SETTINGS = frozenset(
     {
-        *("context", "files", "folder", "model", "device"),
-        *("out", "json", "extxyz", "report", "resume", "overwrite", "batch", "batch_atoms"),
+        *("context", "files", "folder", "initial", "final", "model", "device"),
+        *("out", "json", "extxyz", "csv", "poscar", "report", "resume", "overwrite", "batch", "batch_atoms"),
     }
 )
 """Options that no number depends on, or whose content is compared by itself: structures one by one, the model by its

@@ -44,6 +44,7 @@ def vacancy(
     fmax: options.ForceLimit = 0.01,
     max_steps: options.MaxSteps = 500,
     symprec: Annotated[float, typer.Option(help="Tolerance of the search for equivalent sites, Å.", min=1e-5)] = 0.01,
+    d3: options.Dispersion = False,
     allow_close: options.AllowClose = False,
     device: options.Device = None,
     dtype: options.Precision = "float64",

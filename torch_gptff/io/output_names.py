@@ -23,7 +23,7 @@ class OutputNames:
         existing: files that are there, and are called as those that structures of the inputs would get
     """
 
-    endings = (".extxyz", ".cif", ".traj")
+    endings = (".extxyz", ".cif", ".traj", ".poscar")
 
     def __init__(self, folder: Path, inputs: Sequence[str], *, resume: bool = False, overwrite: bool = False) -> None:
         self.resume = resume

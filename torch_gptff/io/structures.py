@@ -72,6 +72,20 @@ def write_structures(path: str | Path, structures: Sequence[Atoms]) -> None:
             _write_by_ase(path, temporary, structures)
 
 
+def write_poscar(path: str | Path, atoms: Atoms) -> None:
+    """Write a crystal as a POSCAR of VASP, whole or not at all, whatever the name of the file.
+
+    Raises:
+        StructureError: it is no crystal, periodic in three directions.
+    """
+    from ase.io import write
+
+    if not atoms.pbc.all():
+        raise StructureError("POSCAR holds crystals, periodic in all three directions: write extxyz instead")
+    with written_atomically(Path(path)) as temporary:
+        write(temporary, atoms, format="vasp", direct=True)
+
+
 def split_index(path: str) -> tuple[Path, slice | None]:
     """The file and the frames that ``file@index`` names; an existing file of just this name comes first."""
     match = _AT_INDEX.fullmatch(path)

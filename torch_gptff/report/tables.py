@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -103,6 +105,15 @@ class Table:
             if not each.optional or any(row[k] is not None for row in self.rows)
         ]
         return Table([self.columns[k] for k in kept], [[row[k] for k in kept] for row in self.rows])
+
+    def to_csv(self) -> str:
+        """Comma-separated values: a line of headings with units, and numbers with all their digits. What does not exist
+        is empty."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow([f"{column.name} ({column.unit})" if column.unit else column.name for column in self.columns])
+        writer.writerows([["" if value is None else value for value in row] for row in self.rows])
+        return text.getvalue()
 
     def cells(self, separators: bool = True) -> list[list[Cell]]:
         """Every value as text, a column of numbers with the same decimals throughout.

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from torch_gptff.workflows.evaluate_many import EvaluatedStructure, evaluate_many
     from torch_gptff.workflows.frames import iterate_frames
     from torch_gptff.workflows.hull import ConvexHull, HullEntry, Phase, convex_hull
+    from torch_gptff.workflows.kappa import thermal_conductivity
     from torch_gptff.workflows.md import (
         MolecularDynamicsFrame,
         MolecularDynamicsRun,
@@ -56,13 +57,27 @@ if TYPE_CHECKING:
         molecular_dynamics,
         open_trajectory,
     )
+    from torch_gptff.workflows.migration import MigrationPath
+    from torch_gptff.workflows.neb import migration_path
     from torch_gptff.workflows.optimizers import OPTIMIZERS
     from torch_gptff.workflows.phonon_spectrum import PhononSpectrum
     from torch_gptff.workflows.phonons import phonon_spectrum
+    from torch_gptff.workflows.qha import quasi_harmonic
+    from torch_gptff.workflows.rank import (
+        Polymorph,
+        PolymorphRanking,
+        RankedPolymorph,
+        polymorph,
+        rank_polymorphs,
+        rank_relaxed,
+    )
     from torch_gptff.workflows.relax import relax
     from torch_gptff.workflows.relax_many import relax_many
     from torch_gptff.workflows.relaxation import Relaxation, RelaxationStep
     from torch_gptff.workflows.screening import Screened, ScreeningResults, screen
+    from torch_gptff.workflows.surface import Surface, SurfaceEnergies, surface_energies
+    from torch_gptff.workflows.thermal_expansion import QuasiHarmonicCrystal
+    from torch_gptff.workflows.thermal_transport import ThermalConductivity
     from torch_gptff.workflows.vacancy import Vacancy, VacancyFormation, vacancy_formation
 
 __all__ = [
@@ -84,6 +99,7 @@ __all__ = [
     "EvaluatedStructure",
     "HullEntry",
     "IonDensity",
+    "MigrationPath",
     "MolecularDynamicsFrame",
     "MolecularDynamicsRun",
     "MolecularDynamicsSettings",
@@ -91,11 +107,18 @@ __all__ = [
     "PeakTrack",
     "Phase",
     "PhononSpectrum",
+    "Polymorph",
+    "PolymorphRanking",
+    "QuasiHarmonicCrystal",
+    "RankedPolymorph",
     "ReferenceCrystal",
     "Relaxation",
     "RelaxationStep",
     "Screened",
     "ScreeningResults",
+    "Surface",
+    "SurfaceEnergies",
+    "ThermalConductivity",
     "TrajectoryFile",
     "TrajectoryWriter",
     "Vacancy",
@@ -115,15 +138,22 @@ __all__ = [
     "ion_motion",
     "iterate_frames",
     "local_structure",
+    "migration_path",
     "molecular_dynamics",
     "mp2020_correction",
     "open_trajectory",
     "phonon_spectrum",
+    "polymorph",
+    "quasi_harmonic",
+    "rank_polymorphs",
+    "rank_relaxed",
     "reference_crystals",
     "relax",
     "relax_many",
     "screen",
     "structure_fractions",
+    "surface_energies",
+    "thermal_conductivity",
     "vacancy_formation",
 ]
 
@@ -149,17 +179,25 @@ import_lazily(
         ".evaluate_many": "EvaluatedStructure evaluate_many",
         ".frames": "iterate_frames",
         ".hull": "ConvexHull HullEntry Phase convex_hull",
+        ".kappa": "thermal_conductivity",
         ".md": (
             "MolecularDynamicsFrame MolecularDynamicsRun MolecularDynamicsSettings TrajectoryFile "
             "TrajectoryWriter molecular_dynamics open_trajectory"
         ),
+        ".migration": "MigrationPath",
+        ".neb": "migration_path",
         ".optimizers": "OPTIMIZERS",
         ".phonon_spectrum": "PhononSpectrum",
         ".phonons": "phonon_spectrum",
+        ".qha": "quasi_harmonic",
+        ".rank": "Polymorph PolymorphRanking RankedPolymorph polymorph rank_polymorphs rank_relaxed",
         ".relax": "relax",
         ".relax_many": "relax_many",
         ".relaxation": "Relaxation RelaxationStep",
         ".screening": "Screened ScreeningResults screen",
+        ".surface": "Surface SurfaceEnergies surface_energies",
+        ".thermal_expansion": "QuasiHarmonicCrystal",
+        ".thermal_transport": "ThermalConductivity",
         ".vacancy": "Vacancy VacancyFormation vacancy_formation",
     },
 )

@@ -14,6 +14,7 @@ from torch_gptff.errors import ElasticityError
 from torch_gptff.record import FORMULA, Record, verdict
 from torch_gptff.report import Column
 from torch_gptff.report.style import drawn
+from torch_gptff.workflows.elastic_standard import crystal_system, named_constants, standard_stiffness
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,10 +52,12 @@ class ElasticTensor(Record):
         *("bulk_modulus_voigt", "bulk_modulus_reuss", "bulk_modulus"),
         *("shear_modulus_voigt", "shear_modulus_reuss", "shear_modulus"),
         *("young_modulus", "poisson_ratio", "universal_anisotropy", "stability_eigenvalues", "is_stable"),
+        *("crystal_system", "standard_stiffness", "constants"),
     )
     units: ClassVar[dict[str, str]] = dict.fromkeys(
         (
             *("stiffness", "standard_error", "asymmetry", "residual_stress", "stability_eigenvalues"),
+            *("standard_stiffness", "constants"),
             *(name for name in derived if "modulus" in name),
         ),
         "GPa",
@@ -91,6 +94,38 @@ class ElasticTensor(Record):
         if np.abs(self.stability_eigenvalues).min() < self._rounding:
             raise ElasticityError("the stiffness is singular: a strain costs nothing, and there is no compliance")
         return np.asarray(np.linalg.inv(self.stiffness), dtype=np.float64)
+
+    @property
+    def crystal_system(self) -> str:
+        """``"cubic"``; ``"tetragonal, low"`` and ``"trigonal, low"`` of Laue classes with one constant more.
+
+        Raises:
+            ElasticityError: no symmetry was used.
+        """
+        if self.space_group is None:
+            raise ElasticityError("no symmetry was looked for, and the crystal system is not known")
+        return crystal_system(int(self.space_group.rpartition("(")[2].rstrip(")")))
+
+    @cached_property
+    def standard_stiffness(self) -> NDArray[np.float64]:
+        """``stiffness`` in the orientation of the IEEE standard for the crystal system (176-1987), in which ``c`` is
+        the main axis, GPa, ``[6, 6]``.
+
+        Raises:
+            ElasticityError: no symmetry was used, or none is found.
+        """
+        _ = self.crystal_system
+        return standard_stiffness(self.stiffness, self.atoms)
+
+    @property
+    def constants(self) -> dict[str, float]:
+        """The independent constants in the standard orientation by their names, ``"C11"``, GPa: three of a cubic
+        crystal.
+
+        Raises:
+            ElasticityError: no symmetry was used, or none is found.
+        """
+        return named_constants(self.standard_stiffness, self.crystal_system)
 
     @property
     def stability_eigenvalues(self) -> NDArray[np.floating]:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from phonopy import Phonopy
 
+COULOMB_EV_ANGSTROM = 14.3996454785
+"""e²/(4π ε₀) in eV Å (CODATA 2018)."""
+
 NUMERICAL_ZERO = 0.1
 """THz. A frequency is called imaginary where it is below minus this: less may be the noise of forces and interpolation
 near Γ."""
@@ -57,6 +60,10 @@ class PhononSpectrum(Record):
         lowest_frequency: on the mesh and the path
         lowest_wave_vector: where that is
         imaginary_fraction: of the modes of the mesh that are imaginary; they are left out of thermal properties
+        born_charges: Born effective charges of the atoms of ``primitive``, e, ``[n_primitive, 3, 3]``; ``None`` where
+            none were given, and longitudinal and transverse optical modes do not split at Γ
+        dielectric: high-frequency dielectric tensor, ``[3, 3]``; ``None`` likewise
+        remarks: warnings about the result
     """
 
     derived: ClassVar[tuple[str, ...]] = (
@@ -119,6 +126,9 @@ class PhononSpectrum(Record):
     lowest_frequency: float
     lowest_wave_vector: NDArray[np.float64]
     imaginary_fraction: float
+    born_charges: NDArray[np.float64] | None = None
+    dielectric: NDArray[np.float64] | None = None
+    remarks: tuple[str, ...] = ()
 
     @property
     def is_stable(self) -> bool:
@@ -158,6 +168,8 @@ class PhononSpectrum(Record):
         """The force constants as a ``Phonopy`` object, for other properties."""
         phonon = phonopy_of(self.atoms, self.supercell, self.symprec)
         phonon.force_constants = np.ascontiguousarray(self.force_constants)
+        if self.born_charges is not None and self.dielectric is not None:
+            phonon.nac_params = nac_parameters(self.born_charges, self.dielectric)
         return phonon
 
     def plot(self, axes: Axes | None = None) -> Axes:
@@ -169,6 +181,16 @@ class PhononSpectrum(Record):
         from torch_gptff.workflows.drawing.phonons import draw_bands
 
         return drawn(draw_bands, self, axes)
+
+
+def nac_parameters(born_charges: NDArray[np.float64], dielectric: NDArray[np.float64]) -> Any:
+    """Charges and dielectric tensor as phonopy takes them."""
+    factor = COULOMB_EV_ANGSTROM
+    return {
+        "born": np.ascontiguousarray(born_charges),
+        "dielectric": np.ascontiguousarray(dielectric),
+        "factor": factor,
+    }
 
 
 def phonopy_of(atoms: Atoms, supercell: tuple[int, ...], symprec: float) -> Phonopy:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from torch_gptff.units import EV_PER_KJ_PER_MOL
 from torch_gptff.workflows.evaluate_many import evaluate_many
 from torch_gptff.workflows.inputs import as_inputs
 from torch_gptff.workflows.network import require_crystal
-from torch_gptff.workflows.phonon_spectrum import NUMERICAL_ZERO, PhononSpectrum, phonopy_of
+from torch_gptff.workflows.phonon_spectrum import NUMERICAL_ZERO, PhononSpectrum, nac_parameters, phonopy_of
 from torch_gptff.workflows.supercell import repetitions
 
 if TYPE_CHECKING:
@@ -35,13 +37,17 @@ def phonon_spectrum(
     mesh_density: float = 100.0,
     band_density: float = 80.0,
     symprec: float = 1e-4,
+    born: str | Path | None = None,
     on_force: Callable[[int, int], None] | None = None,
 ) -> PhononSpectrum:
     """The phonons of a crystal by finite displacements, with phonopy.
 
     Bands follow the path of `Setyawan and Curtarolo, Comput. Mater. Sci. 49, 299 (2010)
-    <https://doi.org/10.1016/j.commatsci.2010.05.010>`_ through the Brillouin zone of the primitive cell. There is no
-    splitting of longitudinal and transverse optical modes at Γ by long-range electric fields (no Born charges).
+    <https://doi.org/10.1016/j.commatsci.2010.05.010>`_ through the Brillouin zone of the primitive cell.
+
+    Where ``born`` is given, longitudinal and transverse optical modes of a polar crystal split at Γ by long-range
+    electric fields, as in `Gonze and Lee, Phys. Rev. B 55, 10355 (1997) <https://doi.org/10.1103/PhysRevB.55.10355>`_.
+    A force field has no charges of its own; without ``born``, ``remarks`` says so of a crystal of ions.
 
     Args:
         atoms: the crystal, as :func:`~torch_gptff.workflows.relax` takes it, which should be relaxed; forces
@@ -55,11 +61,13 @@ def phonon_spectrum(
         mesh_density: Å; the wave vectors of the mesh are about 2π/``mesh_density`` apart
         band_density: wave vectors per 1/Å along the path, without 2π
         symprec: Å, to which symmetry is looked for
+        born: file with the dielectric tensor and the Born effective charges of the primitive cell, in the format
+            ``BORN`` of phonopy
         on_force: called with the number of supercells computed and their total
 
     Raises:
-        PhononError: the structure is no crystal, a setting makes no sense, forces are not finite, or phonopy is not
-            installed.
+        PhononError: the structure is no crystal, a setting makes no sense, forces are not finite, phonopy is not
+            installed, or ``born`` does not fit the crystal.
         StructureError: the calculator refuses the structure.
     """
     atoms, calculator = as_inputs(atoms, calculator, PhononError)
@@ -72,6 +80,7 @@ def phonon_spectrum(
         raise PhononError("temperatures are one or more numbers of at least 0 K")
 
     phonon = phonopy_of(atoms, repeats, symprec)
+    charges = None if born is None else _charges(phonon, Path(born))
     phonon.generate_displacements(distance=displacement)
     supercells = [_atoms_of(cell) for cell in (phonon.supercell, *_computed(phonon.supercells_with_displacements))]
     forces = _forces(supercells, calculator, on_force)
@@ -86,6 +95,8 @@ def phonon_spectrum(
             f"{len(forces[0])} atoms: if its atoms feel each other, a larger supercell shows it"
         )
 
+    if charges is not None:
+        phonon.nac_params = nac_parameters(*charges)
     primitive = _atoms_of(phonon.primitive)
     bands = _bands(phonon, primitive, band_density)
     mesh = _mesh(phonon, mesh_density, kelvins, len(primitive))
@@ -102,6 +113,9 @@ def phonon_spectrum(
         residual_force=float(np.linalg.norm(residual, axis=1).max()),
         lowest_frequency=float(lowest),
         lowest_wave_vector=where,
+        born_charges=None if charges is None else charges[0],
+        dielectric=None if charges is None else charges[1],
+        remarks=_remarks(primitive) if charges is None else (),
         **bands,
         **mesh,
     )
@@ -121,8 +135,10 @@ def _forces(
 def _bands(phonon: Phonopy, primitive: Atoms, density: float) -> dict[str, Any]:
     path = primitive.cell.bandpath(density=density)
     distances, ticks, names = path.get_linear_kpoint_axis()
-    phonon.run_qpoints(path.kpts)
-    frequencies = np.array(_computed(phonon.qpoints).frequencies)
+    points, directions = np.array(path.kpts), np.zeros_like(path.kpts)
+    if phonon.nac_params is not None:
+        points, distances, directions = _sides_of_gamma(points, np.array(distances))
+    frequencies = _frequencies(phonon, points, directions)
     places: dict[float, str] = {}
     for tick, name in zip(ticks, names, strict=True):
         name = name.replace("G", "Γ")
@@ -132,10 +148,74 @@ def _bands(phonon: Phonopy, primitive: Atoms, density: float) -> dict[str, Any]:
         "band_points": tuple(places.values()),
         "band_ticks": np.array(list(places)),
         "band_distances": np.array(distances),
-        "band_wave_vectors": np.array(path.kpts),
+        "band_wave_vectors": points,
         "band_frequencies": frequencies,
-        "lowest": (frequencies[row].min(), np.array(path.kpts[row])),
+        "lowest": (frequencies[row].min(), points[row]),
     }
+
+
+def _sides_of_gamma(
+    points: NDArray[np.float64], distances: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """A path on which Γ stands once for each side from which it is reached, the places along it, and the directions
+    from Γ, zero elsewhere. The frequencies at Γ of a polar crystal depend on the direction."""
+    rows: list[int] = []
+    directions: list[NDArray[np.float64]] = []
+    for k, point in enumerate(points):
+        sides = []
+        if np.abs(point).max() < 1e-9:
+            sides = [j for j in (k - 1, k + 1) if 0 <= j < len(points) and distances[j] != distances[k]]
+        for side in sides:
+            rows.append(k)
+            directions.append(points[side] - point)
+        if not sides:
+            rows.append(k)
+            directions.append(np.zeros(3))
+    return points[rows], distances[rows], np.array(directions)
+
+
+def _frequencies(phonon: Phonopy, points: NDArray[np.float64], directions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """THz, ``[K, branches]``."""
+    phonon.run_qpoints(points)
+    frequencies = np.array(_computed(phonon.qpoints).frequencies)
+    for row in np.flatnonzero(directions.any(axis=1)):
+        phonon.run_qpoints(points[row : row + 1], nac_q_direction=directions[row])
+        frequencies[row] = _computed(phonon.qpoints).frequencies[0]
+    return frequencies
+
+
+def _charges(phonon: Phonopy, path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Born effective charges and dielectric tensor of the primitive cell from a file.
+
+    Raises:
+        PhononError: there is no such file, or it does not fit the crystal.
+    """
+    from phonopy.file_IO import parse_BORN
+
+    try:
+        found: Any = parse_BORN(phonon.primitive, filename=str(path))
+    except OSError as error:
+        raise PhononError(f"{path} cannot be read: {error}") from error
+    except Exception as error:  # phonopy's own, which depend on its version
+        raise PhononError(f"{path} is no file of Born charges of this crystal, in phonopy's format: {error}") from error
+    if found is None:
+        raise PhononError(f"{path} is no file of Born charges of this crystal, in phonopy's format")
+    return np.array(found["born"]), np.array(found["dielectric"])
+
+
+def _remarks(primitive: Atoms) -> tuple[str, ...]:
+    """That the modes of ions do not split, where oxidation numbers can be guessed."""
+    from pymatgen.core import Composition
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of noble gases
+        guesses = Composition(primitive.get_chemical_formula()).oxi_state_guesses()
+    if not guesses or not any(guesses[0].values()):
+        return ()
+    return (
+        "longitudinal and transverse optical modes do not split at Γ, since no Born charges were given: the highest "
+        "frequencies there are too low",
+    )
 
 
 def _mesh(phonon: Phonopy, density: float, kelvins: NDArray[np.float64], n_atoms: int) -> dict[str, Any]:

@@ -19,9 +19,9 @@ DULONG_PETIT = 24.943
 
 def draw_bands(axes: Axes, spectrum: PhononSpectrum) -> None:
     """Frequencies along the path; imaginary ones are negative."""
-    breaks = [float(tick) for tick, name in zip(spectrum.band_ticks, spectrum.band_points, strict=True) if "|" in name]
     x, y = spectrum.band_distances, spectrum.band_frequencies
-    starts = [0, *(int(np.searchsorted(x, place, side="left")) + 1 for place in breaks), len(x)]
+    # one place twice: the path jumps there, or reaches Γ of a polar crystal from two sides
+    starts = [0, *(int(k) + 1 for k in np.flatnonzero(np.diff(x) == 0)), len(x)]
     for first, last in pairwise(starts):
         axes.plot(x[first:last], y[first:last], color=SERIES[0], linewidth=1.0)
     axes.axhline(0, color="black", linewidth=0.6)

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from torch_gptff.errors import TrajectoryError
 from torch_gptff.io.files import names_file
+from torch_gptff.report import Column, Table
 from torch_gptff.workflows.md.ulm import WithIndex, find_frames, keep_frames
 
 STATE = "restart"
@@ -135,6 +136,24 @@ class Thermodynamics:
     def volume(self) -> NDArray[np.float64]:
         """Å³, ``[F]``."""
         return np.abs(np.linalg.det(self.cells))
+
+    def table(self) -> Table:
+        """A row for each frame."""
+        lengths = np.linalg.norm(self.cells, axis=2)
+        series: dict[Column, NDArray[Any] | None] = {
+            Column("step"): self.step,
+            Column("time", "fs"): self.time,
+            Column("temperature", "K"): self.temperature,
+            Column("pressure", "GPa"): self.pressure,
+            Column("potential energy", "eV"): self.potential_energy,
+            Column("kinetic energy", "eV"): self.kinetic_energy,
+            Column("total energy", "eV"): self.potential_energy + self.kinetic_energy,
+            Column("conserved energy", "eV"): self.conserved_energy,
+            Column("volume", "Å³"): self.volume if self.volume.all() else None,
+            **{Column(name, "Å"): lengths[:, k] for k, name in enumerate("abc")},
+        }
+        known = {column: values for column, values in series.items() if values is not None}
+        return Table(list(known), [list(row) for row in zip(*(each.tolist() for each in known.values()), strict=True)])
 
 
 class TrajectoryFile(Sequence[Atoms]):

@@ -20,6 +20,7 @@ def phonons_report(spectra: Labelled[PhononSpectrum], about: str = "") -> Record
     """
     report = RecordsReport("Phonons", spectra, about)
     report.overview("C: heat capacity at 300 K, per mole of formula units.")
+    report.remarks(lambda spectrum: spectrum.remarks)
     return report.sections(_section)
 
 

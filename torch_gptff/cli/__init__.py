@@ -28,6 +28,7 @@ from torch_gptff.cli.phonons import phonons
 from torch_gptff.cli.predict import predict
 from torch_gptff.cli.relax import relax
 from torch_gptff.cli.screen import screen
+from torch_gptff.cli.serve import serve
 from torch_gptff.cli.train import train
 from torch_gptff.cli.vacancy import vacancy
 
@@ -43,7 +44,7 @@ for command in (
     *(predict, relax, eos, eos_benchmark, elastic, phonons, vacancy, hull),
     *(md, diffusion, diffraction),
     *(train, finetune, cooldown, distill, evaluate, compare),
-    *(screen, lammps_plugin),
+    *(serve, screen, lammps_plugin),
     *(info, convert),
 ):
     app.command()(command)

@@ -49,7 +49,7 @@ def phonons(
             supercell=supercell,
             min_length=min_length,
             displacement=displacement,
-            on_force=lambda done, total: tell(f"supercell {done} of {total}"),
+            on_force=lambda done, total: tell.count("supercell", done, total),
         )
 
     run_each(

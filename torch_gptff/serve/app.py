@@ -208,7 +208,7 @@ class Answers:
         course = (-1, 0, 0)
         first = True
         while True:
-            jobs = self._queue.jobs
+            change, jobs = self._queue.changed.next(), self._queue.jobs
             changed = [job for job in jobs.values() if seen.get(job.id) != job.version]
             gone = [each for each in seen if each not in jobs]
             if changed or gone or first:
@@ -220,7 +220,7 @@ class Answers:
                     yield _event("course", {"job": followed, **news})
             first = False
             try:
-                await asyncio.wait_for(self._queue.changed.wait(), ALIVE_S)
+                await asyncio.wait_for(change.wait(), ALIVE_S)
             except asyncio.TimeoutError:
                 yield ": alive\n\n"
             await asyncio.sleep(PAUSE_S)

@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 
+from torch_gptff.serve.limits import MEGABYTE
+
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -110,7 +112,7 @@ class TooLargeError(ValueError):
 
 def too_large(most: int) -> str:
     """What is said to whoever sends more."""
-    return f"the file is too large: the page takes {most / 2**20:.3g} MB at most (--megabytes)"
+    return f"the file is too large: the page takes {most / MEGABYTE:.3g} MB at most (--megabytes)"
 
 
 def is_own_name(host: str, listens_on: str) -> bool:

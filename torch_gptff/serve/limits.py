@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-MEGABYTE = 2**20
+MEGABYTE = 10**6
 
 READING_S = 60.0
 """Largest time that a file is read for, s."""

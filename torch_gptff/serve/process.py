@@ -59,7 +59,7 @@ class Worker:
         self._kill: asyncio.TimerHandle | None = None
 
     async def start(self) -> asyncio.subprocess.Process:
-        """The process, which is started where there is none, or none any more."""
+        """The process, ready; it is started where there is none, or none any more."""
         if self._process is not None and self._process.returncode is not None:
             await self._ended(self._process)
         if self._process is None:
@@ -73,6 +73,8 @@ class Worker:
                 start_new_session=True,  # Ctrl-C is for the server
             )
             self._reader = asyncio.create_task(self._read_errors(self._process))
+            assert self._process.stdout is not None
+            await self._process.stdout.readline()  # that it is ready; or nothing, which the first task finds
         return self._process
 
     async def run(self, task: dict[str, Any], take: Callable[[dict[str, Any]], None]) -> Ended:

@@ -35,9 +35,9 @@ class Bell:
         event, self._event = self._event, asyncio.Event()
         event.set()
 
-    async def wait(self) -> None:
-        """Wait for the next change."""
-        await self._event.wait()
+    def next(self) -> asyncio.Event:
+        """What is set at the next change: to be had before one looks, so that none is missed."""
+        return self._event
 
 
 class Queue:
@@ -78,7 +78,7 @@ class Queue:
             if waiting:
                 await self._do(waiting[0])
             else:
-                await self.changed.wait()
+                await self.changed.next().wait()
 
     async def close(self) -> None:
         """End the processes."""
@@ -130,6 +130,7 @@ class Queue:
     async def _look(self, file: Path, shown: str, index: int) -> dict[str, Any]:
         task = {"look": file.name, "index": index, "atoms": self.limits.atoms, "folder": str(file.parent)}
         async with self._reading:
+            await self._reader.start()  # which takes its time, and is none of the file's
             late = asyncio.get_running_loop().call_later(READING_S, self._reader.interrupt)
             try:
                 ended = await self._reader.run(task, lambda message: None)
@@ -223,6 +224,7 @@ class Queue:
     async def _do(self, job: Job) -> None:
         job.begin()
         self.changed.ring()
+        await self._computer.start()
         late = asyncio.get_running_loop().call_later(60 * self.limits.minutes, self._too_late, job)
 
         def take(message: dict[str, Any]) -> None:

@@ -122,6 +122,7 @@ def look(file: str, index: int, most_atoms: int) -> dict[str, Any]:
     from torch_gptff.graph.formula import formula_of
     from torch_gptff.io.structures import read_structures
     from torch_gptff.report.structures import Trajectory, legend, scene
+    from torch_gptff.workflows.drawing.words import subscripted
 
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", UserWarning)
@@ -136,6 +137,7 @@ def look(file: str, index: int, most_atoms: int) -> dict[str, Any]:
         "count": len(structures),
         "index": index % len(structures),
         "formula": formula_of(atoms),
+        "title": subscripted(formula_of(atoms)),
         "n_atoms": len(atoms),
         "facts": _facts(atoms),
         "warnings": [str(warning.message) for warning in told if issubclass(warning.category, UserWarning)],

@@ -30,6 +30,7 @@ const jobs = new Map();
 const items = new Map(); // of the list, by the names of jobs
 let viewer = null;
 let curve = null;
+let course = null; // what the curve is of
 let stream = null;
 
 function show(id, isShown) {
@@ -76,7 +77,7 @@ async function takeFile(file) {
 
 function showStructure(found) {
   structure = found;
-  at("structure-name").textContent = `${found.formula}, ${found.name}`;
+  at("structure-name").textContent = `${found.title}, ${found.name}`;
   at("structure-facts").textContent = found.facts.join(" · ");
   show("structure-index", found.count > 1);
   at("index").max = found.count;
@@ -127,7 +128,7 @@ function fillSettings(kind) {
 }
 
 function settingLine(setting) {
-  const line = element("label", "", `setting ${setting.type}`);
+  const line = element("label", "", `setting ${setting.type === "flag" ? "flag" : "value"}`);
   const words = element("span", `${setting.label} `);
   words.append(element("code", setting.option));
   line.append(words, settingInput(setting));
@@ -185,7 +186,7 @@ function listJobs() {
     }
     const line = items.get(job.id).firstChild;
     line.setAttribute("aria-current", String(job.id === chosen));
-    line.querySelector(".what").textContent = `${job.number}. ${job.formula} ${job.kind}`;
+    line.querySelector(".what").textContent = `${job.number}. ${job.title} ${job.kind}`;
     const share = job.state === "running" && job.share !== null ? ` ${Math.round(100 * job.share)} %` : "";
     setState(line.querySelector(".state"), job, share);
   }
@@ -208,13 +209,13 @@ function choose(id, scrolls = false) {
 
 function preview() {
   for (const part of ["state", "stop", "remove", "error", "progress", "table", "downloads", "log"]) show(part, false);
-  at("result-title").textContent = structure?.formula ?? "Nothing to see yet";
+  at("result-title").textContent = structure?.title ?? "Nothing to see yet";
   at("facts").textContent = structure?.facts.join(" · ") ?? "";
   if (structure) drawAtoms(structure.scene, structure.legend, "", structure.scene.frames);
 }
 
 function showJob(job) {
-  at("result-title").textContent = `${job.number}. ${job.formula} ${job.kind}`;
+  at("result-title").textContent = `${job.number}. ${job.title} ${job.kind}`;
   at("facts").textContent = [job.name, ...job.facts, ...(job.seconds === null ? [] : [duration(job.seconds)])].join(" · ");
   setState(at("state"), job);
   const isOver = !["waiting", "running"].includes(job.state);
@@ -229,7 +230,7 @@ function showJob(job) {
   at("said").replaceChildren(...job.said.map((each) => element("li", each.words, each.kind)));
   at("origin").textContent = job.origin;
   show("origin", job.origin);
-  document.title = `${job.formula} ${job.kind}: ${job.state}`;
+  document.title = `${job.title} ${job.kind}: ${job.state}`;
 }
 
 function showProgress(job) {
@@ -282,7 +283,7 @@ function showFiles(job) {
 }
 
 function size(number) {
-  return number < 1e6 ? `${Math.ceil(number / 1000)} kB` : `${(number / 1e6).toFixed(1)} MB`;
+  return number < 1e6 ? `${Math.ceil(number / 1000)} kB` : `${Number((number / 1e6).toPrecision(3))} MB`;
 }
 
 function duration(seconds) {
@@ -321,24 +322,29 @@ function drawAtoms(scene, legend, label, frames) {
   );
 }
 
-function drawCurve(label, columns, points) {
-  curve?.dispose();
-  curve = null;
-  show("curve", columns.length && points.length);
-  if (at("curve").hidden) return;
-  at("curve-caption").textContent = `${columns.map((name) => name.replace(/ \(.*/, "")).join(" and ")}, as it goes.`;
-  curve = new Curve(at("curve"), label, columns);
+function drawCurve(points) {
+  if (!points.length) return;
+  if (!curve) {
+    show("curve", true);
+    const names = course.columns.map((name) => name.replace(/ \(.*/, ""));
+    at("curve-caption").textContent = `${names.join(" and ").replace(/^./, (letter) => letter.toUpperCase())}.`;
+    curve = new Curve(at("curve"), course.label, course.columns);
+  }
   curve.extend(points);
 }
 
 function takeCourse(news) {
   if (news.job !== chosen || !jobs.has(chosen)) return;
   if (news.scene) {
-    drawCurve(news.label, news.columns, news.points);
+    course = { label: news.label, columns: news.columns };
+    curve?.dispose();
+    curve = null;
+    show("curve", false);
+    drawCurve(news.points);
     drawAtoms(news.scene, jobs.get(chosen).legend, news.label, news.frames.length ? news.frames : news.scene.frames);
     return;
   }
-  if (news.points.length) curve?.extend(news.points);
+  drawCurve(news.points);
   if (news.frames.length) viewer?.extend(news.frames, news.frames.map((frame) => frame.along));
 }
 
@@ -352,7 +358,7 @@ function takeJobs({ jobs: changed, gone, all }) {
   for (const job of changed) {
     const before = jobs.get(job.id)?.state;
     jobs.set(job.id, job);
-    if (before && before !== job.state) at("announce").textContent = `${job.formula} ${job.kind} ${job.state}`;
+    if (before && before !== job.state) at("announce").textContent = `${job.title} ${job.kind} ${job.state}`;
   }
   if (chosen !== null && !jobs.has(chosen)) choose(null);
   else if (chosen === null && !structure && jobs.size) choose([...jobs.keys()].at(-1));
@@ -385,7 +391,7 @@ async function begin() {
     const start = await askJson("api/start");
     kinds = start.kinds;
     bytes = start.limits.bytes;
-    at("about").textContent = `A page to work in: files of up to ${size(bytes)}, ${start.limits.atoms.toLocaleString("en")} atoms, and ${start.limits.minutes} min.`;
+    at("about").textContent = `Files of up to ${size(bytes)} and ${start.limits.atoms.toLocaleString("en")} atoms, jobs of up to ${start.limits.minutes} min.`;
     at("version").textContent = `torch_gptff ${start.version}, ${start.model.slice(1, 2)}`;
     fillKinds();
     follow();

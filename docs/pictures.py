@@ -108,7 +108,7 @@ def home() -> str:
 
 FLOORS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Questions", ("cli",)),
-    ("Answers", ("workflows", "comparison", "testing")),
+    ("Answers", ("serve", "workflows", "comparison", "testing")),
     ("Learning", ("training", "evaluation", "calculators")),
     ("Files", ("record", "datasets", "report", "io")),
     ("Forces and stress", ("potential", "prediction")),

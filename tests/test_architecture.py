@@ -30,6 +30,7 @@ LAYERS = (
     ("training",),
     ("comparison",),
     ("workflows", "testing"),
+    ("serve",),
     ("cli",),
     ("__main__",),
 )

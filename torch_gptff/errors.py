@@ -244,3 +244,7 @@ class LammpsError(GPTFFError):
 
 class ScreeningError(GPTFFError):
     """A screening that cannot start or go on."""
+
+
+class JobError(GPTFFError):
+    """A file, a setting or a job that the page of ``torch-gptff serve`` refuses."""

@@ -32,6 +32,7 @@ from torch_gptff.cli.qha import qha
 from torch_gptff.cli.rank import rank
 from torch_gptff.cli.relax import relax
 from torch_gptff.cli.screen import screen
+from torch_gptff.cli.serve import serve
 from torch_gptff.cli.surface import surface
 from torch_gptff.cli.train import train
 from torch_gptff.cli.vacancy import vacancy
@@ -49,7 +50,7 @@ for command in (
     *(vacancy, surface, neb, hull, rank),
     *(md, diffusion, diffraction),
     *(train, finetune, cooldown, distill, evaluate, compare),
-    *(screen, lammps_plugin),
+    *(serve, screen, lammps_plugin),
     *(info, convert),
 ):
     app.command()(command)

@@ -17,6 +17,7 @@ from torch_gptff.cli.errors import Failures, naming
 from torch_gptff.cli.options import DType, load_potential
 from torch_gptff.cli.output import make_console, make_progress, print_line, print_table, short_labels
 from torch_gptff.cli.results import Results, dependence
+from torch_gptff.cli.watching import watcher_of
 from torch_gptff.errors import GPTFFError
 from torch_gptff.io.identity import structure_digest
 from torch_gptff.io.structures import read_labelled
@@ -61,15 +62,20 @@ class Tell:
 
     Args:
         label: of the input
-        show: shows some words beside the label
+        show: shows some words beside the label, to whoever watches with the state reached and the share that is done
     """
 
-    def __init__(self, label: str, show: Callable[[str], None]) -> None:
+    def __init__(self, label: str, show: Callable[[str, Any, float | None], None]) -> None:
         self.label = label
         self._show = show
 
-    def __call__(self, words: str) -> None:
-        self._show(words)
+    def __call__(self, words: str, state: Any = None) -> None:
+        """Show some words, and to whoever watches the step of a relaxation."""
+        self._show(words, state, None)
+
+    def count(self, what: str, done: int, total: int) -> None:
+        """Show how many are done: ``"volume 3 of 13"``."""
+        self._show(f"{what} {done} of {total}", None, done / total)
 
 
 Compute: TypeAlias = Callable[[Any, Any, Tell], R]
@@ -90,6 +96,7 @@ class Run:
         given: values of the command's parameters by name
         console: standard output
         failures: inputs that failed
+        watcher: who follows the command
         about: the model, its precision and its reference, for a report
     """
 
@@ -97,6 +104,7 @@ class Run:
         self._context = context
         self.given = context.params
         self.console, self.failures = make_console(), Failures(context)
+        self.watcher = watcher_of(context)
         self._potential: Potential | None = None
         self._calculator: Any = None
         self.about = ""
@@ -240,7 +248,12 @@ class Run:
 
     def _tell(self, each: Input, progress: Progress, task: TaskID) -> Tell:
         place = f"{each.place} {self.short(each.label)}"
-        return Tell(each.label, lambda words: progress.update(task, description=f"{place} {words}"))
+
+        def show(words: str, state: Any, share: float | None) -> None:
+            progress.update(task, description=f"{place} {words}")
+            self.watcher.told(words, self._calculator, state, share)
+
+        return Tell(each.label, show)
 
     def _missing(
         self,
@@ -303,7 +316,9 @@ class Run:
         """Print the table of records, where there are some, and unless standard output has the JSON document."""
         if records and self.given.get("json") != "-":
             named = [(self.short(label), record) for label, record in records]
-            print_table(self.console, Table.of(named, records[0][1].columns, "file"))
+            table = Table.of(named, records[0][1].columns, "file")
+            self.watcher.found(table)
+            print_table(self.console, table)
 
     def end(self, is_good: bool = True) -> None:
         """End with the exit code 1 where an input has failed, or where the results are not good."""

@@ -56,7 +56,7 @@ def elastic(
             fmax=fmax,
             max_steps=max_steps,
             symprec=symprec or None,
-            on_strain=lambda done, total: tell(f"strain {done} of {total}"),
+            on_strain=lambda done, total: tell.count("strain", done, total),
         )
 
     run_each(

@@ -80,7 +80,7 @@ def eos(
             max_steps=max_steps,
             form=form,
             follow=FOLLOW,
-            on_volume=lambda done, total: tell(f"volume {done} of {total}"),
+            on_volume=lambda done, total: tell.count("volume", done, total),
         )
 
     run_each(

@@ -33,6 +33,7 @@ EXTRAS = {
     "pyscal3": "diffraction",
     "distributed": "screen",
     "pyarrow": "screen",
+    **dict.fromkeys(("starlette", "uvicorn"), "serve"),
 }
 """Extra of this package with which a module is installed."""
 

@@ -74,7 +74,7 @@ def kappa(
             temperatures=temperature or None,
             mesh_density=mesh_density,
             isotopes=isotopes,
-            on_force=lambda done, total: tell(f"supercell {done} of {total}"),
+            on_force=lambda done, total: tell.count("supercell", done, total),
         )
 
     run_each(

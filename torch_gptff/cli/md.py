@@ -36,6 +36,7 @@ LINES = 10
 
 
 def md(
+    context: typer.Context,
     file: Annotated[
         str,
         typer.Argument(
@@ -135,6 +136,7 @@ def md(
     from torch_gptff.calculators import GPTFFCalculator, with_dispersion
     from torch_gptff.cli.errors import tell
     from torch_gptff.cli.output import make_console, print_line, print_table, write_csv
+    from torch_gptff.cli.watching import watcher_of
     from torch_gptff.io.structures import split_index, write_poscar
     from torch_gptff.workflows import MolecularDynamicsSettings, molecular_dynamics
     from torch_gptff.workflows.md.equilibration import equilibrated, equilibration
@@ -159,7 +161,7 @@ def md(
         restart_interval=100 * interval if restart_interval is None else restart_interval,
         seed=seed,
     )
-    cells, source = _repetitions(repeat), split_index(file)[0]
+    cells, source = repetitions(repeat), split_index(file)[0]
     console = make_console()
     with console.status(f"loading {model}"):
         potential = options.load_potential(model, device, dtype, reference)
@@ -176,6 +178,7 @@ def md(
     told = foreseen(atoms, settings)
     for remark in told:
         tell("warning", remark)
+    watcher = watcher_of(context)
     forces = with_dispersion(calculator) if d3 else calculator
     if equilibrate:
         before = equilibration(settings, equilibrate)
@@ -188,6 +191,10 @@ def md(
             tell("error", f"equilibration: {problem}")
             raise typer.Exit(1)
     with _Progress(console, settings, len(atoms)) as progress:
+
+        def show(frame: MolecularDynamicsFrame) -> None:
+            watcher.told(progress.show(frame), forces, frame, frame.step / steps)
+
         run = molecular_dynamics(
             atoms,
             forces,
@@ -195,7 +202,7 @@ def md(
             trajectory=out,
             resume=resume,
             overwrite=overwrite,
-            on_frame=progress.show,
+            on_frame=show,
         )
     if run.problem is not None:
         tell("error", run.problem)
@@ -204,6 +211,7 @@ def md(
             tell("warning", remark)
     picoseconds = run.steps * timestep / 1000
     print_line(console, f"{picoseconds:g} ps of {run.n_atoms} atoms in {run.n_frames} frames -> {out}")
+    watcher.found(run.averages_table())
     print_table(console, run.averages_table())
     if run.drift is not None:
         print_line(console, f"drift of the conserved energy: {1000 * run.drift:.3g} meV/atom/ps")
@@ -242,8 +250,8 @@ class _Progress:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def show(self, frame: MolecularDynamicsFrame) -> None:
-        """Show a frame, see :func:`torch_gptff.workflows.molecular_dynamics`, ``on_frame``."""
+    def show(self, frame: MolecularDynamicsFrame) -> str:
+        """Show a frame, see :func:`torch_gptff.workflows.molecular_dynamics`, ``on_frame``, and return the words."""
         from torch_gptff.cli.output import print_line
 
         now = time.perf_counter()
@@ -263,9 +271,10 @@ class _Progress:
         elif frame.step * LINES >= self._lines * self._settings.steps:
             print_line(self._console, words)
             self._lines = frame.step * LINES // self._settings.steps + 1
+        return words
 
 
-def _repetitions(text: str) -> tuple[int, int, int]:
+def repetitions(text: str) -> tuple[int, int, int]:
     """Three numbers, ``"3x3x2"``.
 
     Raises:

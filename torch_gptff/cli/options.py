@@ -120,7 +120,7 @@ MinLength = Annotated[
     float,
     typer.Option(
         "--min-length",
-        help="Without --supercell: smallest distance between opposite faces of the supercell, Å.",
+        help="Smallest distance between opposite faces of the supercell, where none is given, Å.",
         min=1,
     ),
 ]

@@ -66,7 +66,7 @@ def phonons(
             min_length=min_length,
             displacement=displacement,
             born=born,
-            on_force=lambda done, total: tell(f"supercell {done} of {total}"),
+            on_force=lambda done, total: tell.count("supercell", done, total),
         )
 
     run_each(

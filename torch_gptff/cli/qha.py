@@ -69,7 +69,7 @@ def qha(
             displacement=displacement,
             fmax=fmax,
             max_steps=max_steps,
-            on_volume=lambda done, total: tell(f"volume {done} of {total}"),
+            on_volume=lambda done, total: tell.count("volume", done, total),
         )
 
     run_each(

@@ -144,7 +144,7 @@ def _relax_each(
 
         def show(step: RelaxationStep) -> None:
             words = _words(step, len(atoms))
-            tell(words)
+            tell(words, step)
             if not run.console.is_terminal and step.number and step.number % STEPS_BETWEEN_LINES == 0:
                 print_line(run.console, f"{run.short(tell.label)}: {words}")
 

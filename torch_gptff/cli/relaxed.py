@@ -46,7 +46,7 @@ def relaxed(
         fmax=fmax,
         smax=smax_gpa / GPA_PER_EV_PER_ANGSTROM3,
         max_steps=max_steps,
-        on_step=lambda step: tell(f"relaxing, step {step.number}: {step.fmax:.4f} eV/Å"),
+        on_step=lambda step: tell(f"relaxing, step {step.number}: {step.fmax:.4f} eV/Å", step),
     )
     if not relaxation.converged and relaxation.n_steps < max_steps:  # as small as asked for, and something else now
         raise RelaxationError(f"{relaxation.remarks[-1]}: {otherwise}")

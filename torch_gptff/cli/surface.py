@@ -56,7 +56,7 @@ def surface(
             fmax=fmax,
             max_steps=max_steps,
             symprec=symprec,
-            on_surface=lambda done, total: tell(f"surface {done} of {total}"),
+            on_surface=lambda done, total: tell.count("surface", done, total),
         )
 
     run_each(

@@ -68,7 +68,7 @@ def vacancy(
             fmax=fmax,
             max_steps=max_steps,
             symprec=symprec,
-            on_vacancy=lambda done, total: tell(f"vacancy {done} of {total}"),
+            on_vacancy=lambda done, total: tell.count("vacancy", done, total),
         )
 
     run_each(

@@ -95,21 +95,54 @@ def scene(trajectory: Trajectory) -> dict[str, Any]:
     """
     first = trajectory.frames[0]
     symbols = sorted(set(first.get_chemical_symbols()), key=first.get_chemical_symbols().index)
-    wrapped = _in_cell(trajectory.frames)
-    frames = [
-        {"cell": _rounded(atoms.cell.array) if atoms.cell.rank == 3 else None, "positions": _rounded(positions)}
-        for atoms, positions in zip(trajectory.frames, wrapped, strict=True)
-    ]
+    place = InCell(first)
+    frames = [frame(atoms, place) for atoms in trajectory.frames]
     packed = {"frames": frames[0:1]} if len(frames) == 1 else {"packed": packed_json(frames)}
     return {
         "symbols": first.get_chemical_symbols(),
         "elements": {symbol: _element(symbol) for symbol in symbols},
-        "images": _images(first, wrapped[0]) if len(first) <= MOST_DRAWN_TWICE else [],
+        "images": _images(first, InCell(first)(first)) if len(first) <= MOST_DRAWN_TWICE else [],
         "view": np.round(orientation(first), 6).tolist(),
         "along": [float(f"{value:.7g}") for value in trajectory.along],
         "label": trajectory.label,
         **packed,
     }
+
+
+def frame(atoms: Atoms, place: InCell) -> dict[str, Any]:
+    """A frame of a trajectory as JSON that ``viewer.js`` draws.
+
+    Args:
+        atoms: the structure
+        place: of this trajectory, which is given its frames one after the other
+    """
+    return {"cell": _rounded(atoms.cell.array) if atoms.cell.rank == 3 else None, "positions": _rounded(place(atoms))}
+
+
+class InCell:
+    """Positions of frames, one after the other, with atoms put back into the cell where they have strayed from it.
+
+    Args:
+        first: the first frame, whose positions are all put into the cell
+    """
+
+    def __init__(self, first: Atoms) -> None:
+        self._is_needed = first.cell.rank == 3 and bool(first.pbc.any())
+        self._kept = np.zeros((len(first), 3))
+        self._is_first = True
+
+    def __call__(self, atoms: Atoms) -> NDArray[np.float64]:
+        """Positions in the next frame, Å."""
+        if not self._is_needed:
+            return atoms.positions
+        fractions = np.linalg.solve(atoms.cell.array.T, atoms.positions.T).T
+        margin = ON_FACE if self._is_first else STRAY
+        inside = fractions + self._kept
+        self._kept -= np.where((inside < -margin) | (inside > 1 + margin), np.floor(inside), 0) * atoms.pbc
+        if self._is_first:
+            self._kept -= np.where(fractions + self._kept > 1 - ON_FACE, 1, 0) * atoms.pbc
+            self._is_first = False
+        return (fractions + self._kept) @ atoms.cell.array
 
 
 def surface_scene(values: Any) -> dict[str, Any]:
@@ -199,23 +232,6 @@ def _element(symbol: str) -> dict[str, Any]:
 
 def _rounded(values: NDArray[np.float64]) -> list[list[float]]:
     return np.round(values + 0.0, DECIMALS).tolist()
-
-
-def _in_cell(frames: Sequence[Atoms]) -> list[NDArray[np.float64]]:
-    first = frames[0]
-    if first.cell.rank < 3 or not first.pbc.any():
-        return [atoms.positions for atoms in frames]
-    kept = np.zeros((len(first), 3))
-    positions = []
-    for number, atoms in enumerate(frames):
-        fractions = np.linalg.solve(atoms.cell.array.T, atoms.positions.T).T
-        margin = STRAY if number else ON_FACE
-        inside = fractions + kept
-        kept -= np.where((inside < -margin) | (inside > 1 + margin), np.floor(inside), 0) * atoms.pbc
-        if not number:
-            kept -= np.where(fractions + kept > 1 - ON_FACE, 1, 0) * atoms.pbc
-        positions.append((fractions + kept) @ atoms.cell.array)
-    return positions
 
 
 def _images(atoms: Atoms, positions: NDArray[np.float64]) -> list[list[int]]:

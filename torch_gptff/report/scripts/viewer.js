@@ -42,7 +42,17 @@ class Scene {
       antialias: true,
     });
     this.letPageScroll();
-    lively.add(() => this.draw());
+    this.redraw = () => this.draw();
+    lively.add(this.redraw);
+  }
+
+  // Gives the picture's place and the memory of its canvas back.
+  dispose() {
+    lively.delete(this.redraw);
+    const canvas = this.place.querySelector("canvas");
+    (canvas?.getContext("webgl2") ?? canvas?.getContext("webgl"))?.getExtension("WEBGL_lose_context")?.loseContext();
+    this.box.remove();
+    this.figure.classList.remove("live");
   }
 
   // The wheel and a finger scroll the page until the picture is clicked.
@@ -84,7 +94,7 @@ class StructureViewer extends Scene {
     this.hasNonMetal = Object.values(data.elements).some((element) => !element.metal);
     this.draw();
     this.look(data.view);
-    const bar = this.toolbar();
+    const bar = (this.bar = this.toolbar());
     if (frames.length > 1) this.addPlayer(bar);
     if (frames[0].cell) {
       ["a", "b", "c"].forEach((name, k) => bar.append(button(name, `Look along ${name}`, () => this.lookAlong(k))));
@@ -117,8 +127,23 @@ class StructureViewer extends Scene {
     const line = document.createElement("div");
     line.className = "player";
     line.append(this.play, this.slider, this.where);
-    bar.append(line);
+    bar.prepend(line);
     this.tell();
+  }
+
+  // Takes more frames of a run that is under way, and shows the last one if the last one was shown.
+  extend(frames, along) {
+    const follows = this.timer === null && this.shown === this.frames.length - 1;
+    this.frames.push(...frames);
+    this.data.along.push(...along);
+    if (!this.slider && this.frames.length > 1) this.addPlayer(this.bar);
+    if (this.slider) this.slider.max = this.frames.length - 1;
+    if (follows) this.show(this.frames.length - 1);
+  }
+
+  dispose() {
+    clearInterval(this.timer);
+    super.dispose();
   }
 
   toggle() {

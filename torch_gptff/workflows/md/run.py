@@ -240,10 +240,10 @@ def _write(
     is_restart = step % settings.restart_interval == 0 or step == settings.steps
     state = driver.state() if is_restart else None
     writer.write(atoms, step=step, time_fs=frame.time_fs, values=values, state=state)
-    if is_restart:
-        _forget(atoms)
     if on_frame is not None:
         on_frame(frame)
+    if is_restart:
+        _forget(atoms)
 
 
 def _frame(atoms: Atoms, step: int, settings: MolecularDynamicsSettings) -> MolecularDynamicsFrame:

@@ -1,0 +1,88 @@
+"""What the process that computes tells of its job, as it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from torch_gptff.report.structures import InCell, Trajectory, frame, scene
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from ase.calculators.calculator import Calculator
+
+    from torch_gptff.report import Table
+
+PAUSE_S = 0.15
+"""Smallest time between two messages, s."""
+
+Send = Callable[[dict[str, Any]], None]
+"""Takes a message, in types that JSON knows."""
+
+
+class Watch:
+    """Follows a command, as :class:`torch_gptff.cli.watching.Watcher` says.
+
+    Args:
+        send: takes messages
+    """
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._sent = float("-inf")
+        self._pending: dict[str, Any] = {}
+        self._points: list[list[float]] = []
+        self._frames: list[dict[str, Any]] = []
+        self._symbols: list[str] | None = None
+        self._columns: list[str] = []
+        self._last = float("inf")
+
+    def told(self, words: str, calculator: Calculator | None, state: Any, share: float | None) -> None:
+        """Tell how the computation stands, and, where a state is given, where the atoms are."""
+        self._pending |= {"words": words, "share": share}
+        atoms = getattr(calculator, "atoms", None)
+        if state is not None and atoms is not None:
+            self._reached(atoms, state)
+        if monotonic() - self._sent >= PAUSE_S:
+            self.flush()
+
+    def found(self, table: Table) -> None:
+        """Tell the table of results, by its first row's label no more than by what it says."""
+        columns = [{"name": column.name, "unit": column.unit} for column in table.columns]
+        rows = [[{"text": cell.text, "is_number": cell.is_number} for cell in row] for row in table.cells()]
+        self.flush()
+        self._send({"event": "found", "columns": columns, "rows": rows})
+
+    def flush(self) -> None:
+        """Send what is pending."""
+        if self._pending or self._points:
+            self._send({"event": "told", **self._pending, "points": self._points, "frames": self._frames})
+        self._pending, self._points, self._frames = {}, [], []
+        self._sent = monotonic()
+
+    def _reached(self, atoms: Atoms, state: Any) -> None:
+        label, along, values = _point(state, len(atoms))
+        symbols = atoms.get_chemical_symbols()
+        if symbols != self._symbols or along <= self._last or list(values) != self._columns:
+            self.flush()
+            self._symbols, self._columns, self._place = symbols, list(values), InCell(atoms)
+            begun = scene(Trajectory([atoms], [along], label))
+            self._send({"event": "begun", "scene": begun, "label": label, "columns": self._columns})
+        self._last = along
+        self._points.append([_short(value) for value in (along, *values.values())])
+        self._frames.append({"along": _short(along), **frame(atoms, self._place)})
+
+
+def _point(state: Any, n_atoms: int) -> tuple[str, float, dict[str, float]]:
+    """What a state is counted by, how far it is, and its values by names with units."""
+    from torch_gptff.workflows import RelaxationStep
+
+    if isinstance(state, RelaxationStep):
+        return "step", state.number, {"energy (eV/atom)": state.energy / n_atoms, "largest force (eV/Å)": state.fmax}
+    energy, temperature = state.potential_energy / n_atoms, state.temperature
+    return "time (ps)", state.time_fs / 1000, {"energy (eV/atom)": energy, "temperature (K)": temperature}
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.9g}")

@@ -59,6 +59,7 @@ Label = tuple[float, np.ndarray, np.ndarray]
 
 Teacher = Callable[[list[Atoms]], list[Label]]
 Tagged = tuple[Atoms, str]
+Maker = Callable[[list[Atoms], Teacher, np.random.Generator], Iterator[str]]
 
 NOBLE = {2, 10, 18, 36, 54}
 ELEMENTS = [z for z in range(1, 95) if z not in {84, 85, 86, 87, 88}]
@@ -88,7 +89,7 @@ def main() -> None:
 
     teacher = teacher_of(options.teacher, options.operator)
     crystals = seeds(options.data)
-    makers = {**KINDS, "polymorphs": partial(polymorphs, formulas=options.formulas)}
+    makers: dict[str, Maker] = {**KINDS, "polymorphs": partial(polymorphs, formulas=options.formulas)}
     for number in range(options.first, options.first + options.pieces):
         for place, kind in enumerate(KINDS):
             path = options.out / f"{kind}-{options.seed}-{number:04d}.extxyz"
@@ -612,7 +613,7 @@ def heated(chosen: list[Atoms], teacher: Teacher, steps: int, interval: int, rng
                 yield frame(snapshot, f"md:{atoms.info['temperature']:.0f}", label)
 
 
-KINDS: dict[str, Callable[[list[Atoms], Teacher, np.random.Generator], Iterator[str]]] = {
+KINDS: dict[str, Maker] = {
     "substituted": substituted,
     "dynamics": dynamics,
     "defects": defects,

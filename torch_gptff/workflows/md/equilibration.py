@@ -40,7 +40,7 @@ def equilibrated(
     *,
     resume: bool = False,
     overwrite: bool = False,
-    on_frame: Callable[[MolecularDynamicsFrame], None] | None = None,
+    on_frame: Callable[[MolecularDynamicsFrame], object] | None = None,
 ) -> tuple[Atoms, str | None]:
     """The structure at the end of an equilibration, with its velocities, and how it ended, if not well.
 

@@ -68,7 +68,7 @@ def molecular_dynamics(
     trajectory: str | Path,
     resume: bool = False,
     overwrite: bool = False,
-    on_frame: Callable[[MolecularDynamicsFrame], None] | None = None,
+    on_frame: Callable[[MolecularDynamicsFrame], object] | None = None,
 ) -> MolecularDynamicsRun:
     """Integrate Newton's equations, and write what happens to a trajectory.
 
@@ -227,7 +227,7 @@ def _write(
     driver: Driver,
     step: int,
     settings: MolecularDynamicsSettings,
-    on_frame: Callable[[MolecularDynamicsFrame], None] | None,
+    on_frame: Callable[[MolecularDynamicsFrame], object] | None,
 ) -> None:
     atoms = driver.atoms
     frame = _frame(atoms, step, settings)

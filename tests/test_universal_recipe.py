@@ -11,15 +11,19 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+import torch
 from ase import Atoms
 from ase.build import bulk
 from ase.io import write
+from ase.neighborlist import neighbor_list
 from example_scripts import EXAMPLES, load_example
 
-from torch_gptff import load_pretrained
+from torch_gptff import Potential, load_pretrained
 from torch_gptff.datasets import open_dataset
 from torch_gptff.graph import CrystalData
 from torch_gptff.graph.formula import reduced_formula
+from torch_gptff.models import GPTFF, GPTFFConfig
+from torch_gptff.ops.harmonics import closed_forms
 
 
 @pytest.fixture(scope="module")
@@ -210,3 +214,30 @@ def test_charges_of_compounds_cancel(more_frames: ModuleType) -> None:
     assert fit(22, 8, 2)  # TiO2
     assert not fit(11, 8, 1)  # NaO
     assert not fit(8, 12, 1)  # no metal
+
+
+def test_harmonics_of_degree_3_tell_fcc_from_hcp_and_a_grown_model_predicts_the_same_at_first() -> None:
+    """In crystals whose atoms are centers of inversion, features of degree 3 are zero: energies stay to rounding."""
+    grow = load_example("universal/grow")
+    moments = {}
+    for lattice in ("fcc", "hcp"):
+        atoms = bulk("Cu", lattice, a=2**0.5 if lattice == "fcc" else 1.0)
+        vectors = neighbor_list("D", atoms, 1.1)[:12]
+        harmonics = closed_forms(torch.from_numpy(vectors)).sum(dim=0)
+        moments[lattice] = [float(harmonics[l * l : (l + 1) ** 2].norm()) for l in range(4)]
+    assert moments["fcc"] == pytest.approx([moments["fcc"][0], 0, 0, 0], abs=1e-6)
+    assert moments["hcp"][:3] == pytest.approx(moments["fcc"][:3], abs=1e-6)
+    assert moments["hcp"][3] > 0.5
+
+    torch.manual_seed(0)
+    model = GPTFF(GPTFFConfig(channels=16, heads=2)).double()
+    grown = grow.grown(model)
+    assert (grown.config.degree, grown.elements) == (3, model.elements)
+    structures = [bulk("NaCl", "rocksalt", a=5.6), bulk("W"), bulk("GaAs", "zincblende", a=5.6)]
+    before, after = (
+        [float(prediction.energy) for prediction in Potential(each).predict(structures)] for each in (model, grown)
+    )
+    assert after[:2] == pytest.approx(before[:2], abs=1e-9)
+    assert after[2] == pytest.approx(before[2], abs=0.5)
+    with pytest.raises(SystemExit, match="degree 2 is needed"):
+        grow.grown(grown)

@@ -41,7 +41,7 @@ class _Postponed(ModuleType):
         spec.loader = self.__loader__ = loader
         self.__path__ = spec.submodule_search_locations or []
         loader.exec_module(self)
-        self.__class__ = ModuleType
+        self.__class__ = ModuleType  # type: ignore[assignment]
 
 
 class _PostponingLoader(Loader):

@@ -17,6 +17,7 @@ import json
 import time
 import warnings
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -123,15 +124,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     document = started_before(options.json, settings)
     own = dict(OPTIMIZERS)
     try:
-        for name in options.optimizers:
-            OPTIMIZERS[name] = CONTENDERS[name]
+        OPTIMIZERS.update({name: CONTENDERS[name] for name in options.optimizers})
+        for crystal, name in product(chosen, options.optimizers):
             found = document["results"].setdefault(name, {})
-            for crystal in (each for each in chosen if each not in found):
-                kind, atoms = crystals[crystal]
-                found[crystal] = {"kind": kind, **relaxed(atoms, potential, name, options.max_steps)}
-                if options.json:
-                    with written_atomically(options.json) as temporary:
-                        temporary.write_text(json.dumps(document, indent=1) + "\n")
+            if crystal in found:
+                continue
+            kind, atoms = crystals[crystal]
+            found[crystal] = {"kind": kind, **relaxed(atoms, potential, name, options.max_steps)}
+            if options.json:
+                with written_atomically(options.json) as temporary:
+                    temporary.write_text(json.dumps(document, indent=1) + "\n")
     finally:
         OPTIMIZERS.clear()
         OPTIMIZERS.update(own)

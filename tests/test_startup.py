@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 from types import ModuleType
 from typing import Any
 
@@ -20,6 +21,7 @@ from ase.io import write
 
 import torch_gptff
 from torch_gptff.lazy import _LazyPackage
+from torch_gptff.models import build_model, registry
 
 PACKAGE = Path(torch_gptff.__file__).parent
 LAZY = [path for path in sorted(PACKAGE.rglob("__init__.py")) if "import_lazily(" in path.read_text(encoding="utf-8")]
@@ -89,6 +91,13 @@ def test_data_need_neither_models_nor_the_compiler(frames: Path, tmp_path: Path)
 
 def test_a_checkpoint_is_described_without_the_compiler() -> None:
     assert not modules_after(["info", "gptff-universal"]) & {*NOT_FOR_DATA, "torch_gptff.workflows"}
+
+
+def test_models_are_found_by_the_names_that_they_have() -> None:
+    for name, homes in registry._OURS.items():
+        model, config = (resolve_name(f"torch_gptff.models.{home}") for home in homes)
+        assert model.name == name
+        assert type(build_model(name, config().to_dict())) is model
 
 
 def test_what_is_postponed_is_there_when_it_is_used() -> None:

@@ -22,9 +22,7 @@ class _LazyPackage(ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         if name in self._homes:
-            value = getattr(import_module(self._homes[name], self.__name__), name)
-            self.__dict__[name] = value
-            return value
+            return getattr(import_module(self._homes[name], self.__name__), name)
         if not name.startswith("_") and find_spec(f"{self.__name__}.{name}") is not None:
             return import_module(f"{self.__name__}.{name}")
         if self._otherwise is not None:

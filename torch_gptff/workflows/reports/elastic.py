@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from torch_gptff.errors import ElasticityError
 from torch_gptff.moved import old_names
 from torch_gptff.report import Column
 from torch_gptff.report.style import new_figure
@@ -52,10 +54,11 @@ def _section(report: RecordsReport[ElasticTensor], label: str, tensor: ElasticTe
         ],
         f"Stiffness. Largest standard error of the fit {tensor.standard_error.max():.2g} GPa.",
     )
-    if tensor.space_group is not None:
+    with suppress(ElasticityError):  # of a tensor whose symmetry is not known
+        constants = tensor.constants
         report.table(
-            [Column("crystal system"), *(Column(name, "GPa", 2) for name in tensor.constants)],
-            [[tensor.crystal_system, *tensor.constants.values()]],
+            [Column("crystal system"), *(Column(name, "GPa", 2) for name in constants)],
+            [[tensor.crystal_system, *constants.values()]],
             "Independent constants in the standard orientation of the crystal system (IEEE 176-1987).",
         )
     report.facts(

@@ -15,7 +15,7 @@ from torch_gptff.calculators import GPTFFCalculator
 from torch_gptff.io.structures import write_structures
 from torch_gptff.workflows import MigrationPath, migration_path
 
-QUICK = ("--as-given", "--images", 1, "--max-steps", 2)
+QUICK = ("--as-given", "--images", 1, "--max-steps", 2, "--fmax", "1e-12")
 
 
 def hole(place: int) -> Atoms:
@@ -38,7 +38,7 @@ def test_the_numbers_of_the_workflow(call, checkpoint: Path, files: list[Path], 
     assert result.exit_code == 1, result.output  # for want of steps
     assert "NOT CONVERGED" in result.stdout
     calculator = GPTFFCalculator(checkpoint, device="cpu", dtype=torch.float64)
-    expected = migration_path(hole(0), hole(2), calculator, images=1, max_steps=2, relax_ends=False)
+    expected = migration_path(hole(0), hole(2), calculator, images=1, max_steps=2, fmax=1e-12, relax_ends=False)
     (stored,) = json.loads(out.read_text())["results"]
     found = MigrationPath.from_dict(stored)
     assert found.energies == pytest.approx(expected.energies, abs=1e-8)

@@ -144,11 +144,11 @@ def test_relaxations_are_written_as_they_come_and_gone_on_with(
     written: list[int] = []
     write_final = relax_module.write_final
 
-    def and_be_killed(relaxation: Any, path: Path) -> Any:
+    def and_be_killed(relaxation: Any, path: Path, poscar: bool) -> Any:
         written.append(len(json.loads(results.read_text())["results"]))
         if path.name == "two":
             raise KeyboardInterrupt
-        return write_final(relaxation, path)
+        return write_final(relaxation, path, poscar)
 
     monkeypatch.setattr(relax_module, "write_final", and_be_killed)
     arguments = ("relax", *salts, "--out", out, "--json", results, *LOOSE, *batch)

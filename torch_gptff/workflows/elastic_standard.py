@@ -64,7 +64,7 @@ def standard_stiffness(stiffness: NDArray[np.float64], atoms: Atoms) -> NDArray[
             turned = ElasticTensor.from_voigt(stiffness).convert_to_ieee(
                 AseAtomsAdaptor.get_structure(plain), initial_fit=False
             )
-    except (SymmetryUndeterminedError, TypeError, ValueError) as error:
+    except (SymmetryUndeterminedError, IndexError, TypeError, ValueError) as error:
         raise ElasticityError(f"the standard orientation of the crystal is not found: {error}") from error
     return np.array(turned.voigt, dtype=np.float64)
 

@@ -22,6 +22,9 @@ from torch_gptff.workflows.supercell import repetitions
 if TYPE_CHECKING:
     from phonopy import Phonopy
 
+MOST_GUESSED = 40
+"""Largest number of atoms of a formula whose oxidation numbers are guessed, which takes long for more."""
+
 NO_STIFFNESS = 1e-8
 """Force constants below this are rounding, eV/Å²; those of the softest crystals are a million times it."""
 
@@ -207,9 +210,12 @@ def _remarks(primitive: Atoms) -> tuple[str, ...]:
     """That the modes of ions do not split, where oxidation numbers can be guessed."""
     from pymatgen.core import Composition
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of noble gases
-        guesses = Composition(primitive.get_chemical_formula()).oxi_state_guesses()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of noble gases
+            guesses = Composition(primitive.get_chemical_formula()).oxi_state_guesses(max_sites=-MOST_GUESSED)
+    except ValueError:
+        return ()
     if not guesses or not any(guesses[0].values()):
         return ()
     return (

@@ -11,6 +11,9 @@ from ase import Atoms
 
 from torch_gptff.errors import SurfaceError
 
+MOST_GUESSED = 40
+"""Largest number of atoms of a formula whose oxidation numbers are guessed, which takes long for more."""
+
 SAME_PLANE = 0.1
 """Å: atoms whose distances from a plane differ by less count as one layer of a termination."""
 
@@ -125,7 +128,7 @@ def _cut(slab: Any, crystal: Any, number: int, has_charges: bool) -> Cut:
 def _guess_charges(structure: Any) -> bool:
     """Give atoms their oxidation numbers; ``False`` where none are found, or all are zero, as in a metal."""
     try:
-        structure.add_oxidation_state_by_guess()
+        structure.add_oxidation_state_by_guess(max_sites=-MOST_GUESSED)
     except ValueError:
         return False
     if not any(getattr(site.specie, "oxi_state", None) for site in structure):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from torch_gptff.errors import ElasticityError
 from torch_gptff.moved import old_names
 from torch_gptff.report import Column
 from torch_gptff.report.style import new_figure
@@ -53,10 +54,11 @@ def _section(report: RecordsReport[ElasticTensor], label: str, tensor: ElasticTe
         ],
         f"Stiffness. Largest standard error of the fit {tensor.standard_error.max():.2g} GPa.",
     )
-    if tensor.space_group is not None:
-        report.records(
-            [(tensor.crystal_system, tensor)],
-            [Column(name, "GPa", 2, partial(_constant, name)) for name in tensor.constants],
+    with suppress(ElasticityError):  # of a tensor whose symmetry is not known
+        constants = tensor.constants
+        report.table(
+            [Column("crystal system"), *(Column(name, "GPa", 2) for name in constants)],
+            [[tensor.crystal_system, *constants.values()]],
             "Independent constants in the standard orientation of the crystal system (IEEE 176-1987).",
         )
     report.facts(
@@ -80,10 +82,6 @@ def _section(report: RecordsReport[ElasticTensor], label: str, tensor: ElasticTe
         figure, axes = new_figure(4.2, 4.0)
         draw_young_modulus(axes, tensor)
         report.figure(figure, "Young's modulus along directions in the three planes: the distance from the origin.")
-
-
-def _constant(name: str, tensor: ElasticTensor) -> float:
-    return tensor.constants[name]
 
 
 def _surface(values: NDArray[np.float64]) -> Figure:

@@ -142,6 +142,7 @@ class Queue:
         if ended.code == 0:
             return ended.message["found"]
         problem = ended.message.get("error") or f"cannot be read within {READING_S:g} s: {ended.reason}"
+        problem = problem.replace(f"{file.parent}/", "")
         raise JobError(problem.replace(file.name, shown) if file.name in problem else f"{shown}: {problem}")
 
     async def submit(self, identity: str, index: int, kind: str, values: Mapping[str, Any]) -> Job:
@@ -225,6 +226,10 @@ class Queue:
         job.begin()
         self.changed.ring()
         await self._computer.start()
+        if job.stop:
+            job.end("stopped")
+            self.changed.ring()
+            return
         late = asyncio.get_running_loop().call_later(60 * self.limits.minutes, self._too_late, job)
 
         def take(message: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ last ``ended`` with its exit code or with what was found.
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import os
@@ -110,12 +111,8 @@ class Lines(io.TextIOBase):
 
 def prepare_to_look() -> None:
     """Import what reads structures: that takes its time once, and is none of the file's."""
-    import ase.io
-    import pymatgen.io.cif
-    import spglib  # noqa: F401
-
-    import torch_gptff.io.structures
-    import torch_gptff.report.structures  # noqa: F401
+    for name in ("ase.io", "pymatgen.io.cif", "spglib", "torch_gptff.io.structures", "torch_gptff.report.structures"):
+        importlib.import_module(name)
 
 
 def look(file: str, index: int, most_atoms: int) -> dict[str, Any]:

@@ -17,7 +17,9 @@ from torch_gptff.errors import CheckpointError
 from torch_gptff.graph import checks
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["relax", "--help"], ["predict", "-h"], ["info"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["relax", "--help"], ["predict", "-h"], ["serve", "-h"], ["info"]]
+)
 def test_help_imports_nothing_that_takes_long(arguments: list[str]) -> None:
     code = (
         "import sys\nfrom torch_gptff.cli import app\n"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +28,9 @@ def value_of(setting: Any) -> Any:
         return not setting.default
     if setting.type == "choice":
         return setting.choices[-1]
-    value = OTHER[setting.type]
-    return value if setting.high is None or value <= setting.high else setting.high / 2
+    if setting.low is not None and setting.high is not None:
+        return (setting.low + setting.high) // 2 if setting.high > 2 else (setting.low + setting.high) / 2
+    return OTHER[setting.type]
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
@@ -58,6 +61,8 @@ def test_values_become_words() -> None:
         ("relax", "fmax", -1),
         ("relax", "fmax", float("nan")),
         ("relax", "fmax", "0.1"),
+        ("relax", "max_steps", 10**400),
+        ("relax", "pressure", float("-inf")),
         ("relax", "fix_cell", 1),
         ("relax", "model", "other.safetensors"),
         ("relax", "out", "/elsewhere"),
@@ -133,3 +138,17 @@ def test_a_host_that_others_reach_is_warned_of(call) -> None:
         result = call("serve", "--host", "0.0.0.0", "--port", other.getsockname()[1])
     assert result.exit_code == 1
     assert "other machines can reach the page" in result.stderr
+
+
+def test_the_server_loads_nothing_that_computes() -> None:
+    """That is for the process that computes: the page is there at once, and small."""
+    pytest.importorskip("uvicorn", reason="the page is served by uvicorn")
+    code = """
+import sys
+from torch_gptff.cli.serving import kinds
+from torch_gptff.serve import app, server
+kinds()
+print({"torch", "ase", "pymatgen"} & set(sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

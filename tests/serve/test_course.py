@@ -11,7 +11,7 @@ import pytest
 from ase.build import bulk
 
 from torch_gptff.report import Column, Table
-from torch_gptff.report.structures import MOST_FRAMES, MOST_POSITIONS
+from torch_gptff.report.structures import MOST_FRAMES, MOST_POSITIONS, most_frames
 from torch_gptff.serve.course import MOST_POINTS, Course, Thinned
 from torch_gptff.serve.watch import Watch
 from torch_gptff.workflows import MolecularDynamicsFrame, RelaxationStep
@@ -50,7 +50,7 @@ def test_pieces_make_the_whole() -> None:
             followed["frames"] += news["frames"]
 
     follow()
-    course.begin(scene(3), "step", ["energy"])
+    course.begin(scene(3), "step", ["energy"], most_frames(3))
     for number in range(5 * MOST_POINTS):
         course.add([[number, -number]], [{"along": number}])
         if number % 7 == 0:
@@ -66,6 +66,7 @@ def test_pieces_make_the_whole() -> None:
 
 def test_large_structures_have_few_frames() -> None:
     course = Course(scene(10_000))
+    course.begin(scene(10_000), "step", [], most_frames(10_000))
     for number in range(100):
         course.add([], [{"along": number}])
     assert len(course.frames.kept) * 10_000 <= MOST_POSITIONS

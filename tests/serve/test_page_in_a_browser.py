@@ -73,7 +73,7 @@ def tab(browser: Any, address: str) -> Iterator[Any]:
         tab.on("pageerror", lambda error: problems.append(str(error)))
         tab.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
         tab.goto(address)
-        tab.wait_for_selector("#kinds label")
+        tab.wait_for_selector("#kinds label", state="attached")
         yield tab
         own = address.partition("#")[0]
         assert all(url.startswith((own, "data:", "blob:")) for url in asked)

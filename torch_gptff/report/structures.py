@@ -77,9 +77,13 @@ def thin(frames: Sequence[Atoms], along: Sequence[float], label: str) -> Traject
         along: a number of every frame
         label: what it is, with its unit
     """
-    most = max(min(MOST_FRAMES, MOST_POSITIONS // max(len(frames[0]), 1)), 2)
-    chosen = evenly_spaced(len(frames), most)
+    chosen = evenly_spaced(len(frames), most_frames(len(frames[0])))
     return Trajectory([frames[k] for k in chosen], [float(along[k]) for k in chosen], label, len(frames))
+
+
+def most_frames(n_atoms: int) -> int:
+    """Largest number of frames that a page shows of so many atoms."""
+    return max(min(MOST_FRAMES, MOST_POSITIONS // max(n_atoms, 1)), 2)
 
 
 def evenly_spaced(total: int, most: int) -> list[int]:

@@ -21,7 +21,6 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-import torch_gptff.report
 from torch_gptff import __version__
 from torch_gptff.errors import GPTFFError, JobError
 from torch_gptff.serve.guard import Guard, TooLargeError
@@ -29,7 +28,7 @@ from torch_gptff.serve.job import TYPES, Job
 from torch_gptff.serve.queue import Queue
 
 PAGE = Path(__file__).parent / "page"
-REPORT = Path(torch_gptff.report.__file__).parent
+REPORT = PAGE.parents[1] / "report"
 
 STATIC = {
     **{name: PAGE / name for name in ("app.css", "app.js", "curve.js", "stream.js")},

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Generic, TypeVar
 
-from torch_gptff.report.structures import MOST_FRAMES, MOST_POSITIONS
-
 T = TypeVar("T")
 
 MOST_POINTS = 2000
@@ -65,23 +63,29 @@ class Course:
 
     def __init__(self, scene: dict[str, Any]) -> None:
         self.begun = 0
-        self._set(scene, "", [])
+        self._set(scene, "", [], 1)
 
-    def _set(self, scene: dict[str, Any], label: str, columns: list[str]) -> None:
+    def _set(self, scene: dict[str, Any], label: str, columns: list[str], most: int) -> None:
         self.scene, self.label, self.columns = scene, label, columns
-        n_atoms = len(scene["symbols"])
         self.points: Thinned[list[float]] = Thinned(MOST_POINTS)
-        self.frames: Thinned[dict[str, Any]] = Thinned(max(min(MOST_FRAMES, MOST_POSITIONS // max(n_atoms, 1)), 2))
+        self.frames: Thinned[dict[str, Any]] = Thinned(most)
 
     @property
     def generation(self) -> int:
         """Changes where pieces have gone, or are of another structure: whoever follows begins anew."""
         return 100 * self.begun + self.points.times + self.frames.times
 
-    def begin(self, scene: dict[str, Any], label: str, columns: list[str]) -> None:
-        """Begin anew with another structure, or with other counts."""
+    def begin(self, scene: dict[str, Any], label: str, columns: list[str], most: int) -> None:
+        """Begin anew with another structure, or with other counts.
+
+        Args:
+            scene: of the first frame
+            label: what frames and points are counted by, with its unit
+            columns: names of the values of a point, with their units
+            most: number of frames that are kept
+        """
         self.begun += 1
-        self._set(scene, label, columns)
+        self._set(scene, label, columns, most)
 
     def add(self, points: list[list[float]], frames: list[dict[str, Any]]) -> None:
         """Add what came next."""

@@ -111,7 +111,7 @@ class Job:
         """Take a message of the process."""
         match message["event"]:
             case "begun":
-                self.course.begin(message["scene"], message["label"], message["columns"])
+                self.course.begin(message["scene"], message["label"], message["columns"], message["most"])
             case "told":
                 self.words, self.share = message.get("words", self.words), message.get("share", self.share)
                 self.course.add(message["points"], message["frames"])
@@ -123,7 +123,7 @@ class Job:
 
     def named(self, words: str) -> str:
         """Words of the command, with the name that the file had for the name that it has here."""
-        return words.replace(self.structure.file.name, self.structure.name)
+        return words.replace(f"{self.folder}/", "").replace(self.structure.file.name, self.structure.name)
 
     def begin(self) -> None:
         """Note the start."""

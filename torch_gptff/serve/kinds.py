@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from torch_gptff.errors import JobError
+
+LARGEST = 1e12
+"""Of a number; what is no number is not smaller."""
 
 MOST_CHARACTERS = 40
 """Of a text."""
@@ -66,7 +68,7 @@ class Setting:
         return value
 
     def _number(self, value: Any) -> str:
-        is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
         if not is_number or (self.type == "integer" and value != int(value)):
             raise JobError(
                 f"{self.option} is {'a whole' if self.type == 'integer' else 'a'} number, not {_told(value)}"

@@ -64,6 +64,7 @@ class Worker:
             await self._ended(self._process)
         if self._process is None:
             self._errors.clear()
+            self._forget_kill()
             self._process = await asyncio.create_subprocess_exec(
                 *self._command,
                 stdin=asyncio.subprocess.PIPE,

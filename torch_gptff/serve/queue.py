@@ -129,19 +129,25 @@ class Queue:
 
     async def _look(self, file: Path, shown: str, index: int) -> dict[str, Any]:
         task = {"look": file.name, "index": index, "atoms": self.limits.atoms, "folder": str(file.parent)}
+        limits: list[asyncio.TimerHandle] = []
+
+        def take(message: dict[str, Any]) -> None:
+            if message["event"] == "looking":
+                limits.append(asyncio.get_running_loop().call_later(READING_S, self._reader.interrupt))
+
         async with self._reading:
-            await self._reader.start()  # which takes its time, and is none of the file's
-            late = asyncio.get_running_loop().call_later(READING_S, self._reader.interrupt)
             try:
-                ended = await self._reader.run(task, lambda message: None)
+                ended = await self._reader.run(task, take)
             except asyncio.CancelledError:
                 await self._reader.close()  # whose answer nobody would read
                 raise
             finally:
-                late.cancel()
+                for limit in limits:
+                    limit.cancel()
         if ended.code == 0:
             return ended.message["found"]
         problem = ended.message.get("error") or f"cannot be read within {READING_S:g} s: {ended.reason}"
+        problem = problem.replace(f"{file.parent}/", "")
         raise JobError(problem.replace(file.name, shown) if file.name in problem else f"{shown}: {problem}")
 
     async def submit(self, identity: str, index: int, kind: str, values: Mapping[str, Any]) -> Job:
@@ -225,6 +231,10 @@ class Queue:
         job.begin()
         self.changed.ring()
         await self._computer.start()
+        if job.stop:
+            job.end("stopped")
+            self.changed.ring()
+            return
         late = asyncio.get_running_loop().call_later(60 * self.limits.minutes, self._too_late, job)
 
         def take(message: dict[str, Any]) -> None:

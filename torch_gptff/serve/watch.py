@@ -6,8 +6,6 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from torch_gptff.report.structures import InCell, Trajectory, frame, scene
-
 if TYPE_CHECKING:
     from ase import Atoms
     from ase.calculators.calculator import Calculator
@@ -62,13 +60,15 @@ class Watch:
         self._sent = monotonic()
 
     def _reached(self, atoms: Atoms, state: Any) -> None:
+        from torch_gptff.report.structures import InCell, Trajectory, frame, most_frames, scene
+
         label, along, values = _point(state, len(atoms))
         symbols = atoms.get_chemical_symbols()
         if symbols != self._symbols or along <= self._last or list(values) != self._columns:
             self.flush()
             self._symbols, self._columns, self._place = symbols, list(values), InCell(atoms)
-            begun = scene(Trajectory([atoms], [along], label))
-            self._send({"event": "begun", "scene": begun, "label": label, "columns": self._columns})
+            begun = {"scene": scene(Trajectory([atoms], [along], label)), "most": most_frames(len(atoms))}
+            self._send({"event": "begun", **begun, "label": label, "columns": self._columns})
         self._last = along
         self._points.append([_short(value) for value in (along, *values.values())])
         self._frames.append({"along": _short(along), **frame(atoms, self._place)})

@@ -2,12 +2,13 @@
 
 A task looks at a structure file, ``{"look": FILE, "index": 0, "atoms": 1000, "folder": DIR}``, or runs a command,
 ``{"run": [WORD, …], "folder": DIR}``. Messages are ``begun``, ``told`` and ``found``, see
-:mod:`torch_gptff.serve.watch`, ``said`` with a line of a command, and at last ``ended`` with its exit code or with what
-was found.
+:mod:`torch_gptff.serve.watch`, ``said`` with a line of a command, ``looking`` where a file is about to be read, and at
+last ``ended`` with its exit code or with what was found.
 """
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import os
@@ -68,6 +69,8 @@ def done(task: dict[str, Any], run: Run, send: Send) -> dict[str, Any]:
     os.chdir(task["folder"])
     try:
         if "look" in task:
+            prepare_to_look()
+            send({"event": "looking"})
             return {"code": 0, "found": look(task["look"], task["index"], task["atoms"])}
         watch = Watch(send)
         with redirect_stdout(Lines(send)), redirect_stderr(Lines(send)):
@@ -104,6 +107,12 @@ class Lines(io.TextIOBase):
             if line.strip():
                 self._send({"event": "said", "kind": kind if is_told else "line", "words": words if is_told else line})
         return len(text)
+
+
+def prepare_to_look() -> None:
+    """Import what reads structures: that takes its time once, and is none of the file's."""
+    for name in ("ase.io", "pymatgen.io.cif", "spglib", "torch_gptff.io.structures", "torch_gptff.report.structures"):
+        importlib.import_module(name)
 
 
 def look(file: str, index: int, most_atoms: int) -> dict[str, Any]:

@@ -37,6 +37,11 @@ function show(id, isShown) {
   at(id).hidden = !isShown;
 }
 
+// What is the same stays, so that nobody is told of it again.
+function say(id, words) {
+  if (at(id).textContent !== words) at(id).textContent = words;
+}
+
 function element(tag, words, className) {
   const made = document.createElement(tag);
   made.textContent = words;
@@ -215,22 +220,29 @@ function preview() {
 }
 
 function showJob(job) {
-  at("result-title").textContent = `${job.number}. ${job.title} ${job.kind}`;
+  say("result-title", `${job.number}. ${job.title} ${job.kind}`);
   at("facts").textContent = [job.name, ...job.facts, ...(job.seconds === null ? [] : [duration(job.seconds)])].join(" · ");
   setState(at("state"), job);
   const isOver = !["waiting", "running"].includes(job.state);
   for (const [part, isShown] of Object.entries({ state: true, stop: !isOver, remove: isOver, progress: !isOver, log: true }))
     show(part, isShown);
-  at("error").textContent = job.error;
+  say("error", job.error);
   show("error", job.error);
   showProgress(job);
   showTable(job.table);
   showFiles(job);
-  at("command").textContent = job.command;
-  at("said").replaceChildren(...job.said.map((each) => element("li", each.words, each.kind)));
-  at("origin").textContent = job.origin;
+  say("command", job.command);
+  sayLines(job);
+  say("origin", job.origin);
   show("origin", job.origin);
   document.title = `${job.title} ${job.kind}: ${job.state}`;
+}
+
+function sayLines(job) {
+  const key = `${job.id} ${job.said.length}`;
+  if (at("said").dataset.key === key) return;
+  at("said").dataset.key = key;
+  at("said").replaceChildren(...job.said.map((each) => element("li", each.words, each.kind)));
 }
 
 function showProgress(job) {
@@ -238,7 +250,7 @@ function showProgress(job) {
   else at("bar").value = job.share;
   const before = [...jobs.values()].filter((each) => ["waiting", "running"].includes(each.state) && each.number < job.number);
   const waits = `waits for ${before.length} other${before.length === 1 ? "" : "s"}`;
-  at("words").textContent = job.state === "waiting" ? waits : job.words || "starting";
+  say("words", job.state === "waiting" ? waits : job.words || "starting");
 }
 
 function showTable(table) {

@@ -22,7 +22,7 @@ class ScreeningResults:
     """JSON lines: what results depend on, then a line for every structure, under a key made of its content.
 
     A result is found again wherever its structure stands in whichever list. Memory holds the place of every line, and
-    no result: some 150 bytes a structure. One process writes at a time. A line that was cut off in the middle is
+    no result: some 200 bytes a structure. One process writes at a time. A line that was cut off in the middle is
     forgotten, and computed anew.
 
     Args:

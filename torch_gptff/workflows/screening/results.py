@@ -22,7 +22,7 @@ class ScreeningResults:
     """Results by a digest of the structure, in a file of JSON lines whose first line states the settings.
 
     A result is found by its structure, whatever its place in a list. Memory holds only the place of every line, some
-    150 bytes for a structure. One process writes at a time. A line that was cut off is ignored, and computed again.
+    200 bytes for a structure. One process writes at a time. A line that was cut off is ignored, and computed again.
 
     Args:
         path: the file; it is made where there is none

@@ -43,7 +43,6 @@ from pymatgen.entries.computed_entries import ComputedEntry
 from pymatgen.io.ase import AseAtomsAdaptor
 from rich.console import Console
 from rich.table import Table
-from torch_gptff.cli.screening import executor
 
 from torch_gptff import __version__, load_pretrained
 from torch_gptff.datasets.readers.files import open_text
@@ -52,7 +51,7 @@ from torch_gptff.errors import HullError
 from torch_gptff.io.files import written_atomically
 from torch_gptff.potential import Potential
 from torch_gptff.workflows import Relaxation, mp2020_correction, screen
-from torch_gptff.workflows.screening import Failure, ScreeningResults, Task
+from torch_gptff.workflows.screening import Failure, ScreeningResults, Task, open_executor
 from torch_gptff.workflows.screening.results import key_of
 
 NEEDED = (
@@ -241,7 +240,7 @@ def main(arguments: list[str] | None = None) -> None:
     model = {name: getattr(options, name) for name in ("model", "dtype", "device", "reference")}
 
     journal = folder / "relaxations.jsonl"
-    with executor(options.scheduler, options.workers) as (pool, n_workers):
+    with open_executor(options.scheduler, options.workers) as (pool, n_workers):
         given = (atoms for _, atoms in crystals(options.crystals))
         for _ in screen(given, "relax", executor=pool, journal=journal, in_flight=4 * n_workers, **model, **settings):
             pass

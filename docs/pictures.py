@@ -114,7 +114,7 @@ FLOORS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Forces and stress", ("potential", "prediction")),
     ("Energy", ("models", "nn", "ops")),
     ("Crystals", ("graph",)),
-    ("Ground", ("settings", "errors", "units", "cache", "defaults", "notebook", "moved")),
+    ("Ground", ("settings", "errors", "units", "cache", "defaults", "notebook", "lazy", "postponed", "moved")),
 )
 """The rooms of the package from top to bottom; a room imports from lower floors, and from rooms at its right."""
 

@@ -196,7 +196,8 @@ def test_lattices_that_compete_are_those_of_their_names(more_frames: ModuleType)
     expected = {
         **{"fcc": 225, "bcc": 229, "hcp": 194, "sc": 221, "diamond": 227, "dhcp": 194},
         **{"rocksalt": 225, "zincblende": 216, "wurtzite": 186, "cesiumchloride": 221, "layered": 194},
-        **{"nickel arsenide": 194, "fluorite": 225, "rutile": 136, "cadmium iodide": 164},
+        **{"nickel arsenide": 194, "fluorite": 225, "rutile": 136, "cadmium iodide": 164, "quartz": 152},
+        **{"A_hP4_194_bc": 194, "A_tI4_141_a": 141},
     }
     found = {}
     for ratio, known in more_frames.competing().items():

@@ -136,7 +136,7 @@ def test_ways_to_split(
         (("inspect", "DATA", "--format", "excel"), 1, "error: there is no format 'excel'"),
         (("inspect", "DATA", "-o", "type_map"), 2, "is not KEY=VALUE"),
         (("inspect", "DATA", "-o", "type_map=Cu"), 1, "the format extxyz has no option type_map"),
-        (("inspect", "mptrj"), 1, "error: mptrj is not fetched by itself: get it from https://doi.org"),
+        (("inspect", "mptrj"), 1, "error: mptrj cannot be downloaded automatically: get it from https://doi.org"),
         (("convert", "DATA", "--out", "OUT", "--angle-cutoff", "3"), 2, "angles need bonds"),
         (("split", "DATA"), 2, "name the file to write"),
         (("split", "DATA", "--out", "OUT", "--fractions", "a,b"), 2, "two or three numbers"),

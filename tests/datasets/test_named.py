@@ -81,7 +81,7 @@ def test_it_is_fetched_once_and_verified(
         named_sources("small")
     assert not (tmp_path / "cache/datasets/small/Mo/training.json").exists()
     (folder / "training.json").unlink()
-    with pytest.raises(DownloadError, match=r"training.json could not be fetched .*fetch it on another machine"):
+    with pytest.raises(DownloadError, match=r"training.json could not be downloaded .*fetch it on another machine"):
         named_sources("small")
 
 
@@ -91,7 +91,7 @@ def test_a_given_folder(shared_data: Path, tmp_path: Path) -> None:
     assert len(named_sources("acwf", shared_data / "data/acwf_eos")) == 2
     with pytest.raises(DatasetError, match=r"has no MPtrj_2022.9_full.json, as mptrj should; its home is https://doi"):
         named_sources("mptrj", tmp_path)
-    with pytest.raises(DatasetError, match=r"matpes-pbe is not fetched by itself: get it from https"):
+    with pytest.raises(DatasetError, match=r"matpes-pbe cannot be downloaded automatically: get it from https"):
         named_sources("matpes-pbe")
     with pytest.raises(DatasetError, match=r"there is no dataset 'qm9' by name; there are mlearn"):
         named_sources("qm9")

@@ -24,7 +24,7 @@ from torch_gptff.training import TrainingConfig
 
 REPOSITORY = Path(__file__).parents[2]
 ENTRY: Any = typer.main.get_command(app)
-FOREIGN = ("git", "grep", "mkdocs", "nox", "pip", "pre-commit", "pytest", "python", "python3", ".ci/run")
+FOREIGN = ("git", "grep", "mkdocs", "nox", "pip", "pre-commit", "pytest", "python", "python3", "ssh", ".ci/run")
 """Commands of others, which stand in blocks that are not run and are not looked at."""
 LAUNCHERS = ("srun", "torchrun", "mpirun")
 """Commands of others that start one of this package's."""

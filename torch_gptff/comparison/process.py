@@ -27,9 +27,7 @@ from torch_gptff.graph import CrystalData
 from torch_gptff.io import load
 from torch_gptff.potential import Potential
 from torch_gptff.training.config import TrainingConfig
-from torch_gptff.training.files import METRICS
 from torch_gptff.training.loss import errors, loss
-from torch_gptff.training.report import Metrics
 
 STEPS = 2
 """Number of training steps in which memory is measured; the optimizer has its averages in the second."""
@@ -44,7 +42,7 @@ def train(folder: str, config: Mapping[str, Any], accelerator: str, resume: bool
         raise TrainingError("nothing was held out to compare by")
     return {
         "epochs": run.epochs,
-        "seconds_per_epoch": float(np.nanmedian(Metrics.read(run.folder / METRICS).columns["seconds"])),
+        "seconds_per_epoch": float(np.nanmedian(run.curves.values("seconds"))),
         "part": run.part,
         "counts": run.evaluation.counts,
         "mae": run.evaluation.mae.to_dict(),

@@ -82,7 +82,12 @@ def test_replay_keeps_what_the_new_frames_say_nothing_of(checkpoint: str, tmp_pa
         {
             "preset": "fine-tune",
             "model": {"checkpoint": checkpoint},
-            "data": {"train": [str(tmp_path / "copper.extxyz")], "validation_fraction": 0.0, "replay_fraction": 0.5},
+            "data": {
+                "train": [str(tmp_path / "copper.extxyz")],
+                "split": "random",
+                "validation_fraction": 0.25,
+                "replay_fraction": 0.5,
+            },
             "optimizer": {"lr": 1e-2, "ema": 0.0},
             "epochs": 8,
         }

@@ -104,7 +104,6 @@ def test_replay_keeps_what_the_new_frames_say_nothing_of(checkpoint: str, tmp_pa
                 ]
             )
         )
-    print(changes)
     assert changes["replay"] < 0.7 * changes["plain"]
 
 

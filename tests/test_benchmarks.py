@@ -19,12 +19,12 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
-from emt_frames import emt_frames
+from emt_frames import MODEL, emt_frames
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from torch_gptff import GPTFF, CrystalData, GPTFFCalculator, GPTFFConfig, load_pretrained
+from torch_gptff import GPTFF, CrystalData, GPTFFCalculator, GPTFFConfig, Potential, load_pretrained, save
 from torch_gptff.models import geometry
 from torch_gptff.nn import geometric_transformer
 from torch_gptff.ops.geometric_attention import Radial, Spline, columns, messages
@@ -373,6 +373,39 @@ def test_how_long_two_atoms_stay_together(on_path: None) -> None:
     near = [{(1, 2)}, {(1, 2), (3, 4)}, set(), {(1, 2)}]
     assert collisions.longest_stay(collisions.Look(0.5, frozenset(pairs)) for pairs in near) == 2
     assert collisions.longest_stay([collisions.Look(0.9, frozenset())]) == 0
+
+
+def test_segments(on_path: None, tmp_path: Path) -> None:
+    """Every way gives the same numbers, which the script checks itself."""
+    written = tmp_path / "segments.json"
+    sizes = ["--atoms", "32", "--molecules", "5", "--repeats", "1"]
+    import_module("segments").main([*sizes, "--json", str(written)])
+    rows = json.loads(written.read_text())
+    assert {row["what"].split(",")[0] for row in rows} == {"sum", "maximum", "softmax", "neighbours of molecules"}
+    assert all(row["ratio"] == 1 for row in rows if row["by"] == "torch" and row["what"] != "neighbours of molecules")
+
+
+@pytest.mark.filterwarnings("ignore:.*(the (forces|stresses) are|another reference)")  # the small model knows nothing
+def test_forgetting(on_path: None, tmp_path: Path) -> None:
+    forgetting = import_module("forgetting")
+    potential = Potential(GPTFF(GPTFFConfig(**MODEL)), {29: -3.0, 79: -3.0})
+    potential.model.elements = frozenset((29, 79))
+    save(potential, tmp_path / "start.safetensors")
+    write(tmp_path / "frames.extxyz", emt_frames(10, seed=2))
+    files = [
+        str(tmp_path / "frames.extxyz"),
+        "--known",
+        str(tmp_path / "frames.extxyz"),
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    numbers = ["--frames", "6", "--seen", "6", "--test", "4", "--methods", "plain", "LoRA"]
+    rows = forgetting.main([*files, "--model", str(tmp_path / "start.safetensors"), *numbers])
+    assert [(row["method"], row["frames"]) for row in rows] == [("plain", 6), ("LoRA", 6)]
+    for row in rows:
+        assert row["before"]["new"]["forces"] != row["after"]["new"]["forces"]
+        assert row["before"][forgetting.ITSELF] == {"energy": None, "forces": 0.0, "stress": 0.0}
+        assert row["after"][forgetting.ITSELF]["forces"] > 0
 
 
 def test_uncertainty(on_path: None, tmp_path: Path) -> None:

@@ -81,6 +81,21 @@ def test_train_then_finetune(call, settings, tmp_path):
     assert set(document["mae"]) >= {"energy_per_atom", "forces", "stress"}
 
 
+def test_ways_to_keep_what_a_model_knows(call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    finetune = import_module("torch_gptff.cli.finetune")
+    monkeypatch.setattr(finetune, "run_training", lambda config, *_: seen.append(config))
+    options = ["--replay", "universal", "--replay", "old.extxyz", "--lora", 4, "--layer-decay", 0.5]
+    result = call("finetune", "model", "new.extxyz", "--out", tmp_path / "out", *options)
+    assert result.exit_code == 0, result.output
+    (config,) = seen
+    assert [source.path for source in config.data.replay] == ["universal", "old.extxyz"]
+    assert (config.model.lora, config.model.layer_decay) == (4, 0.5)
+    result = call("finetune", "model", "new.extxyz", "--out", tmp_path / "out", "--layer-decay", 2)
+    assert result.exit_code == 1
+    assert "model.layer_decay must be in (0, 1]; got 2.0" in result.stderr
+
+
 def test_options_of_readers_go_to_every_source() -> None:
     found = sources(["a.extxyz", "b/a.extxyz"], ["naming=ref_"])
     assert [source.title for source in found] == ["a", "a-2"]

@@ -49,8 +49,27 @@ def finetune(
         bool, typer.Option("--repair", help="Give a published GPTFF the recommended readout and envelope first.")
     ] = False,
     replay: Annotated[
-        list[str] | None, typer.Option("--replay", help="Frames of the earlier training to mix in, against forgetting.")
+        list[str] | None,
+        typer.Option(
+            "--replay",
+            metavar="NAME|FILE",
+            help="Frames to mix in, against forgetting: of the earlier training, or [bold]universal[/bold], known "
+            "crystals that MODEL itself labels first.",
+            show_default=False,
+        ),
     ] = None,
+    lora: Annotated[
+        int,
+        typer.Option(
+            "--lora", metavar="RANK", help="Train updates of this rank to the weights; 0: all parameters.", min=0
+        ),
+    ] = 0,
+    layer_decay: Annotated[
+        float,
+        typer.Option(
+            "--layer-decay", metavar="FACTOR", help="Factor of the learning rate from a layer to the one before it."
+        ),
+    ] = 1.0,
     resume: Resume = False,
     set: Set = None,
     devices: Devices = 1,
@@ -70,7 +89,9 @@ def finetune(
     base = TrainingConfig.preset(preset)
     config = replace(
         base,
-        model=ModelSettings(checkpoint=model, repair=repair, freeze=tuple(freeze or ())),
+        model=ModelSettings(
+            checkpoint=model, repair=repair, freeze=tuple(freeze or ()), lora=lora, layer_decay=layer_decay
+        ),
         data=DataSettings(
             train=sources(data, option),
             validation=sources(validation, option),

@@ -22,6 +22,7 @@ from torch_gptff.io import save
 from torch_gptff.io.files import system_errors, written_atomically
 from torch_gptff.potential import Potential
 from torch_gptff.training.files import BEST, COLUMNS, METRICS, STATE
+from torch_gptff.training.lora import merged
 from torch_gptff.training.module import EnergyModelModule
 from torch_gptff.training.references import References
 
@@ -150,7 +151,7 @@ class SaveBest(Callback):
     def _save(self, trainer: Trainer, module: EnergyModelModule) -> None:
         references = self._references.moved(self._sources, module.shifts.detach().double().cpu())
         trained = module.result
-        potential = Potential(trained.model, trained.element_energies)
+        potential = Potential(merged(trained.model), trained.element_energies)
         potential.seen_pairs, potential.provenance = trained.seen_pairs, trained.provenance
         potential.references = {name: dict(table) for name, table in references.tables.items()}
         if len(potential.references) > 1:

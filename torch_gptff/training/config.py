@@ -34,6 +34,10 @@ class ModelSettings:
         repair: whether a GPTFF from a checkpoint gets the recommended readout and envelope
         freeze: beginnings of the names of parameters that are not trained
         learning_rates: factors of the learning rate, by the beginning of parameter names
+        layer_decay: factor of the learning rate from a layer to the one before it: the readout learns with ``lr``, the
+            last layer with ``layer_decay`` times that, and so on down to the embedding of the elements
+        lora: rank of updates of the weights of a checkpoint, which are all that is trained; 0 to train the parameters
+            themselves
     """
 
     name: str = "gptff"
@@ -42,11 +46,15 @@ class ModelSettings:
     repair: bool = False
     freeze: tuple[str, ...] = ()
     learning_rates: Mapping[str, float] = field(default_factory=dict)
+    layer_decay: float = 1.0
+    lora: int = 0
 
     def __post_init__(self) -> None:
         check_types(self)
         for name, factor in self.learning_rates.items():
             _check(factor >= 0, f"model.learning_rates.{name}", factor, "at least 0")
+        _check(0 < self.layer_decay <= 1, "model.layer_decay", self.layer_decay, "in (0, 1]")
+        _check(self.lora >= 0, "model.lora", self.lora, "at least 0")
 
 
 @dataclass(frozen=True)
@@ -101,7 +109,8 @@ class DataSettings:
             path of a stored split of the training frames, whose parts beside train, validation and test are left out
         validation_fraction: fraction of ``train`` for validation, where ``validation`` is empty
         test_fraction: fraction of ``train`` for the test, where ``test`` is empty
-        replay: sources of older frames, mixed in against forgetting
+        replay: sources of older frames, mixed in against forgetting; the name ``"universal"`` stands for known crystals
+            with the labels of the checkpoint that is trained, see :mod:`torch_gptff.training.replay`
         replay_fraction: fraction of the frames of an epoch that come from ``replay``
         workers: number of processes that load data and build graphs; 0 for the training process
     """

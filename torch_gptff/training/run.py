@@ -33,9 +33,11 @@ from torch_gptff.training.data import TrainingData, held_out_loader, references_
 from torch_gptff.training.files import BEST, CONFIG, EVALUATION, RUN, SPLIT, STATE
 from torch_gptff.training.graphs import GraphFrames
 from torch_gptff.training.loader import BudgetLoader
+from torch_gptff.training.lora import add_low_rank
 from torch_gptff.training.module import QUANTITIES, EnergyModelModule
 from torch_gptff.training.record import LearningCurves, TrainingRun
 from torch_gptff.training.references import References, counted_before
+from torch_gptff.training.replay import with_replay_sets
 from torch_gptff.training.start import starting_potential
 from torch_gptff.training.state import StartFrom, known_references, position_of, read_state
 from torch_gptff.training.suspicions import disagreements, suspicions
@@ -102,7 +104,7 @@ def _train(
 ) -> TrainingRun:
     potential = starting_potential(config.model, config.seed)
     trained = config.model.checkpoint is not None
-    data = TrainingData.of(config.data, config.seed)
+    data = TrainingData.of(with_replay_sets(config.data, config.model.checkpoint), config.seed)
     _check_data(folder, data, resume)
     start = None if config.start is None or resume else read_state(config.start)
     references, frames, predictions = references_for(data, potential, config.seed, trained, config.loss.is_of_energies)
@@ -111,6 +113,8 @@ def _train(
     odd = disagreements(frames, predictions, potential, references) if trained else []
     _warn([*suspicions(data.train), *odd])
     potential = _prepared(potential, references, data.pairs, config.precision, trained)
+    if config.model.lora:
+        add_low_rank(potential.model, config.model.lora, config.model.freeze, config.seed)
     if _leads():
         data.split.save(folder / SPLIT)
         with written_atomically(folder / CONFIG) as temporary:

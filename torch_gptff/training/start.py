@@ -26,6 +26,8 @@ def starting_potential(settings: ModelSettings, seed: int) -> Potential:
     if settings.checkpoint is None:
         if settings.repair:
             raise ConfigError("model.repair is for a checkpoint: name one in model.checkpoint")
+        if settings.lora:
+            raise ConfigError("model.lora changes the weights of a checkpoint: name one in model.checkpoint")
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             model = build_model(settings.name, settings.config)
@@ -41,6 +43,8 @@ def starting_potential(settings: ModelSettings, seed: int) -> Potential:
     if settings.repair:
         potential = repaired(potential)
     properties = settings.config.get("properties")
+    if properties and settings.lora:
+        raise ConfigError("new properties need all their weights: train them without model.lora")
     return with_properties(potential, properties, seed) if properties else potential
 
 

@@ -56,7 +56,7 @@ class Prediction:
         return [Prediction(*row) for row in zip(*columns, strict=True)]
 
     def to(self, device: torch.device | str) -> Prediction:
-        """The same on another device, cut off from the autograd graph."""
+        """A copy on another device, detached from the autograd graph."""
 
         def moved(value: Any) -> Any:
             if isinstance(value, Mapping):

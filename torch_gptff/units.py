@@ -49,7 +49,7 @@ StressUnit = Literal["eV/Å³", "GPa", "kbar", "eV"]
 
 @dataclass(frozen=True)
 class UnitConvention:
-    """How a file states energy and stress; forces are eV/Å everywhere. The default is what this package uses itself.
+    """Units of energy and stress in a file; forces are in eV/Å everywhere. The default is the units of this package.
 
     Attributes:
         energy: eV of the whole cell, or eV per atom

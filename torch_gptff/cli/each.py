@@ -34,7 +34,7 @@ BATCH_ATOMS = 4096
 """Number of atoms that completes a batch; the model divides it further by the bonds of its structures."""
 
 PLACE_IN_LIST = re.compile(r"structure (\d+) of the list: ")
-"""How messages about a batch begin."""
+"""Beginning of messages about a batch."""
 
 MOST_NAMED = 5
 """Results of an earlier run that are named where they are left out."""

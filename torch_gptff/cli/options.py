@@ -44,7 +44,7 @@ def require_new(context: typer.Context, path: Path, option: str) -> None:
 
 
 def choices(context: typer.Context) -> str:
-    """What can be done about existing results, by the options of a command."""
+    """Advice about existing results, by the options of a command."""
     has = {parameter.name for parameter in context.command.params}
     said = {"overwrite": "--overwrite replaces it", "resume": "--resume goes on with it"}
     return ", ".join([text for name, text in said.items() if name in has] + ["or name another place"])

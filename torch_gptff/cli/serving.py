@@ -1,4 +1,4 @@
-"""What ``torch-gptff serve`` offers: commands of this command line, with the few of their options that matter most.
+"""Jobs of ``torch-gptff serve``: commands of this command line, with the few of their options that matter most.
 
 ``python -m torch_gptff.cli.serving`` is the process that computes.
 """

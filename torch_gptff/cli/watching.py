@@ -1,4 +1,4 @@
-"""Who follows a command from within its process, as the page of ``torch-gptff serve`` does: click's ``obj``."""
+"""Watcher of a command within its process, such as the page of ``torch-gptff serve``; passed as click's ``obj``."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ _ANNOUNCED = {
     "cube": r"\A.*\n.*\n\s*-?(\d+)",
     "vasp": r"\A(?:.*\n){5}(?:[^\d\n]*\n)?([ \t\d]+)$",
 }
-"""Where numbers of atoms stand in the formats whose every atom has a line of its own, by ASE's names."""
+"""Positions of the number of atoms in formats with a line for every atom, by ASE's names."""
 
 
 def check_counts(text: str, format: str) -> None:

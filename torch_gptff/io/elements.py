@@ -18,7 +18,7 @@ _WATER = ("OW", "HW")
 """Names of atoms of water that begin with their element."""
 
 _DUMMIES = ("va", "vac", "x", "du", "q", "vc")
-"""What stands for a vacancy or a point in space."""
+"""Symbols of vacancies and of points in space."""
 
 
 def is_element(symbol: str) -> bool:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 HEAD = b'{"settings": '
-"""What a journal begins with."""
+"""First line of a journal."""
 
 
 class Journal:

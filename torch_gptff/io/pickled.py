@@ -15,7 +15,7 @@ from torch_gptff.errors import CheckpointFormatError, UnsafeCheckpointError
 
 
 def load_tensors(path: Path, if_unsafe: str, if_damaged: str) -> Any:
-    """What a file holds, on the CPU.
+    """Load the content of a file, on the CPU.
 
     Args:
         path: the file

@@ -36,7 +36,7 @@ _WHOLE_ATOMS = "an energy belongs to whole atoms; order the structure first"
 
 
 def _lammps_options(text: str) -> dict[str, Any]:
-    """How ASE is to read a LAMMPS data file: with the elements of its types, and in the units that its title names."""
+    """Options of ASE for a LAMMPS data file: the elements of its types, and the units that its title names."""
     units = re.search(r"\bunits\s*=\s*(\w+)", text.partition("\n")[0])
     return {"Z_of_type": elements.lammps_elements(text), **({"units": units[1]} if units else {})}
 
@@ -172,7 +172,7 @@ def read_cif(file: Path) -> list[Atoms]:
 
 
 def read_json(file: Path) -> list[Atoms]:
-    """What pymatgen's ``as_dict`` gave of a structure, a molecule, an entry with a structure, or a list of them.
+    """Read pymatgen's ``as_dict`` of a structure, a molecule, an entry with a structure, or a list of them.
 
     Species, positions and lattice are read, and properties passed over: pymatgen would import what they name.
     """
@@ -180,7 +180,7 @@ def read_json(file: Path) -> list[Atoms]:
 
 
 def read_yaml(file: Path) -> list[Atoms]:
-    """The same as YAML."""
+    """Read pymatgen's ``as_dict`` in YAML."""
     from ruamel.yaml import YAML
 
     return _from_document(YAML(typ="safe", pure=True).load(decoded(file)))
@@ -257,7 +257,7 @@ def _merged(structure: Any) -> Any:
 
 
 def _in_standard_orientation(atoms: Atoms) -> Atoms:
-    """As ASE turns a cell that a file gives by lengths and angles: *a* along *x*, *b* in the *xy* plane."""
+    """Orient a cell given by lengths and angles as ASE does: *a* along *x*, *b* in the *xy* plane."""
     atoms.set_cell(atoms.cell.cellpar(), scale_atoms=True)
     return atoms
 

@@ -74,7 +74,7 @@ class BondRange:
         return cls(atoms, torch.stack([neighbour, centre - atoms.start]), vectors[bonds], degree)
 
     def measured(self) -> BondRange:
-        """The same, with its geometry."""
+        """A copy with its geometry computed."""
         return replace(self, geometry=bond_harmonics(self.vectors, self.degree))
 
     def attend(

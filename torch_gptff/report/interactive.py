@@ -26,7 +26,7 @@ DIGITS = 7
 """Significant digits of values."""
 
 PIXELS = 96
-"""Of an inch, as browsers have it."""
+"""Number of pixels in an inch, as in browsers."""
 
 POINTS = 72 / PIXELS
 """Points of a pixel."""
@@ -114,7 +114,7 @@ def _suffix(number: int) -> str:
 
 
 class _AxesPart:
-    """What one pair of axes shows.
+    """Content of one pair of axes.
 
     Args:
         axes: of matplotlib

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SIDES = ((0, -1), (0, 1), (1, 0), (-1, 0), (1, -1), (-1, -1), (1, 1), (-1, 1))
-"""Where words are tried: below, above, to the right, to the left, and at the corners."""
+"""Directions in which a label is tried: below, above, to the right, to the left, and at the corners."""
 
 ABOVE = ((0, 1), (1, 1), (-1, 1))
 """Sides that keep words off the curve below the points."""
 
 DISTANCES = (1.0, 1.8, 2.6)
-"""How far away they are tried, in units of the height of a line."""
+"""Distances at which a label is tried, in units of the height of a line."""
 
 GLYPH = 0.62
 """Mean width of a letter, in units of the font size."""

@@ -1,4 +1,4 @@
-"""What makes a page lively: data of its figures, and the scripts and libraries that draw them, all within the page.
+"""Interactive parts of a page: data of its figures, and the scripts and libraries that draw them, all within the page.
 
 Libraries are those of ``assets/assets.json``; a page has those that it needs once, compressed, with their licences.
 """

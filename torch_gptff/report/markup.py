@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DPI = 160
-"""Of what is drawn in dots."""
+"""Resolution of the parts of a figure that are drawn as pixels."""
 
 LARGEST_SVG = 2_000_000
 """Bytes. A figure that needs more is drawn in dots as a whole."""
 
 COLORS = {"#000000": "currentColor", "#ffffff": "var(--paper)", "#b0b0b0": "var(--rule)"}
-"""What matplotlib draws black, white and as grid takes the page's colours, in light and in dark."""
+"""The colors of the page, light or dark, for the black, white and grid lines of matplotlib."""
 
 
 def figure_markup(figure: Figure, alt: str, name: str) -> str:

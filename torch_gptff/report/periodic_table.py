@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NOBLE = (0, 2, 10, 18, 36, 54, 86, 118)
-"""Where the periods end."""
+"""Atomic numbers of the last elements of the periods."""
 
 F_BLOCKS = {57: 6, 89: 7}
 """The first of the fifteen elements that stand below the table, and the period that they belong to."""

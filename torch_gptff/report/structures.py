@@ -64,7 +64,7 @@ class Trajectory:
 
     @property
     def thinned(self) -> str:
-        """How many frames are shown, in words, where they are not all; empty otherwise."""
+        """A remark on the number of frames shown, where they are not all; empty otherwise."""
         n_frames = len(self.frames)
         return "" if self.total <= n_frames else f"{n_frames} of {self.total:,} frames are shown, evenly spaced."
 

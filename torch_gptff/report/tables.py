@@ -98,7 +98,7 @@ class Table:
         return cls([Column(first), *shown], rows).without_empty_options()
 
     def without_empty_options(self) -> Table:
-        """The same table without optional columns in which no row has a value."""
+        """A copy without the optional columns in which no row has a value."""
         kept = [
             k
             for k, each in enumerate(self.columns)

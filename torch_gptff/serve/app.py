@@ -127,7 +127,7 @@ class Answers:
         return FileResponse(path, media_type=mimetypes.guess_type(path.name)[0], headers={"cache-control": "no-cache"})
 
     async def start(self, request: Request) -> Response:
-        """What the page needs to know first."""
+        """The data that the page needs at its start."""
         queue = self._queue
         return JSONResponse(
             {

@@ -49,7 +49,7 @@ class Thinned(Generic[T]):
 
 
 class Course:
-    """What a job has gone through.
+    """History of a job.
 
     Args:
         scene: the structure it begins with, see :func:`torch_gptff.report.structures.scene`
@@ -100,7 +100,7 @@ class Course:
         self.frames.close()
 
     def since(self, seen: tuple[int, int, int]) -> tuple[tuple[int, int, int], dict[str, Any] | None]:
-        """What is new to somebody, and what they have seen then.
+        """Changes since the last ones that a client has seen, and the mark of the latest.
 
         Args:
             seen: generation, points and frames that they have; ``(-1, 0, 0)`` for nothing

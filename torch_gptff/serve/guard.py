@@ -1,4 +1,4 @@
-"""What stands before every request: where it comes from, whether it knows the token, and how large it is."""
+"""Checks of every request before it is answered: its origin, its token and its size."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 NO_TEXT = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
-"""Of an empty style element, which plotly.js fills from its script."""
+"""Hash of an empty style element, which plotly.js fills from its script."""
 
 POLICY = (
     f"default-src 'none'; script-src 'self'; style-src 'self' '{NO_TEXT}'; img-src 'self' data: blob:; "
@@ -111,7 +111,7 @@ class TooLargeError(ValueError):
 
 
 def too_large(most: int) -> str:
-    """What is said to whoever sends more."""
+    """The message about a request that is too large."""
     return f"the file is too large: the page takes {most / MEGABYTE:.3g} MB at most (--megabytes)"
 
 

@@ -9,10 +9,10 @@ from typing import Any
 from torch_gptff.errors import JobError
 
 LARGEST = 1e12
-"""Of a number; what is no number is not smaller."""
+"""Largest magnitude of a number in a form; NaN, which compares as not smaller, is refused too."""
 
 MOST_CHARACTERS = 40
-"""Of a text."""
+"""Largest number of characters of a text in a form."""
 
 SHOWN = ("name", "label", "option", "type", "default", "choices", "low", "high")
 

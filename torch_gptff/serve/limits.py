@@ -16,7 +16,7 @@ MOST_JOBS = 200
 """Jobs that the page keeps, with those that are done."""
 
 MOST_CHARACTERS = 100
-"""Of a file's name that are shown."""
+"""Number of characters of a file name that are shown."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ LONGEST_LINE = 256 * 2**20
 """Bytes of a message."""
 
 LAST_LINES = 20
-"""Of standard error, that tell why a process has ended."""
+"""Number of last lines of standard error that are kept, to say why a process has ended."""
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ class Bell:
         event.set()
 
     def next(self) -> asyncio.Event:
-        """What is set at the next change: to be had before one looks, so that none is missed."""
+        """An event that is set at the next change; take it before reading the state, so that no change is missed."""
         return self._event
 
 

@@ -1,4 +1,4 @@
-"""What the process that computes tells of its job, as it goes."""
+"""Progress of a job, as reported by the process that computes it."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Watch:
 
 
 def _point(state: Any, n_atoms: int) -> tuple[str, float, dict[str, float]]:
-    """What a state is counted by, how far it is, and its values by names with units."""
+    """The name and the value of the coordinate of a state (step or time), and its values by names with units."""
     from torch_gptff.workflows import RelaxationStep
 
     if isinstance(state, RelaxationStep):

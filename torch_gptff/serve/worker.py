@@ -28,7 +28,7 @@ Run = Callable[[list[str], Watch], int]
 """Runs a command of these words, and returns its exit code."""
 
 KINDS = ("error", "warning", "note", "stopped")
-"""What a line of standard error may begin with."""
+"""Beginnings of the lines of standard error that are passed on."""
 
 
 def work(run: Run, tasks: TextIO | None = None) -> None:

@@ -17,7 +17,7 @@ from torch_gptff.testing.structures import STRUCTURES, with_elements
 
 
 class CalculatorConformance:
-    """What an ASE calculator must be, as pytest tests that any calculator inherits::
+    """Requirements of an ASE calculator, as pytest tests that any calculator inherits::
 
         class TestMyCalculator(CalculatorConformance):
             @pytest.fixture
@@ -154,7 +154,7 @@ class CalculatorConformance:
 
 
 def results(calculator: Calculator, atoms: Atoms, *quantities: str) -> dict[str, Any]:
-    """What the calculator gives for a copy of the atoms."""
+    """Results of the calculator for a copy of the atoms."""
     copy = atoms.copy()
     copy.calc = calculator
     return {quantity: calculator.get_property(quantity, copy) for quantity in quantities}

@@ -16,7 +16,7 @@ from torch_gptff.testing.common import PotentialTests, assert_close, has_volume,
 
 
 class EvaluationTests(PotentialTests):
-    """How a potential is called, and what comes back.
+    """Tests of calls of a potential and of their results.
 
     Attributes:
         float32_energy: how far the energy in float32 may be from that in float64, eV per atom

@@ -104,7 +104,7 @@ def transformed(atoms: Atoms, matrix: np.ndarray) -> Atoms:
 
 
 def carried(prediction: FullPrediction, matrix: np.ndarray) -> FullPrediction:
-    """What a prediction becomes under the orthogonal map ``r → r M``."""
+    """A prediction transformed by the orthogonal map ``r → r M``."""
     by = float64(matrix)
     return FullPrediction(prediction.energy, prediction.forces @ by, by.T @ prediction.stress @ by, prediction.energies)
 

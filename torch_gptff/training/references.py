@@ -48,7 +48,7 @@ class References:
         return shifts
 
     def moved(self, sources: Sequence[str], by: Tensor) -> References:
-        """The same with ``by``, eV ``[S, 119]``, added to the energies of each source; a source may come repeatedly."""
+        """References with ``by``, eV ``[S, 119]``, added to the energies of each source, which may repeat."""
         tables = dict(self.tables)
         for source, row in zip(sources, by.tolist(), strict=True):
             tables[source] = {number: energy + row[number] for number, energy in tables.get(source, {}).items()}

@@ -20,10 +20,10 @@ CURVATURE = 70.0
 """eV/Å²: what quasi-Newton methods of ASE expect of every coordinate before they know better."""
 
 LONGEST = 0.2
-"""Å: of a step of an atom, as ASE has it."""
+"""Largest displacement of an atom in a step, Å, as in ASE."""
 
 LONGEST_STRAIN = 0.05
-"""Of a step of a cell whose strain is as stiff a coordinate as the others."""
+"""Largest strain in a step where the strain of the cell is as stiff a coordinate as the others."""
 
 
 def strain_scale(volume: float) -> float:
@@ -93,7 +93,7 @@ class CellFilter(FrechetCellFilter):
         self._deformation = np.eye(3)
 
     def get_positions(self) -> NDArray[np.float64]:
-        """Of the atoms in the cell as it was at the start, Å, and U times the number of atoms, ``[N + 3, 3]``."""
+        """Positions in the initial cell, Å, and the strain U times the number of atoms, ``[N + 3, 3]``."""
         self._follow()
         positions = np.linalg.solve(self._deformation, self.atoms.positions.T).T
         return np.vstack([positions, self._log * self.scale])

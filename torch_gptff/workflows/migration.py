@@ -66,7 +66,7 @@ class MigrationPath(Record):
 
     @property
     def formula(self) -> str:
-        """Of the structures."""
+        """Formula of the structures."""
         return formula_of(self.images[0])
 
     @property

@@ -28,7 +28,7 @@ SAME_PLACE = 0.05
 """Å: ends in which no atom moves farther are the same."""
 
 METHOD = "improvedtangent"
-"""Of the tangents of the band, a name of ASE's."""
+"""Name in ASE of the method for the tangents of the band."""
 
 LOOSE = 5.0
 """Forces on the band before an image climbs, relative to those at convergence."""
@@ -111,7 +111,7 @@ class _Band(NEB):
         self._evaluate([images[0], images[-1]])
 
     def get_forces(self) -> NDArray[np.float64]:
-        """Of the band on its images between the ends, eV/Å."""
+        """Forces of the band on its images between the ends, eV/Å."""
         self._evaluate(self.images[1:-1])
         forces = np.asarray(super().get_forces())
         self.largest = float(np.linalg.norm(forces, axis=1).max())

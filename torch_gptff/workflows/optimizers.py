@@ -35,7 +35,7 @@ class LBFGS(ASELBFGS):
 
 
 OPTIMIZERS: dict[str, Any] = {"LBFGS": LBFGS, "FIRE": FIRE, "BFGS": BFGS}
-"""By name. LBFGS needs the fewest steps by far; FIRE bears a rough energy surface."""
+"""ASE optimizers by name. LBFGS needs the fewest steps by far; FIRE bears a rough energy surface."""
 
 IS_CELL_AWARE = frozenset({"LBFGS"})
-"""Those that expect a cell as stiff as everything else."""
+"""Optimizers for which the strain of the cell is scaled to its stiffness."""

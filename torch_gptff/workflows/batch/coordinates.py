@@ -95,7 +95,7 @@ class BatchCoordinates:
         self._lay_out(self.sizes[places])
 
     def atoms_of(self, place: int) -> slice:
-        """Where the atoms of a structure stand among those of all."""
+        """Places of the atoms of a structure among those of all."""
         first = int(self._firsts[place])
         return slice(first, first + int(self.sizes[place]))
 

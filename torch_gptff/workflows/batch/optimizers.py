@@ -38,7 +38,7 @@ class BatchOptimizer(ABC):
 
     @abstractmethod
     def step(self, rows: Tensor, forces: Tensor, owner: Tensor, longest: Tensor) -> Tensor:
-        """Where all go next, ``[R, 3]``.
+        """Next coordinates of all structures, ``[R, 3]``.
 
         Args:
             rows: where they are, Å, ``[R, 3]``

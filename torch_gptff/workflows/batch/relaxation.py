@@ -54,7 +54,7 @@ class RelaxationBatch:
 
     @property
     def n_atoms(self) -> int:
-        """Of all structures."""
+        """Number of atoms of all structures."""
         return sum(len(member.run.atoms) for member in [*self.members, *self._new])
 
     def join(self, member: Member) -> None:
@@ -96,7 +96,7 @@ class RelaxationBatch:
         self._new = []
 
     def _compute(self, ended: list[tuple[Member, Relaxation | GPTFFError]]) -> BatchResults | None:
-        """What the calculator says of those that it does not refuse; ``None`` where none is left."""
+        """Results of the calculator for the structures that it does not refuse; ``None`` where none is left."""
         while self.members:
             try:
                 return self._calculator.compute(self._coordinates.data(), self._coordinates.sizes)

@@ -1,1 +1,1 @@
-"""What records show, drawn on axes of matplotlib: for the figures of reports, and for ``plot()`` of records."""
+"""Figures of records on axes of matplotlib, for reports and for ``plot()`` of records."""

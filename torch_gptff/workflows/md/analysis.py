@@ -1,4 +1,4 @@
-"""How atoms are arranged and how they move in molecular dynamics: distances, displacements and vibrations."""
+"""Structure and motion of atoms in molecular dynamics: distances, displacements and vibrations."""
 
 from __future__ import annotations
 

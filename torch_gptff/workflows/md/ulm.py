@@ -45,7 +45,7 @@ class FrameIndex:
 
     @property
     def damage(self) -> str | None:
-        """What is missing in the file, in words; ``None`` for a complete file."""
+        """Description of what the file lacks; ``None`` for a complete file."""
         lost = self.counted - len(self.offsets)
         if lost > 0:
             return f"cut off after {self.size} bytes: the last {lost} of {self.counted} frames are lost"

@@ -2,7 +2,7 @@
 
     python examples/universal/grow.py cold/best.safetensors grown.safetensors
 
-The twelve nearest neighbors of an atom have the same distance in fcc and in hcp, and no harmonics of degree 1 and 2
+The twelve nearest neighbours of an atom have the same distance in fcc and in hcp, and no harmonics of degree 1 and 2
 about it; those of degree 3 vanish in fcc alone, and likewise tell zinc blende from wurtzite. The radial functions and
 matrices of degree 2 are copied to degree 3, and whatever leads from features of degree 3 to the energy starts at zero.
 The model is then to be trained further.

@@ -18,7 +18,7 @@ LARGEST_SVG = 2_000_000
 """Bytes. A figure that needs more is drawn in dots as a whole."""
 
 COLORS = {"#000000": "currentColor", "#ffffff": "var(--paper)", "#b0b0b0": "var(--rule)"}
-"""The colors of the page, light or dark, for the black, white and grid lines of matplotlib."""
+"""The colours of the page, light or dark, for the black, white and grid lines of matplotlib."""
 
 
 def figure_markup(figure: Figure, alt: str, name: str) -> str:

@@ -35,7 +35,7 @@ class LBFGS(ASELBFGS):
 
 
 OPTIMIZERS: dict[str, Any] = {"LBFGS": LBFGS, "FIRE": FIRE, "BFGS": BFGS}
-"""ASE optimizers by name. LBFGS needs the fewest steps by far; FIRE bears a rough energy surface."""
+"""ASE optimisers by name. LBFGS needs the fewest steps by far; FIRE bears a rough energy surface."""
 
 IS_CELL_AWARE = frozenset({"LBFGS"})
-"""Optimizers for which the strain of the cell is scaled to its stiffness."""
+"""Optimisers for which the strain of the cell is scaled to its stiffness."""

@@ -254,7 +254,7 @@ class RelaxationRun:
         )
 
     def _target(self) -> Any:
-        """The object whose coordinates the optimizer moves."""
+        """The object whose coordinates the optimiser moves."""
         if not self.free_cell:
             return self.atoms
         assert self.network is not None

@@ -11,15 +11,14 @@ from pathlib import Path
 from torch_gptff import load, save
 
 LIMITS = [
-    "Trained on the labels of a teacher (TensorNet-MatPES-PBE) and on non-magnetic PBE equations of state, whose "
-    "errors it shares. No magnetic order, no van der Waals correction, no Hubbard U.",
-    "Noble gases, Po, At, Fr, Ra, Am and Cm are known from equations of state of elements and oxides alone, in the "
-    "reference 'acwf'; in the reference 'teacher' they have no energy, and asking for it is an error.",
-    "Compounds of Pm and of Ac, Th, Pa, U, Np and Pu were made by putting them in the place of lanthanides.",
-    "The training data are crystals of small cells, strained by a few per cent, rattled by up to 0.2 Å, or with two "
-    "atoms that collide, and metals heated for less than a picosecond: no liquids of compounds, surfaces, molecules or "
-    "defects. Expect larger errors there.",
-    "Interactions end at 15 Å (three layers of 5 Å); there is no long-range electrostatics.",
+    "Trained on the labels of a teacher (nequix-oam-1-pft: PBE and PBE+U, with energies in the reference of the "
+    "Materials Project) and on non-magnetic PBE equations of state, whose errors it shares. Magnetic order is no "
+    "input, and there is no van der Waals correction.",
+    "Po, At, Rn, Fr, Ra, Am and Cm are known from equations of state of elements and oxides alone, in the reference "
+    "'acwf'; in the reference 'crystals' they have no energy, and asking for it is an error.",
+    "Most of the training data are crystals of small cells. Molecules, surfaces, layers, defects and melts are in it, "
+    "with some thousand frames each: expect larger errors there.",
+    "Interactions end at 18 Å (three layers of 6 Å); there is no long-range electrostatics.",
 ]
 
 

@@ -32,6 +32,7 @@ from ase.data import atomic_numbers, chemical_symbols, covalent_radii, vdw_alvar
 from ase.db import connect
 from ase.io import write
 from matbench_submission import crystals as crystals_of_json
+from matbench_submission import read_about
 from numpy.typing import NDArray
 from pandas import DataFrame
 from pymatgen.analysis.eos import BirchMurnaghan, EOSError
@@ -246,10 +247,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args(arguments)
 
-    about = yaml.safe_load(options.about.read_text(encoding="utf-8")) or {}
-    missing = [name for name in NEEDED if name not in about]
-    if missing:
-        parser.error(f"{options.about} lacks {', '.join(missing)}")
+    about = read_about(parser, options.about, NEEDED)
     console = Console()
     potential = load_pretrained(options.model).double().to(options.device).eval()
     benchmarks = options.out / "benchmarks"

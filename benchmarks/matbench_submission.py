@@ -30,7 +30,7 @@ import hashlib
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -211,6 +211,15 @@ def _reference(folder: str, path: Path) -> dict[str, Any]:
     return {"name": f"{folder}/{path.name}", "size": path.stat().st_size, "md5": digest}
 
 
+def read_about(parser: argparse.ArgumentParser, path: Path, needed: Sequence[str]) -> dict[str, Any]:
+    """Facts about a model from a file of YAML; where one is missing, the parser ends the program and names it."""
+    about: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    missing = [name for name in needed if name not in about]
+    if missing:
+        parser.error(f"{path} lacks {', '.join(missing)}")
+    return about
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("crystals", type=Path, help="names and structures, JSON")
@@ -229,10 +238,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--scheduler", help="address of a Dask scheduler, whose workers do the work")
     options = parser.parse_args(arguments)
 
-    about = yaml.safe_load(options.about.read_text(encoding="utf-8")) or {}
-    missing = [name for name in NEEDED if name not in about]
-    if missing:
-        parser.error(f"{options.about} lacks {', '.join(missing)}")
+    about = read_about(parser, options.about, NEEDED)
     folder = options.out / about["family"] / about["model_key"]
     folder.mkdir(parents=True, exist_ok=True)
     references = reference_energies(options.references)

@@ -36,14 +36,9 @@ def eos(
     report: options.ReportFile = None,
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
-    low: Annotated[
-        float,
-        typer.Option("--from", metavar="RATIO", help="Smallest volume, divided by that of the structure.", min=0.05),
-    ] = 0.94,
-    high: Annotated[
-        float, typer.Option("--to", metavar="RATIO", help="Largest volume, divided by that of the structure.", max=20)
-    ] = 1.06,
-    points: Annotated[int, typer.Option(help="Number of volumes.", min=5)] = 13,
+    low: options.SmallestVolume = 0.94,
+    high: options.LargestVolume = 1.06,
+    points: options.VolumeCount = 13,
     form: Annotated[
         Form, typer.Option(help="Equation in the table; the others are fitted as well.", case_sensitive=False)
     ] = "birch-murnaghan",

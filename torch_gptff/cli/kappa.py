@@ -37,7 +37,7 @@ def kappa(
             show_default=False,
         ),
     ] = None,
-    displacement: Annotated[float, typer.Option(help="Displacement of an atom, Å.", min=1e-5, max=0.5)] = 0.03,
+    displacement: options.Displacement = 0.03,
     mesh_density: Annotated[
         float,
         typer.Option("--mesh", help="Wave vectors of the mesh are about 2π divided by this apart, Å.", min=5),

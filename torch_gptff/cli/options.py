@@ -124,6 +124,14 @@ MinLength = Annotated[
         min=1,
     ),
 ]
+Displacement = Annotated[float, typer.Option(help="Displacement of an atom, Å.", min=1e-5, max=0.5)]
+SmallestVolume = Annotated[
+    float, typer.Option("--from", metavar="RATIO", help="Smallest volume, divided by that of the structure.", min=0.05)
+]
+LargestVolume = Annotated[
+    float, typer.Option("--to", metavar="RATIO", help="Largest volume, divided by that of the structure.", max=20)
+]
+VolumeCount = Annotated[int, typer.Option(help="Number of volumes.", min=5)]
 ForceLimit = Annotated[float, typer.Option(help="Largest force after a relaxation, eV/Å.", min=0)]
 MaxSteps = Annotated[int, typer.Option("--max-steps", help="Maximum number of relaxation steps.", min=0)]
 JsonFile = Annotated[

@@ -30,7 +30,7 @@ def phonons(
     relax_first: options.RelaxFirst = True,
     supercell: options.Supercell = None,
     min_length: options.MinLength = 12.0,
-    displacement: Annotated[float, typer.Option(help="Displacement of an atom, Å.", min=1e-5, max=0.5)] = 0.01,
+    displacement: options.Displacement = 0.01,
     born: Annotated[
         Path | None,
         typer.Option(

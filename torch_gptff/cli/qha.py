@@ -27,19 +27,14 @@ def qha(
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
     relax_first: options.RelaxFirst = True,
-    low: Annotated[
-        float,
-        typer.Option("--from", metavar="RATIO", help="Smallest volume, divided by that of the structure.", min=0.05),
-    ] = 0.96,
-    high: Annotated[
-        float, typer.Option("--to", metavar="RATIO", help="Largest volume, divided by that of the structure.", max=20)
-    ] = 1.08,
-    points: Annotated[int, typer.Option(help="Number of volumes.", min=5)] = 7,
+    low: options.SmallestVolume = 0.96,
+    high: options.LargestVolume = 1.08,
+    points: options.VolumeCount = 7,
     t_max: Annotated[float, typer.Option("--t-max", help="Highest temperature, K.", min=1)] = 1000.0,
     t_step: Annotated[float, typer.Option("--t-step", help="Step of the temperature, K.", min=0.1)] = 10.0,
     supercell: options.Supercell = None,
     min_length: options.MinLength = 12.0,
-    displacement: Annotated[float, typer.Option(help="Displacement of an atom, Å.", min=1e-5, max=0.5)] = 0.01,
+    displacement: options.Displacement = 0.01,
     fmax: options.ForceLimit = 0.001,
     max_steps: options.MaxSteps = 1000,
     d3: options.Dispersion = False,

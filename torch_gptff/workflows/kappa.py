@@ -13,7 +13,7 @@ from torch_gptff.errors import PhononError
 from torch_gptff.workflows.evaluate_many import evaluate_many
 from torch_gptff.workflows.inputs import as_inputs
 from torch_gptff.workflows.network import require_crystal
-from torch_gptff.workflows.phonon_spectrum import NUMERICAL_ZERO
+from torch_gptff.workflows.phonon_spectrum import NUMERICAL_ZERO, phonopy_atoms
 from torch_gptff.workflows.supercell import repetitions
 from torch_gptff.workflows.thermal_transport import LIFETIME_KELVIN, ThermalConductivity
 
@@ -117,15 +117,9 @@ def thermal_conductivity(
 def _phono3py_of(atoms: Atoms, repeats: tuple[int, int, int], symprec: float) -> Phono3py:
     try:
         from phono3py import Phono3py
-        from phonopy.structure.atoms import PhonopyAtoms
     except ImportError as error:
         raise PhononError("thermal conductivity needs phono3py: pip install 'torch-gptff[kappa]'") from error
-    cell: Any = PhonopyAtoms(
-        symbols=list(atoms.symbols),
-        cell=atoms.cell.array,
-        scaled_positions=atoms.get_scaled_positions(),
-        masses=atoms.get_masses(),
-    )
+    cell: Any = phonopy_atoms(atoms)
     return Phono3py(cell, supercell_matrix=list(repeats), primitive_matrix="auto", symprec=symprec)
 
 

@@ -17,6 +17,7 @@ from torch_gptff.report.style import drawn
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from phonopy import Phonopy
+    from phonopy.structure.atoms import PhonopyAtoms
 
 COULOMB_EV_ANGSTROM = 14.3996454785
 """e²/(4π ε₀) in eV Å (CODATA 2018)."""
@@ -193,6 +194,19 @@ def nac_parameters(born_charges: NDArray[np.float64], dielectric: NDArray[np.flo
     }
 
 
+def phonopy_atoms(atoms: Atoms) -> PhonopyAtoms:
+    """The structure as phonopy and phono3py, one of which must be installed, take it."""
+    from phonopy.structure.atoms import PhonopyAtoms
+
+    cell: Any = {
+        "symbols": list(atoms.symbols),
+        "cell": atoms.cell.array,
+        "scaled_positions": atoms.get_scaled_positions(),
+        "masses": atoms.get_masses(),
+    }
+    return PhonopyAtoms(**cell)
+
+
 def phonopy_of(atoms: Atoms, supercell: tuple[int, ...], symprec: float) -> Phonopy:
     """An empty ``Phonopy`` object.
 
@@ -201,16 +215,10 @@ def phonopy_of(atoms: Atoms, supercell: tuple[int, ...], symprec: float) -> Phon
     """
     try:
         from phonopy import Phonopy
-        from phonopy.structure.atoms import PhonopyAtoms
         from phonopy.structure.cells import guess_primitive_matrix
     except ImportError as error:
         raise PhononError("phonons need phonopy: pip install 'torch-gptff[phonons]'") from error
 
-    cell: Any = PhonopyAtoms(
-        symbols=list(atoms.symbols),
-        cell=atoms.cell.array,
-        scaled_positions=atoms.get_scaled_positions(),
-        masses=atoms.get_masses(),
-    )
+    cell: Any = phonopy_atoms(atoms)
     primitive: Any = guess_primitive_matrix(cell, symprec=symprec)
     return Phonopy(cell, supercell_matrix=np.diag(supercell), primitive_matrix=primitive, symprec=symprec)

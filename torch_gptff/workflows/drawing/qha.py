@@ -11,6 +11,7 @@ from torch_gptff.workflows.thermal_expansion import QuasiHarmonicCrystal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from numpy.typing import NDArray
 
 MOST_CURVES = 6
 """Largest number of temperatures whose free energies are drawn."""
@@ -18,38 +19,28 @@ MOST_CURVES = 6
 
 def draw_volume(axes: Axes, crystal: QuasiHarmonicCrystal) -> None:
     """Volume per atom in equilibrium."""
-    axes.plot(crystal.temperatures, crystal.volume / len(crystal.atoms), color=SERIES[0])
-    axes.set_xlabel("temperature (K)")
-    axes.set_ylabel("volume (Å³/atom)")
+    _by_temperature(axes, crystal, crystal.volume / len(crystal.atoms), SERIES[0], "volume (Å³/atom)")
 
 
 def draw_expansion(axes: Axes, crystal: QuasiHarmonicCrystal) -> None:
     """Thermal expansion of the volume."""
-    axes.plot(crystal.temperatures, 1e6 * crystal.thermal_expansion, color=SERIES[1])
-    axes.set_xlabel("temperature (K)")
-    axes.set_ylabel("thermal expansion (10⁻⁶/K)")
+    _by_temperature(axes, crystal, 1e6 * crystal.thermal_expansion, SERIES[1], "thermal expansion (10⁻⁶/K)")
 
 
 def draw_bulk_modulus(axes: Axes, crystal: QuasiHarmonicCrystal) -> None:
     """Isothermal bulk modulus."""
-    axes.plot(crystal.temperatures, crystal.bulk_modulus, color=SERIES[2])
-    axes.set_xlabel("temperature (K)")
-    axes.set_ylabel("bulk modulus (GPa)")
+    _by_temperature(axes, crystal, crystal.bulk_modulus, SERIES[2], "bulk modulus (GPa)")
 
 
 def draw_heat_capacity(axes: Axes, crystal: QuasiHarmonicCrystal) -> None:
     """Heat capacity at constant pressure per mole of atoms."""
-    axes.plot(crystal.temperatures, crystal.heat_capacity, color=SERIES[3])
+    _by_temperature(axes, crystal, crystal.heat_capacity, SERIES[3], "Cp (J/(mol K))")
     axes.set_ylim(bottom=0)
-    axes.set_xlabel("temperature (K)")
-    axes.set_ylabel("Cp (J/(mol K))")
 
 
 def draw_gibbs_energy(axes: Axes, crystal: QuasiHarmonicCrystal) -> None:
     """Gibbs energy per atom."""
-    axes.plot(crystal.temperatures, crystal.gibbs_energy, color=SERIES[0])
-    axes.set_xlabel("temperature (K)")
-    axes.set_ylabel("Gibbs energy (eV/atom)")
+    _by_temperature(axes, crystal, crystal.gibbs_energy, SERIES[0], "Gibbs energy (eV/atom)")
 
 
 def draw_free_energies(axes: Axes, crystal: QuasiHarmonicCrystal) -> None:
@@ -79,3 +70,11 @@ def draw_modes(axes: Axes, crystal: QuasiHarmonicCrystal) -> None:
     axes.set_xlabel("frequency (THz)")
     axes.set_ylabel("Grüneisen parameter")
     axes.legend(frameon=False)
+
+
+def _by_temperature(
+    axes: Axes, crystal: QuasiHarmonicCrystal, values: NDArray[np.float64], color: str, name: str
+) -> None:
+    axes.plot(crystal.temperatures, values, color=color)
+    axes.set_xlabel("temperature (K)")
+    axes.set_ylabel(name)

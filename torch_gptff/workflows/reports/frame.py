@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import PurePath
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from torch_gptff.graph.formula import formula_of
 from torch_gptff.record import Record
 from torch_gptff.report import Named, Report
+from torch_gptff.report.style import new_figure
 from torch_gptff.workflows.drawing.words import subscripted
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 R = TypeVar("R", bound=Record)
 
@@ -71,6 +75,19 @@ class RecordsReport(Report, Generic[R]):
         for label, record in self.labelled:
             for remark in of(record):
                 self.note(f"{label}: {remark}.")
+        return self
+
+    def drawings(self, record: R, figures: Iterable[tuple[Callable[[Axes, R], None], str]]) -> RecordsReport[R]:
+        """Add small figures of a record.
+
+        Args:
+            record: the record
+            figures: functions that draw it on axes, each with its caption
+        """
+        for draw, caption in figures:
+            figure, axes = new_figure(4.4, 3.2)
+            draw(axes, record)
+            self.figure(figure, caption)
         return self
 
     def sections(

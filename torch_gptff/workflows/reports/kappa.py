@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from torch_gptff.report.style import new_figure
 from torch_gptff.workflows.drawing.kappa import draw_conductivity, draw_cumulative, draw_lifetimes
 from torch_gptff.workflows.reports.frame import Labelled, RecordsReport
 from torch_gptff.workflows.thermal_transport import ThermalConductivity
@@ -28,10 +27,7 @@ def kappa_report(crystals: Labelled[ThermalConductivity], about: str = "") -> Re
 
 def _section(report: RecordsReport[ThermalConductivity], label: str, crystal: ThermalConductivity) -> None:
     report.structure(crystal.atoms, "The crystal.")
-    for draw, caption in FIGURES:
-        figure, axes = new_figure(4.4, 3.2)
-        draw(axes, crystal)
-        report.figure(figure, caption)
+    report.drawings(crystal, FIGURES)
     report.facts(
         {
             "supercell": " × ".join(map(str, crystal.supercell)),

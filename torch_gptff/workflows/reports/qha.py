@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from torch_gptff.report.style import new_figure
 from torch_gptff.workflows.drawing.qha import (
     draw_bulk_modulus,
     draw_expansion,
@@ -44,10 +43,7 @@ def qha_report(crystals: Labelled[QuasiHarmonicCrystal], about: str = "") -> Rec
 
 def _section(report: RecordsReport[QuasiHarmonicCrystal], label: str, crystal: QuasiHarmonicCrystal) -> None:
     report.structure(crystal.atoms, "The crystal at its volume of least energy.")
-    for draw, caption in FIGURES:
-        figure, axes = new_figure(4.4, 3.2)
-        draw(axes, crystal)
-        report.figure(figure, caption)
+    report.drawings(crystal, FIGURES)
     report.facts(
         {
             "supercell": " × ".join(map(str, crystal.supercell)),

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 import torch
+from one_potential import OnePotentialConformance, potential_of
 
 from torch_gptff.io.published import load_published
 from torch_gptff.models import GPTFF, GPTFFConfig
 from torch_gptff.ops.native import geometric
 from torch_gptff.potential import Potential
-from torch_gptff.testing import EnergyModelConformance
 
 
 def untrained(config: GPTFFConfig) -> Potential:
@@ -22,58 +23,62 @@ def untrained(config: GPTFFConfig) -> Potential:
     return Potential(GPTFF(config), torch.randn(95).tolist()).double().eval()
 
 
-class TestRecommended(EnergyModelConformance):
-    @pytest.fixture
-    def potential(self) -> Potential:
+class TestRecommended(OnePotentialConformance):
+    @staticmethod
+    def make() -> Potential:
         return untrained(GPTFFConfig())
 
 
-class TestLarge(EnergyModelConformance):
-    @pytest.fixture
-    def potential(self) -> Potential:
+class TestLarge(OnePotentialConformance):
+    @staticmethod
+    def make() -> Potential:
         return untrained(GPTFFConfig.large(channels=64, feedforward_channels=64))
 
 
-class TestGeometricAttentionWithoutKernels(EnergyModelConformance):
+class TestGeometricAttentionWithoutKernels(OnePotentialConformance):
     """As on a machine without a compiler; with other widths, heads and cutoffs."""
+
+    @staticmethod
+    def make() -> Potential:
+        return untrained(GPTFFConfig(channels=12, num_layers=2, num_radial=5, degree=2, heads=3, cutoff=4.2))
 
     @pytest.fixture
     def potential(self, monkeypatch: pytest.MonkeyPatch) -> Potential:
         monkeypatch.setattr(geometric, "is_available", lambda dtype, degree: False)
-        return untrained(GPTFFConfig(channels=12, num_layers=2, num_radial=5, degree=2, heads=3, cutoff=4.2))
+        return potential_of(type(self))
 
 
-class TestGeometricAttentionOnChemicalBonds(EnergyModelConformance):
+class TestGeometricAttentionOnChemicalBonds(OnePotentialConformance):
     """One layer, which is the first and the last, and one head."""
 
-    @pytest.fixture
-    def potential(self) -> Potential:
+    @staticmethod
+    def make() -> Potential:
         return untrained(GPTFFConfig(channels=16, num_layers=1, degree=2, heads=1, cutoff=3.3, feedforward_channels=8))
 
 
-class TestGeometricAttentionLayerByLayer(EnergyModelConformance):
+class TestGeometricAttentionLayerByLayer(OnePotentialConformance):
     """With kernels, but not in one call for the whole model, whose widths are multiples of 32."""
 
-    @pytest.fixture
-    def potential(self) -> Potential:
+    @staticmethod
+    def make() -> Potential:
         return untrained(GPTFFConfig(channels=48, num_layers=2, heads=3, feedforward_channels=24))
 
 
-class TestGeometricAttentionInRangesOfCentres(EnergyModelConformance):
+class TestGeometricAttentionInRangesOfCentres(OnePotentialConformance):
     """As a structure larger than memory is computed: a few atoms at a time. Not in one call, as above."""
 
-    @pytest.fixture
-    def potential(self) -> Potential:
+    @staticmethod
+    def make() -> Potential:
         potential = untrained(GPTFFConfig(channels=32, num_layers=2, heads=2, feedforward_channels=24))
         potential.model.max_bonds = 120
         return potential
 
 
-class TestUniversal(EnergyModelConformance):
+class TestUniversal(OnePotentialConformance):
     """What a universal model has besides: a committee of readouts, and the repulsion of nuclei."""
 
-    @pytest.fixture
-    def potential(self) -> Potential:
+    @staticmethod
+    def make() -> Potential:
         config = GPTFFConfig(
             channels=32, num_layers=2, heads=2, feedforward_channels=32, num_readouts=3, repulsion=True, max_z=96
         )
@@ -83,41 +88,41 @@ class TestUniversal(EnergyModelConformance):
         return [*super().crossings(potential), ("pair", 2.68)]  # the covalent radii of Na and Cl
 
 
-class TestPaper(EnergyModelConformance):
-    @pytest.fixture
-    def potential(self) -> Potential:
+class TestPaper(OnePotentialConformance):
+    @staticmethod
+    def make() -> Potential:
         return untrained(GPTFFConfig.paper())
 
 
-class TestOneCutoff(EnergyModelConformance):
+class TestOneCutoff(OnePotentialConformance):
     """Other widths and cutoffs than the published ones, and one cutoff for bonds and angles."""
 
-    @pytest.fixture
-    def potential(self) -> Potential:
+    @staticmethod
+    def make() -> Potential:
         config = GPTFFConfig.paper(channels=12, num_layers=2, num_radial=5, cutoff=4.2, angle_cutoff=4.2, heads=3)
         return untrained(config)
 
 
-class TestWithoutTransformer(EnergyModelConformance):
-    @pytest.fixture
-    def potential(self) -> Potential:
+class TestWithoutTransformer(OnePotentialConformance):
+    @staticmethod
+    def make() -> Potential:
         return untrained(GPTFFConfig.paper(channels=16, num_layers=2, transformer="none"))
 
 
-class TestGlobalTransformer(EnergyModelConformance):
+class TestGlobalTransformer(OnePotentialConformance):
     reasons: ClassVar[Mapping[str, str]] = {
         "is_extensive": "an atom attends to the atoms of both fragments, however far apart",
         "is_local": "every atom attends to every other",
     }
 
-    @pytest.fixture
-    def potential(self) -> Potential:
+    @staticmethod
+    def make() -> Potential:
         return untrained(GPTFFConfig.paper(channels=16, num_layers=2, transformer="global"))
 
 
-class TestHarmonicAngles(EnergyModelConformance):
-    @pytest.fixture
-    def potential(self) -> Potential:
+class TestHarmonicAngles(OnePotentialConformance):
+    @staticmethod
+    def make() -> Potential:
         settings = {"channels": 12, "num_layers": 1, "num_radial": 5, "angle_cutoff": 4.0}
         return untrained(GPTFFConfig.paper(**settings, angle_update="harmonic"))
 
@@ -128,34 +133,39 @@ class TestHarmonicAngles(EnergyModelConformance):
 SMALL = {"channels": 8, "num_layers": 1, "num_radial": 4}
 
 
-class TestRangesOfCentres(EnergyModelConformance):
+class TestRangesOfCentres(OnePotentialConformance):
     """As a structure larger than memory is computed: a few atoms at a time."""
 
-    @pytest.fixture
-    def potential(self) -> Potential:
+    @staticmethod
+    def make() -> Potential:
         potential = untrained(GPTFFConfig.paper(**SMALL))
         potential.model.max_bonds = 120
         return potential
 
 
-class TestRepulsion(EnergyModelConformance):
+class TestRepulsion(OnePotentialConformance):
     """With the repulsion of nuclei, which ends within the bonds of most of the structures."""
 
-    @pytest.fixture
-    def potential(self) -> Potential:
+    @staticmethod
+    def make() -> Potential:
         return untrained(GPTFFConfig.paper(**SMALL, repulsion=True))
 
     def crossings(self, potential: Potential) -> list[tuple[str, float]]:
         return [*super().crossings(potential), ("pair", 2.68)]  # the covalent radii of Na and Cl
 
 
-class TestCommittee(EnergyModelConformance):
-    @pytest.fixture
-    def potential(self) -> Potential:
+class TestCommittee(OnePotentialConformance):
+    @staticmethod
+    def make() -> Potential:
         return untrained(GPTFFConfig.paper(**SMALL, num_readouts=3))
 
 
-class Published(EnergyModelConformance):
+@cache
+def published(path: Path) -> Potential:
+    return load_published(path).double()
+
+
+class Published(OnePotentialConformance):
     reasons: ClassVar[Mapping[str, str]] = {
         "is_extensive": "the readout is a network of the sum of all atoms, and no sum over atoms",
         "is_local": "the readout makes every atom's force depend on the sum over all atoms",
@@ -166,10 +176,10 @@ class Published(EnergyModelConformance):
 class TestPublishedV1(Published):
     @pytest.fixture
     def potential(self, shared_data: Path) -> Potential:
-        return load_published(shared_data / "pretrained" / "gptff_v1.pth").double()
+        return published(shared_data / "pretrained" / "gptff_v1.pth")
 
 
 class TestPublishedV2(Published):
     @pytest.fixture
     def potential(self, shared_data: Path) -> Potential:
-        return load_published(shared_data / "pretrained" / "gptff_v2.pth").double()
+        return published(shared_data / "pretrained" / "gptff_v2.pth")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import pytest
 import torch
+from one_potential import OnePotentialConformance
 
 from torch_gptff.models import build_model
 from torch_gptff.potential import Potential
-from torch_gptff.testing import EnergyModelConformance
 
 
 def shaken(name: str, **settings: object) -> Potential:
@@ -22,9 +21,9 @@ def shaken(name: str, **settings: object) -> Potential:
     return potential
 
 
-class TestSchNet(EnergyModelConformance):
-    @pytest.fixture
-    def potential(self) -> Potential:
+class TestSchNet(OnePotentialConformance):
+    @staticmethod
+    def make() -> Potential:
         return shaken("schnet", hidden_channels=16, num_filters=12, num_interactions=2, num_gaussians=10)
 
 
@@ -39,34 +38,34 @@ DIMENET = {
 }
 
 
-class TestDimeNet(EnergyModelConformance):
+class TestDimeNet(OnePotentialConformance):
     float32_energy: ClassVar[float] = 5e-6  # of energies of up to 9 eV an atom
 
-    @pytest.fixture
-    def potential(self) -> Potential:
+    @staticmethod
+    def make() -> Potential:
         return shaken("dimenet++", **DIMENET)
 
 
-class TestDimeNetOfOneCutoff(EnergyModelConformance):
+class TestDimeNetOfOneCutoff(OnePotentialConformance):
     """As published: angles between all bonds."""
 
     float32_energy: ClassVar[float] = 5e-6
 
-    @pytest.fixture
-    def potential(self) -> Potential:
+    @staticmethod
+    def make() -> Potential:
         return shaken("dimenet++", **DIMENET, cutoff=4.2, angle_cutoff=4.2)
 
 
 VISNET = {"hidden_channels": 12, "num_heads": 3, "num_layers": 3, "num_rbf": 8}
 
 
-class TestViSNet(EnergyModelConformance):
-    @pytest.fixture
-    def potential(self) -> Potential:
+class TestViSNet(OnePotentialConformance):
+    @staticmethod
+    def make() -> Potential:
         return shaken("visnet", **VISNET)
 
 
-class TestViSNetOfDegreeTwo(EnergyModelConformance):
-    @pytest.fixture
-    def potential(self) -> Potential:
+class TestViSNetOfDegreeTwo(OnePotentialConformance):
+    @staticmethod
+    def make() -> Potential:
         return shaken("visnet", **VISNET, lmax=2, vertex=True, trainable_rbf=True)

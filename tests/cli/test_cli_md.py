@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import get_args
 
@@ -19,6 +15,7 @@ from ase import Atoms
 from ase.build import molecule
 from ase.constraints import FixBondLengths
 from ase.io import write
+from terminal import run_on_a_terminal
 
 from torch_gptff.calculators import GPTFFCalculator
 from torch_gptff.cli.md import Axis, CellChange, Ensemble, Thermostat
@@ -146,26 +143,12 @@ def test_an_explosion_is_told_and_reported(call, file: Path, tmp_path: Path) -> 
     assert json.loads(document.read_text())["steps"] == len(TrajectoryFile(tmp_path / "md.traj")) - 1
 
 
-def test_a_terminal_sees_progress(checkpoint: Path, file: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "torch_gptff", "md", "salt.extxyz", *(str(each) for each in SHORT)]
-    screen, theirs = pty.openpty()
-    environment = {**os.environ, "COLUMNS": "100", "TERM": "xterm", "TORCH_GPTFF_MODEL": str(checkpoint)}
-    running = subprocess.Popen(command, cwd=tmp_path, env=environment, stdin=theirs, stdout=theirs, stderr=theirs)
-    os.close(theirs)
-    shown = b""
-    while True:
-        try:
-            chunk = os.read(screen, 4096)
-        except OSError:  # the other end is closed
-            break
-        if not chunk:
-            break
-        shown += chunk
-    os.close(screen)
-    assert running.wait() == 0
-    text = shown.decode()
-    assert re.search(r"step \d+/40: \d+ K, -?[\d.]+ GPa", text)
-    assert "0.04 ps of 2 atoms in 9 frames -> md-salt.traj" in text
+def test_a_terminal_sees_progress(call, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, shown = run_on_a_terminal(["md", "salt.extxyz", *map(str, SHORT)], 100, monkeypatch)
+    assert code == 0
+    assert re.search(r"step \d+/40: \d+ K, -?[\d.]+ GPa", shown)
+    assert "0.04 ps of 2 atoms in 9 frames -> md-salt.traj" in shown
 
 
 def test_constrained_molecules(call, tmp_path: Path) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import re
 import subprocess
 import sys
@@ -20,6 +18,7 @@ from ase.build import bulk, fcc111, molecule
 from ase.calculators.emt import EMT
 from ase.filters import FrechetCellFilter
 from ase.optimize import BFGS, FIRE
+from terminal import run_on_a_terminal
 
 from torch_gptff.calculators import GPTFFCalculator
 from torch_gptff.cli.relax import Optimizer
@@ -209,32 +208,19 @@ def test_an_input_is_never_overwritten(call, salt: Atoms, tmp_path: Path) -> Non
     assert (tmp_path / "salt-2.extxyz").is_file()
 
 
-def test_a_terminal_sees_progress_and_a_table_that_fits(checkpoint: Path, salt: Atoms, tmp_path: Path) -> None:
+def test_a_terminal_sees_progress_and_a_table_that_fits(
+    call, salt: Atoms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_structures(tmp_path / "salt.extxyz", [salt])
     write_structures(tmp_path / "chlorine.extxyz", [molecule("Cl2")])
-    command = [sys.executable, "-m", "torch_gptff", "relax", "salt.extxyz", "chlorine.extxyz", "nowhere.cif"]
-    screen, theirs = pty.openpty()
-    environment = {**os.environ, "COLUMNS": "80", "TERM": "xterm", "TORCH_GPTFF_MODEL": str(checkpoint)}
-    running = subprocess.Popen(
-        [*command, "--max-steps", "3"], cwd=tmp_path, env=environment, stdin=theirs, stdout=theirs, stderr=theirs
-    )
-    os.close(theirs)
-    shown = b""
-    while True:
-        try:
-            chunk = os.read(screen, 4096)
-        except OSError:  # the other end is closed
-            break
-        if not chunk:
-            break
-        shown += chunk
-    os.close(screen)
-    assert running.wait() == 1
-    text = shown.decode()
-    assert "\x1b[" in text
-    assert re.search(r"1/3 salt\.extxyz step \d: ", text)
-    assert "error: no structure file nowhere.cif" in text
-    last = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).splitlines()[-3:]
+    monkeypatch.chdir(tmp_path)
+    command = ["relax", "salt.extxyz", "chlorine.extxyz", "nowhere.cif", "--max-steps", "3"]
+    code, shown = run_on_a_terminal(command, 80, monkeypatch)
+    assert code == 1
+    assert "\x1b[" in shown
+    assert re.search(r"1/3 salt\.extxyz step \d: ", shown)
+    assert "error: no structure file nowhere.cif" in shown
+    last = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown).splitlines()[-3:]
     assert [line.split()[0] for line in last[-2:]] == ["salt.extxyz", "chlorine.extxyz"]
     assert max(map(len, last)) <= 80
 

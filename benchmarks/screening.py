@@ -3,6 +3,7 @@
     python benchmarks/screening.py killed --structures 2000 --workers 2
     python benchmarks/screening.py memory --structures 10000 100000 --model small
     python benchmarks/screening.py memory --structures 10000 100000 --answers
+    python benchmarks/screening.py throughput --structures 2000 --workers 2
 
 The first screens made-up crystals on Dask's ``LocalCluster``, and kills one of the workers with SIGKILL after a quarter
 and after half of the results, and the driver itself after three quarters. A second driver goes on from the journal. The
@@ -12,6 +13,10 @@ The second screens so many made-up crystals, each number in processes of its own
 memory of the driver and of its worker. ``--model small`` is a tiny model with random weights, so that the driver has
 something to do and the worker has little. With ``--answers`` there is no worker: an executor answers every structure
 with an energy of zero, so that the memory is that of the driver's own work.
+
+The third screens the same crystals with one worker, with two, and so on, and prints how many the processors get done
+in a second of their time, which other programs on the machine do not change: workers and driver together, from when
+every worker has loaded the model.
 """
 
 from __future__ import annotations
@@ -103,7 +108,13 @@ class Run:
 
             cluster = LocalCluster(n_workers=self.workers, threads_per_worker=1, dashboard_address=None)
             with cluster, Client(cluster) as client:
+                client.run(self._task().run, list(made_up(2)))  # loads the model
+                before, own = sum(client.run(time.process_time).values()), time.process_time()
                 told = {"results": self._screen(client), "worker_peak": max(client.run(peak_memory).values())}
+                told["screening_cpu_seconds"] = {
+                    "workers": sum(client.run(time.process_time).values()) - before,
+                    "driver": time.process_time() - own,
+                }
         told |= {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time(), "peak": peak_memory()}
         report.write_text(json.dumps(told))
 
@@ -119,12 +130,15 @@ class Run:
                 os.kill(os.getpid() if victim == "driver" else pid_of_worker(client), signal.SIGKILL)
         return number
 
-    def rows(self) -> list[Row]:
-        """What stands in the journal, in the order of the crystals."""
+    def _task(self) -> Task:
         task = dict(self.task)
         task.pop("max_atoms", None)
         given = {name: task.pop(name) for name in ("model", "dtype") if name in task}
-        with ScreeningResults(self.journal, Task(self.what, **given, settings=task).identity()) as results:
+        return Task(self.what, **given, settings=task)
+
+    def rows(self) -> list[Row]:
+        """What stands in the journal, in the order of the crystals."""
+        with ScreeningResults(self.journal, self._task().identity()) as results:
             return [
                 row_of(str(place), key_of(atoms), atoms, results[key_of(atoms)])
                 for place, atoms in enumerate(made_up(self.count))
@@ -203,6 +217,29 @@ def killed(folder: Path, count: int, what: str, workers: int, task: Mapping[str,
     }
 
 
+def throughput(folder: Path, count: int, what: str, workers: int, task: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Time of the processors that crystals take with one worker, and with more."""
+    found: list[dict[str, Any]] = []
+    for number in range(1, workers + 1):
+        run = Run(folder / f"{number}.jsonl", count, what, number, task)
+        code, told = in_a_process(run, folder / f"{number}.json")
+        assert code == 0, code
+        spent = told["screening_cpu_seconds"]
+        rate = told["results"] / (spent["workers"] + spent["driver"])
+        found.append(
+            {
+                "workers": number,
+                "structures": told["results"],
+                "workers, CPU s": spent["workers"],
+                "driver, CPU s": spent["driver"],
+                "structures per CPU s": rate,
+                "of one worker's": rate / (found[0]["structures per CPU s"] if found else rate),
+            }
+        )
+        run.journal.unlink()
+    return found
+
+
 def lines(journal: Path) -> list[str]:
     """Of the results."""
     return journal.read_text(encoding="utf-8").splitlines()[1:]
@@ -245,13 +282,13 @@ def small_model(folder: Path) -> Path:
 
 def main(arguments: list[str] | None = None) -> dict[str, Any] | list[dict[str, Any]]:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("question", choices=("killed", "memory"))
+    parser.add_argument("question", choices=("killed", "memory", "throughput"))
     parser.add_argument("--structures", type=int, nargs="+", default=[2000])
     parser.add_argument("--workers", type=int, help="by default 2, and 1 for memory")
     parser.add_argument("--answers", action="store_true", help="measure the driver's memory without workers")
     parser.add_argument("--what", default="predict", help="workflow")
     parser.add_argument("--model", default="gptff-universal", help="name or path, or small")
-    parser.add_argument("--max-atoms", type=int, help="of a chunk: by default 64, and 256 for memory")
+    parser.add_argument("--max-atoms", type=int, help="of a chunk: by default 64 for killed, else 256")
     parser.add_argument("--folder", type=Path, help="for journals; by default one that is deleted")
     parser.add_argument("--json", type=Path, help="write everything")
     options = parser.parse_args(arguments)
@@ -267,6 +304,13 @@ def main(arguments: list[str] | None = None) -> dict[str, Any] | list[dict[str, 
             found = killed(folder, options.structures[0], options.what, options.workers or 2, task)
             rows = [[name, f"{value:.3g}" if isinstance(value, float) else str(value)] for name, value in found.items()]
             heads = ["", ""]
+        elif options.question == "throughput":
+            task["max_atoms"] = options.max_atoms or 256
+            found = throughput(folder, options.structures[0], options.what, options.workers or 2, task)
+            heads = list(found[0])
+            rows = [
+                [f"{value:,.3g}" if isinstance(value, float) else f"{value}" for value in row.values()] for row in found
+            ]
         else:
             task["max_atoms"] = options.max_atoms or 256
             workers = -1 if options.answers else options.workers or 1

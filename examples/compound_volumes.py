@@ -4,12 +4,12 @@
     python examples/compound_volumes.py DATA/matcalc_ref --model best.safetensors --out mine
 
 DATA/matcalc_ref is the folder `benchmark_data` of github.com/materialsvirtuallab/matcalc, whose file
-`mp-binary-pbe-elasticity-2025.1.json.gz` has crystals relaxed by PBE, and their bulk moduli, from the Materials Project.
+`mp-binary-pbe-elasticity-2025.1.json.gz` has crystals of the Materials Project, relaxed by PBE, and their bulk moduli.
 Each crystal is relaxed by the model and gets an equation of state about its own volume. The folder receives
 `volumes.json`, the picture `volumes.svg`, the table `volumes.md`, and a report with all curves, `volumes.html`. What is
 in `volumes.json` is not computed again.
 
-The paper of GPTFF (arXiv:2402.19327, figure 3) shows 39 compounds too, with R² = 0.996 for the volume. These are others:
+The paper of GPTFF (arXiv:2402.19327, figure 3) has 39 compounds, too, and R² = 0.996 for the volume. These are others:
 no compound of this list is in the training data of gptff-universal (its recipe holds them out, `examples/universal`).
 """
 
@@ -18,7 +18,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -44,7 +44,7 @@ MOST_ATOMS = 8
 """Of several crystals of one formula, the first one of the file of at most this size is taken."""
 
 IONIC = (
-    *("LiI", "RbH", "CsBr", "MgO", "BaO", "BaSe", "CaTe", "LaSe", "HfN", "ErN", "InP", "SrP"),
+    *("LiI", "RbH", "CsBr", "MgO", "BaO", "BaSe", "CaTe", "LaSe", "HfN", "ErN", "InP", "NdS"),
     *("PbF2", "Rb2Te", "BeBr2", "ZrS2", "K3P", "KN3", "Lu2O3", "Bi2Se3"),
 )
 METALLIC = (
@@ -137,7 +137,7 @@ def percents(pairs: NDArray[np.float64]) -> float:
     return float(100 * np.abs(pairs[:, 1] / pairs[:, 0] - 1).mean())
 
 
-def references(folder: Path, formulas: Sequence[str]) -> Iterator[tuple[str, dict[str, Any], Atoms]]:
+def references(folder: Path, formulas: Sequence[str]) -> list[tuple[str, dict[str, Any], Atoms]]:
     """Formula, record and structure of each compound, in the order of the list.
 
     Raises:
@@ -145,11 +145,13 @@ def references(folder: Path, formulas: Sequence[str]) -> Iterator[tuple[str, dic
     """
     with gzip.open(folder / FILE) as file:
         records = [each for each in json.load(file) if len(each["structure"]["sites"]) <= MOST_ATOMS]
+    crystals = []
     for formula in formulas:
         found = next((each for each in records if each["formula"] == formula), None)
         if found is None:
             raise SystemExit(f"{folder / FILE} has no {formula} of at most {MOST_ATOMS} atoms")
-        yield formula, found, AseAtomsAdaptor.get_atoms(Structure.from_dict(found["structure"]))
+        crystals.append((formula, found, AseAtomsAdaptor.get_atoms(Structure.from_dict(found["structure"]))))
+    return crystals
 
 
 def compute(
@@ -222,7 +224,7 @@ def diagonal(axes: Axes) -> None:
 
 def save(compounds: Compounds, out: Path) -> None:
     """Write picture, table and report into a folder."""
-    picture(compounds).savefig(out / "volumes.svg", transparent=True)
+    picture(compounds).savefig(out / "volumes.svg", facecolor="white")
     table = Table.of([(each.formula, each) for each in compounds.compounds], Compound.columns, "compound")
     lines = ["| " + " | ".join(f"{name} {unit}".strip() for name, unit in heads(table)) + " |"]
     lines += ["|" + " --- |" * len(table.columns)]

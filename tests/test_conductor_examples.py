@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 import spglib
 from ase.build import bulk
+from ase.calculators.emt import EMT
 from ase.calculators.harmonic import SpringCalculator
+from ase.io import read, write
 from ase.neighborlist import neighbor_list
 from example_scripts import EXAMPLES, load_example
 
-from torch_gptff import load
+from torch_gptff import load, load_pretrained
 from torch_gptff.workflows import DiffusionSeries
 
 
@@ -47,6 +49,8 @@ def test_a_crystal_of_springs_does_not_conduct(example: ModuleType, tmp_path: Pa
     assert [run.temperature for run in series.runs] == [300.0, 600.0]
     assert DiffusionSeries.load(tmp_path / "lithium.json").to_dict() == series.to_dict()
     assert "Too little diffusion" in (tmp_path / "lithium.html").read_text()
+    assert "| 300 K | < " in (tmp_path / "lithium.md").read_text()
+    assert "too little diffusion" in (tmp_path / "lithium.svg").read_text()
     example.tell(series)
     told = capsys.readouterr().out
     assert "300 K: too little diffusion" in told
@@ -57,6 +61,34 @@ def test_a_crystal_of_springs_does_not_conduct(example: ModuleType, tmp_path: Pa
     again = example.conductivity(atoms, springs, [300.0, 600.0], tmp_path, **size)
     assert (tmp_path / "300K.traj").read_bytes() == before
     assert again.to_dict() == series.to_dict()
+
+
+def test_frames_are_made_labelled_and_held_out_by_structure(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.syspath_prepend(EXAMPLES)
+    module = importlib.import_module("li3ycl6_fine_tune")
+    names = []
+    for name, symbols in {"one": "Cu3Au", "two": "Cu2Au2"}.items():
+        atoms = bulk("Cu", cubic=True, a=3.8)
+        atoms.symbols[:] = symbols
+        write(tmp_path / f"{name}.cif", atoms)
+        names.append(str(tmp_path / f"{name}.cif"))
+    label = module.labels_of("emt", None)
+    files = module.make_frames(names, EMT(), label, tmp_path / "out", [300.0], n_frames=10, interval=2)
+    frames = {part: [each for path in paths for each in read(path, ":")] for part, paths in files.items()}
+    assert {part: len(each) for part, each in frames.items()} == {"train": 9, "validation": 1, "test": 10}
+    assert {str(each.symbols) for each in frames["train"] + frames["validation"]} == {"Cu3Au"}
+    assert {str(each.symbols) for each in frames["test"]} == {"Cu2Au2"}
+    first = frames["train"][0]
+    again = first.copy()
+    again.calc = EMT()
+    assert first.get_potential_energy() == pytest.approx(again.get_potential_energy(), abs=1e-5)
+    np.testing.assert_allclose(first.get_stress(), again.get_stress(), atol=1e-6)
+    volumes = np.array([each.get_volume() for each in frames["train"]])
+    assert np.ptp(volumes[::3]) > 3 * np.ptp(volumes[1::3])  # every third is scaled
+    module.make_frames(names, EMT(), None, tmp_path / "out", [300.0], n_frames=10, interval=2)  # nothing is labelled
+    evaluations = module.compare({"as it is": load_pretrained()}, files["test"])
+    error = 1000 * evaluations["as it is"].mae.forces
+    assert f"| {error:.1f} |" in module.table(evaluations)
 
 
 @pytest.mark.slow

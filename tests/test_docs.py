@@ -54,6 +54,28 @@ def test_the_picture_of_rooms_is_true(pictures: ModuleType) -> None:
                 assert places[imported] > places[room], f"{path}: {room} is drawn below {imported}"
 
 
+def test_results_of_examples_are_put_into_their_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    applications = load_script("applications", monkeypatch)
+    page = (DOCS / "pages" / "applications.md").read_text(encoding="utf-8")
+    (tmp_path / "applications.md").write_text(page, encoding="utf-8")
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "titanium.md").write_text("| 1\\2 |\n", encoding="utf-8")
+    with pytest.raises(SystemExit, match=r"has no titanium\.svg"):
+        applications.main([f"titanium={run}"], tmp_path)
+    (run / "titanium.svg").write_text("<svg/>", encoding="utf-8")
+    applications.main([f"titanium={run}"], tmp_path)
+    found = (tmp_path / "applications.md").read_text(encoding="utf-8")
+    assert "<!-- begin titanium -->\n| 1\\2 |\n<!-- end titanium -->" in found
+    assert found.partition("## Titanium")[0] == page.partition("## Titanium")[0]
+    assert (tmp_path / "applications-titanium.svg").read_text(encoding="utf-8") == "<svg/>"
+    with pytest.raises(SystemExit, match="give NAME=FOLDER, of volumes, titanium"):
+        applications.main(["titanum=run"], tmp_path)
+    for name, (_, picture) in applications.FILES.items():
+        applications.filled(page, name, "")
+        assert (picture is None) != (f"(applications-{name}.svg)" in page)
+
+
 def test_the_picture_of_the_architecture_is_up_to_date(architecture: ModuleType) -> None:
     assert architecture.FILE.read_text(encoding="utf-8") == architecture.drawing()
 

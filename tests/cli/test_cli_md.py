@@ -131,6 +131,21 @@ def test_what_makes_no_sense_is_refused(call, file: Path, salt: Atoms, tmp_path:
     assert "has 2 structures: name one" in result.stderr
 
 
+def test_a_mask_keeps_cell_vectors(call, file: Path, salt: Atoms, tmp_path: Path) -> None:
+    out, page = tmp_path / "md.traj", tmp_path / "md.html"
+    options = ("--ensemble", "npt", "--cell", "anisotropic", "--mask", "0,0,1", "--pressure", 2)
+    result = call("md", file, *SHORT, *options, "--out", out, "--report", page)
+    assert result.exit_code == 0, result.output
+    with TrajectoryFile(out) as frames:
+        moved = np.abs(frames[-1].cell.lengths() - salt.cell.lengths())
+    assert moved[:2] == pytest.approx([0, 0], abs=1e-12)
+    assert moved[2] > 1e-6
+    assert "anisotropic, a and b kept" in page.read_text()
+    result = call("md", file, *SHORT, "--mask", "c", "--out", out, "--overwrite")
+    assert result.exit_code == 2
+    assert "'c' is not a 1 or 0 for each of a, b and c" in " ".join(result.stderr.replace("│", " ").split())
+
+
 def test_an_explosion_is_told_and_reported(call, file: Path, tmp_path: Path) -> None:
     # a random model has no repulsion, and atoms fall onto each other
     page, document = tmp_path / "md.html", tmp_path / "md.json"

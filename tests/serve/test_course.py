@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 from ase.build import bulk
+from ase.calculators.emt import EMT
 
 from torch_gptff.report import Column, Table
 from torch_gptff.report.structures import MOST_FRAMES, MOST_POSITIONS, most_frames
 from torch_gptff.serve.course import MOST_POINTS, Course, Thinned
 from torch_gptff.serve.watch import Watch
-from torch_gptff.workflows import MolecularDynamicsFrame, RelaxationStep
+from torch_gptff.workflows import MolecularDynamicsFrame, RelaxationStep, equation_of_state, phonon_spectrum
 
 
 @pytest.mark.parametrize("total", [1, 7, 8, 9, 16, 17, 100, 1000])
@@ -114,6 +115,40 @@ def test_another_run_and_another_structure_begin_anew() -> None:
     assert begun() == 3
     points = [point for each in sent if each["event"] == "told" for point in each["points"]]
     assert points[1] == [0.02, -8.0, 310.0]
+
+
+def test_an_equation_of_state_takes_the_place_of_the_relaxation_before() -> None:
+    sent: list[dict[str, Any]] = []
+    watch = Watch(sent.append)
+    copper = bulk("Cu", a=3.6)
+    watch.told("step 0", SimpleNamespace(atoms=copper), RelaxationStep(0, -4.0, 0.0, None), None)
+    curve = equation_of_state(copper * (2, 1, 1), EMT(), ratios=[0.9, 0.95, 1.0, 1.05, 1.1])
+    watch.told("done", SimpleNamespace(atoms=copper), curve, 1.0)
+    watch.flush()
+    first, second = [each for each in sent if each["event"] == "begun"]
+    assert first["label"] == "step"
+    assert (second["label"], second["columns"], second["most"]) == ("volume (Å³/atom)", ["energy (eV/atom)"], 5)
+    last = sent[-1]
+    assert len(second["scene"]["symbols"]) == 2
+    np.testing.assert_allclose(last["points"], np.stack([curve.volumes / 2, curve.energies / 2], 1), rtol=1e-8)
+    volumes = [abs(np.linalg.det(each["cell"])) / 2 for each in last["frames"]]
+    np.testing.assert_allclose(volumes, curve.volumes / 2, rtol=1e-3)
+    assert [each["along"] for each in last["frames"]] == pytest.approx(curve.volumes / 2)
+    json.dumps(sent, allow_nan=False)
+
+
+def test_phonons_are_told_by_their_density_of_states() -> None:
+    pytest.importorskip("phonopy")
+    sent: list[dict[str, Any]] = []
+    watch = Watch(sent.append)
+    spectrum = phonon_spectrum(bulk("Cu", a=3.59), EMT(), supercell=(2, 2, 2), mesh_density=20.0)
+    watch.told("done", None, spectrum, 1.0)
+    watch.flush()
+    begun, told = sent
+    assert (begun["label"], begun["columns"]) == ("frequency (THz)", ["density of states (1/THz)"])
+    frequencies, states = np.array(told["points"]).T
+    assert np.trapezoid(states, frequencies) == pytest.approx(3, rel=0.05)  # branches
+    assert told["frames"] == []
 
 
 def test_a_table_is_told_as_it_is_printed() -> None:

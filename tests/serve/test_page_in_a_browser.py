@@ -133,6 +133,20 @@ def test_drop_run_see_download(tab: Any, address: str, tmp_path: Path) -> None:
     assert report.evaluate("self.origin") == "null"  # of nobody: it can ask the server for nothing
 
 
+def test_an_equation_of_state_is_drawn_by_volume(tab: Any, tmp_path: Path) -> None:
+    drop(tab, "salt.cif", cif(tmp_path))
+    tab.wait_for_selector("#form:not([hidden])")
+    tab.check("input[value=eos]", force=True)
+    tab.uncheck("[name=relax_first]")
+    tab.click("#run")
+    tab.wait_for_selector("#state.done, #state.failed")
+    tab.wait_for_selector("#curve.live .main-svg")
+    volumes = tab.evaluate("curve.points.map((point) => point[0])")
+    assert volumes == pytest.approx([5.5**3 / 8 * (0.94 + 0.01 * k) for k in range(13)], rel=1e-6)
+    assert tab.evaluate("viewer.frames.length") == 13
+    assert tab.inner_text("#curve-caption") == "Energy by volume."
+
+
 def test_a_bad_file_is_told_and_the_page_goes_on(tab: Any, tmp_path: Path) -> None:
     drop(tab, "bad.cif", "data_nothing\n<b>no structure</b>")
     tab.wait_for_selector("#problem:not([hidden])")

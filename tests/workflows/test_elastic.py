@@ -80,6 +80,9 @@ def test_constants_have_names_whatever_the_orientation(copper: Atoms, copper_ten
     assert abs(found.stiffness[0, 0] - expected[0]) > 5  # along no edge of the cube
     assert list(found.constants.values()) == pytest.approx(expected, rel=2e-3)  # strains along other directions
     assert found.to_dict()["derived"]["constants"]["C44"] == found.constants["C44"]
+    (column,) = [each for each in found.columns if each.name == "constants"]
+    c11, c12, c44 = expected
+    assert column.of(copper_tensor) == f"C11 {c11:.1f}, C12 {c12:.1f}, C44 {c44:.1f}"
     without = replace(copper_tensor, space_group=None)
     with pytest.raises(ElasticityError, match="no symmetry was looked for"):
         _ = without.constants

@@ -47,6 +47,7 @@ KINDS = [
     {"ensemble": "nve"},
     *({"ensemble": "nvt", "thermostat": thermostat} for thermostat in THERMOSTATS),
     *({"ensemble": "npt", "cell": cell} for cell in CELLS),
+    {"ensemble": "npt", "cell": "anisotropic", "mask": (True, False, True)},
     *({"ensemble": "nvt", "thermostat": thermostat, "final_temperature": 600.0} for thermostat in THERMOSTATS),
     *({"ensemble": "npt", "cell": cell, "final_temperature": 600.0} for cell in CELLS),
     {"ensemble": "nve", "strain": 0.02},
@@ -226,6 +227,21 @@ def test_a_strain_ramp_stretches_one_vector(crystal: Atoms, tmp_path: Path) -> N
     assert run.lengths[-3:, [0, 2]].mean() < a * (1 - 0.002)
     assert run.axial_stress is not None
     assert np.polyfit(run.strain, run.axial_stress, 1)[0] < modulus
+
+
+def test_a_mask_keeps_vectors_while_the_others_relax(tmp_path: Path) -> None:
+    """Copper on a substrate whose lattice is 2 % larger: c contracts by 2 C12/C11 times as much."""
+    a = 3.59  # of effective medium theory, Å
+    crystal = bulk("Cu", cubic=True, a=a) * (2, 2, 2)
+    crystal.set_cell(crystal.cell.array * [1.02, 1.02, 1], scale_atoms=True)
+    settings = MolecularDynamicsSettings(
+        ensemble="npt", cell="anisotropic", mask=(False, False, True), temperature=20, steps=600, timestep=5,
+        thermostat_time=100.0, barostat_time=200.0, restart_interval=100,
+    )  # fmt: skip
+    run = molecular_dynamics(crystal, EMT(), settings, trajectory=tmp_path / "film.traj")
+    np.testing.assert_allclose(run.lengths[:, :2], 2 * 1.02 * a, rtol=1e-12)
+    mean = run.lengths[len(run.time) // 3 :, 2].mean() / (2 * a)
+    assert mean == pytest.approx(1 - 0.02 * 2 * 115 / 172, abs=0.005)  # constants of effective medium theory, GPa
 
 
 class StopError(Exception):
@@ -490,6 +506,14 @@ def test_a_run_that_explodes_ends_and_leaves_its_frames(crystal: Atoms, tmp_path
         ({"strain": 0.5, "steps": 100}, "at least 500 steps"),
         ({"strain": 0.1, "strain_axis": "x"}, "there are a, b, c"),
         ({"strain": 0.1, "ensemble": "npt"}, "cell='anisotropic'"),
+        ({"mask": (True, True)}, "for each of a, b and c"),
+        ({"mask": (True, True, False)}, "nvt has none: take npt with cell='anisotropic'"),
+        ({"mask": (True, True, False), "ensemble": "npt"}, "a cell that is isotropic has none"),
+        ({"mask": (False, False, False), "ensemble": "npt", "cell": "anisotropic"}, "take nvt"),
+        (
+            {"mask": (False, False, True), "ensemble": "npt", "cell": "anisotropic", "strain": 0.1, "strain_axis": "c"},
+            "take nvt",
+        ),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any], said: str) -> None:

@@ -77,6 +77,10 @@ class Tell:
         """Show how many are done: ``"volume 3 of 13"``."""
         self._show(f"{what} {done} of {total}", None, done / total)
 
+    def done(self, record: Record) -> None:
+        """Show that a record was found, and to whoever watches the record."""
+        self._show("done", record, 1.0)
+
 
 Compute: TypeAlias = Callable[[Any, Any, Tell], R]
 """From the content of an input, the model as an ASE calculator, and a display of progress to a record."""
@@ -232,6 +236,7 @@ class Run:
                     for number, (each, tell) in enumerate(missing):
                         with self.failures.alone(each.label):
                             record = self._alone(each, compute, tell) if found is None else found[number]
+                            tell.done(record)
                             results.add(each.label, record, each.digest)
                             if found is None:
                                 results.write()
@@ -316,9 +321,9 @@ class Run:
         """Print the table of records, where there are some, and unless standard output has the JSON document."""
         if records and self.given.get("json") != "-":
             named = [(self.short(label), record) for label, record in records]
-            table = Table.of(named, records[0][1].columns, "file")
-            self.watcher.found(table)
-            print_table(self.console, table)
+            columns = records[0][1].columns
+            self.watcher.found(Table.of(named, columns, "file", detail=True))
+            print_table(self.console, Table.of(named, columns, "file"))
 
     def end(self, is_good: bool = True) -> None:
         """End with the exit code 1 where an input has failed, or where the results are not good."""

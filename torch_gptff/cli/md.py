@@ -108,6 +108,14 @@ def md(
         CellChange,
         typer.Option(help="How npt changes the cell: by one factor, each length by its own factor, or freely."),
     ] = "isotropic",
+    mask: Annotated[
+        str,
+        typer.Option(
+            metavar="A,B,C",
+            help="Which of the cell vectors a, b and c [bold]--cell anisotropic[/bold] changes, 1, and keeps, 0: "
+            "[bold]0,0,1[/bold] changes c.",
+        ),
+    ] = "1,1,1",
     barostat_time: Annotated[
         float | None,
         typer.Option(help="Relaxation time of the barostat, fs; by default 1000 time steps.", show_default=False),
@@ -154,6 +162,7 @@ def md(
         thermostat_time=100 * timestep if thermostat_time is None else thermostat_time,
         pressure=pressure,
         cell=cell,
+        mask=free_axes(mask),
         barostat_time=1000 * timestep if barostat_time is None else barostat_time,
         strain=strain,
         strain_axis=strain_axis,
@@ -284,6 +293,19 @@ def repetitions(text: str) -> tuple[int, int, int]:
     if match is None:
         raise typer.BadParameter(f"{text!r} is not three numbers, such as 3x3x2", param_hint="--repeat")
     a, b, c = (int(number) for number in match.groups())
+    return a, b, c
+
+
+def free_axes(text: str) -> tuple[bool, bool, bool]:
+    """Which of three cell vectors change, ``"0,0,1"``.
+
+    Raises:
+        typer.BadParameter: it is something else.
+    """
+    match = re.fullmatch(r"([01]),([01]),([01])", text)
+    if match is None:
+        raise typer.BadParameter(f"{text!r} is not a 1 or 0 for each of a, b and c, such as 0,0,1", param_hint="--mask")
+    a, b, c = (digit == "1" for digit in match.groups())
     return a, b, c
 
 

@@ -20,12 +20,13 @@ class Watcher(Protocol):
         Args:
             words: for a reader
             calculator: that computes; ``calculator.atoms`` is the structure that it has computed last
-            state: a ``RelaxationStep`` or a ``MolecularDynamicsFrame``, where it is one of these that was reached
+            state: a ``RelaxationStep`` or a ``MolecularDynamicsFrame``, where it is one of these that was reached, or
+                the record of the results
             share: of the work that is done, from 0 to 1; ``None`` where it is not known
         """
 
     def found(self, table: Table) -> None:
-        """Take the table of results."""
+        """Take the table of results, with the columns for reports."""
 
 
 class Nobody:

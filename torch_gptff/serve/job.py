@@ -45,7 +45,8 @@ class Structure:
 
     def described(self) -> dict[str, Any]:
         """The structure as the page reads it."""
-        return {"id": self.id, "name": self.name, **self.looked}
+        warnings = [words.replace(self.file.name, self.name) for words in self.looked["warnings"]]
+        return {"id": self.id, "name": self.name, **self.looked, "warnings": warnings}
 
 
 @dataclass

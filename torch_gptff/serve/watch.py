@@ -6,11 +6,14 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from ase import Atoms
     from ase.calculators.calculator import Calculator
 
     from torch_gptff.report import Table
+    from torch_gptff.report.structures import Trajectory
 
 PAUSE_S = 0.15
 """Smallest time between two messages, s."""
@@ -40,7 +43,10 @@ class Watch:
         """Tell how the computation stands, and, where a state is given, where the atoms are."""
         self._pending |= {"words": words, "share": share}
         atoms = getattr(calculator, "atoms", None)
-        if state is not None and atoms is not None:
+        curve = _curve(state)
+        if curve is not None:
+            self._drew(*curve)
+        elif _is_step(state) and atoms is not None:
             self._reached(atoms, state)
         if monotonic() - self._sent >= PAUSE_S:
             self.flush()
@@ -59,6 +65,21 @@ class Watch:
         self._pending, self._points, self._frames = {}, [], []
         self._sent = monotonic()
 
+    def _drew(self, columns: list[str], points: list[list[float]], trajectory: Trajectory) -> None:
+        """Send the curve of a result, which takes the place of that of the computation."""
+        from torch_gptff.report.structures import InCell, Trajectory, frame, scene, thin
+
+        self.flush()
+        self._symbols = None
+        frames = thin(trajectory.frames, trajectory.along, trajectory.label)
+        begun = {"scene": scene(Trajectory(frames.frames[:1], frames.along[:1], frames.label)), "columns": columns}
+        self._send({"event": "begun", **begun, "label": frames.label, "most": len(frames.frames)})
+        self._points = [[_short(value) for value in point] for point in points]
+        if len(frames.frames) > 1:
+            place = InCell(frames.frames[0])
+            steps = zip(frames.frames, frames.along, strict=True)
+            self._frames = [{"along": _short(along), **frame(atoms, place)} for atoms, along in steps]
+
     def _reached(self, atoms: Atoms, state: Any) -> None:
         from torch_gptff.report.structures import InCell, Trajectory, frame, most_frames, scene
 
@@ -72,6 +93,36 @@ class Watch:
         self._last = along
         self._points.append([_short(value) for value in (along, *values.values())])
         self._frames.append({"along": _short(along), **frame(atoms, self._place)})
+
+
+def _is_step(state: Any) -> bool:
+    from torch_gptff.workflows import MolecularDynamicsFrame, RelaxationStep
+
+    return isinstance(state, RelaxationStep | MolecularDynamicsFrame)
+
+
+def _curve(state: Any) -> tuple[list[str], list[list[float]], Trajectory] | None:
+    """Names of the values of the curve of a result, with their units, its points, and the structures along it; ``None``
+    for anything else."""
+    from torch_gptff.report.structures import Trajectory
+    from torch_gptff.workflows import EquationOfState, PhononSpectrum
+
+    if isinstance(state, EquationOfState):
+        n_atoms = len(state.atoms)
+        volumes, energies = state.volumes / n_atoms, state.energies / n_atoms
+        cells = Trajectory([_scaled(state.atoms, each) for each in state.volumes], volumes.tolist(), "volume (Å³/atom)")
+        return ["energy (eV/atom)"], np.stack([volumes, energies], 1).tolist(), cells
+    if isinstance(state, PhononSpectrum):
+        points = np.stack([state.dos_frequencies, state.dos], 1).tolist()
+        return ["density of states (1/THz)"], points, Trajectory([state.atoms], [0.0], "frequency (THz)")
+    return None
+
+
+def _scaled(atoms: Atoms, volume: float) -> Atoms:
+    """A copy with another volume of the cell, Å³."""
+    scaled = atoms.copy()
+    scaled.set_cell(atoms.cell.array * (volume / atoms.get_volume()) ** (1 / 3), scale_atoms=True)
+    return scaled
 
 
 def _point(state: Any, n_atoms: int) -> tuple[str, float, dict[str, float]]:

@@ -24,6 +24,15 @@ PAIRS = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 
 _KELVIN = np.array([1, 1, 1, np.sqrt(2), np.sqrt(2), np.sqrt(2)])
 
+MOST_NAMED = 7
+"""Largest number of independent constants that are written in one cell of a table."""
+
+
+def _named(constants: dict[str, float]) -> str | None:
+    """``"C11 168.1, C12 121.4, C44 75.4"``."""
+    few = len(constants) <= MOST_NAMED
+    return ", ".join(f"{name} {value:.1f}" for name, value in constants.items()) if few else None
+
 
 @dataclass(frozen=True)
 class ElasticTensor(Record):
@@ -69,6 +78,7 @@ class ElasticTensor(Record):
         Column("Young", "GPa", 1, lambda tensor: tensor.young_modulus),
         Column("Poisson", "", 3, lambda tensor: tensor.poisson_ratio),
         Column("anisotropy", "", 2, lambda tensor: tensor.universal_anisotropy),
+        Column("constants", "GPa", value=lambda tensor: _named(tensor.constants), optional=True, detail=True),
         Column("least eigenvalue", "GPa", 1, lambda tensor: float(tensor.stability_eigenvalues[0]), detail=True),
         Column("stress", "GPa", 3, lambda tensor: float(np.abs(tensor.residual_stress).max())),
         Column("stable", value=lambda tensor: verdict(tensor.is_stable)),

@@ -338,8 +338,8 @@ function drawCurve(points) {
   if (!points.length) return;
   if (!curve) {
     show("curve", true);
-    const names = course.columns.map((name) => name.replace(/ \(.*/, ""));
-    at("curve-caption").textContent = `${names.join(" and ").replace(/^./, (letter) => letter.toUpperCase())}.`;
+    const [along, ...names] = [course.label, ...course.columns].map((name) => name.replace(/ \(.*/, ""));
+    at("curve-caption").textContent = `${names.join(" and ").replace(/^./, (letter) => letter.toUpperCase())} by ${along}.`;
     curve = new Curve(at("curve"), course.label, course.columns);
   }
   curve.extend(points);

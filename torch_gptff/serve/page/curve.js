@@ -4,6 +4,7 @@
 
 const COLORS = ["#2f7ebc", "#d9622b"];
 const AXES = ["y", "y2"];
+const LEAST = 1e-6; // differences below this are rounding
 
 class Curve {
   constructor(figure, label, columns) {
@@ -33,7 +34,8 @@ class Curve {
       mode: x.length > 60 ? "lines" : "lines+markers",
       line: { color: COLORS[k], width: 2 },
     }));
-    const axis = (text, more) => ({ title: { text }, range: undefined, ...more });
+    // raised powers of ten would need styles in the text, which the page forbids
+    const axis = (text, more) => ({ title: { text }, range: undefined, exponentformat: "e", ...more });
     const layout = { showlegend: false, xaxis: axis(this.label, { range: this.range(0) }), shapes: this.shapes() };
     this.columns.forEach((name, k) => {
       const half = k === 0 ? [0.56, 1] : [0, 0.44];
@@ -49,7 +51,7 @@ class Curve {
   range(k) {
     const values = this.points.map((point) => point[k]).filter(Number.isFinite);
     const [low, high] = [Math.min(...values), Math.max(...values)];
-    const margin = (high - low) * 0.06 || Math.abs(high) * 1e-4 || 1;
+    const margin = Math.max((high - low) * 0.06, Math.abs(high) * LEAST, LEAST);
     return [low - margin, high + margin];
   }
 

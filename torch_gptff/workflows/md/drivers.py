@@ -110,8 +110,7 @@ class Driver:
         if settings.cell == "full":
             return MTKNPT(**common)
         # An array: with a tuple, numpy would take the mask for one of more dimensions.
-        free = np.array([not settings.strain or axis != settings.strain_axis for axis in AXES])
-        return MaskedMTKNPT(**common, mask=free)
+        return MaskedMTKNPT(**common, mask=np.array(settings.free_axes))
 
     def _heat(self, temperature: float) -> None:
         """Set another temperature. The masses of thermostat and barostat, which are proportional to it, change; how

@@ -211,10 +211,11 @@ def _check_same(frames: TrajectoryFile, moving: Atoms, settings: MolecularDynami
         raise TrajectoryError(f"{frames.path} does not tell how it was made, and cannot be continued")
     has_ramp = settings.final_temperature is not None or settings.strain != 0
     free = {"units"} if has_ramp else {"units", "steps"}
+    theirs = MolecularDynamicsSettings().to_dict() | theirs  # a file may be older than a setting
     for name in ours.keys() - free:
-        if theirs.get(name) != ours[name]:
+        if theirs[name] != ours[name]:
             raise TrajectoryError(
-                f"{frames.path} was made with {name} {theirs.get(name)}, and this is {ours[name]}: name another file"
+                f"{frames.path} was made with {name} {theirs[name]}, and this is {ours[name]}: name another file"
             )
 
 

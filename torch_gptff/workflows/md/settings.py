@@ -38,6 +38,8 @@ class MolecularDynamicsSettings(Record):
         thermostat_time: of the thermostat, fs; for Langevin the inverse of the friction
         pressure: of ``npt``, GPa
         cell: how ``npt`` changes it: one of :data:`CELLS`, all lengths by one factor, each by its own, or freely
+        mask: of ``npt`` with an ``"anisotropic"`` cell: which of the vectors a, b and c change in length, as in ASE's
+            ``MaskedMTKNPT``; the others are kept, and feel no pressure
         barostat_time: of the barostat, fs
         strain: by which the cell vector ``strain_axis`` is longer at the last step, linearly: 0.2 is 20 %
         strain_axis: one of :data:`AXES`
@@ -61,6 +63,7 @@ class MolecularDynamicsSettings(Record):
     thermostat_time: float = 100.0
     pressure: float = 0.0
     cell: str = "isotropic"
+    mask: tuple[bool, bool, bool] = (True, True, True)
     barostat_time: float = 1000.0
     strain: float = 0.0
     strain_axis: str = "c"
@@ -89,7 +92,22 @@ class MolecularDynamicsSettings(Record):
             raise MolecularDynamicsError(f"a pressure of {self.pressure:g} GPa: pressures are in GPa, up to 1000")
         if self.final_temperature is not None and self.ensemble == "nve":
             raise MolecularDynamicsError("nve keeps the energy: a temperature ramp needs a thermostat, nvt or npt")
+        self._check_mask()
         self._check_strain()
+
+    def _check_mask(self) -> None:
+        if len(self.mask) != 3 or not set(self.mask) <= {True, False}:
+            raise MolecularDynamicsError(f"a mask {self.mask}: it has a true or false for each of a, b and c")
+        if all(self.mask):
+            return
+        if self.ensemble != "npt" or self.cell != "anisotropic":
+            raise MolecularDynamicsError(
+                f"a mask chooses which cell vectors change by factors of their own, and {self.ensemble}"
+                f"{f' with a cell that is {self.cell}' * (self.ensemble == 'npt')} has none: take npt with "
+                "cell='anisotropic'"
+            )
+        if not any(self.free_axes):
+            raise MolecularDynamicsError("no cell vector is left that the pressure changes: take nvt")
 
     def _check_times(self) -> None:
         if not 0.05 <= self.timestep <= MOST_FS:
@@ -134,6 +152,13 @@ class MolecularDynamicsSettings(Record):
                 f"a cell that is strained along {self.strain_axis} relaxes along the other two vectors: take "
                 "cell='anisotropic', or nvt for a cell that does not relax"
             )
+
+    @property
+    def free_axes(self) -> tuple[bool, ...]:
+        """Which of the cell vectors a, b and c the barostat of an anisotropic cell changes: those of the mask, but for
+        one that is strained."""
+        strained = self.strain_axis if self.strain else None
+        return tuple(free and axis != strained for free, axis in zip(self.mask, AXES, strict=True))
 
     def temperature_at(self, step: int) -> float:
         """K, of the thermostat."""

@@ -21,7 +21,7 @@ from torch_gptff.workflows.drawing.md import (
 )
 from torch_gptff.workflows.md.analysis import MotionAnalysis, analyze_motion
 from torch_gptff.workflows.md.result import AVERAGE_UNITS, MolecularDynamicsRun
-from torch_gptff.workflows.md.settings import MolecularDynamicsSettings
+from torch_gptff.workflows.md.settings import AXES, MolecularDynamicsSettings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -156,9 +156,11 @@ def _facts(settings: MolecularDynamicsSettings) -> dict[str, object]:
     if settings.ensemble != "nve":
         facts["thermostat time (fs)"] = settings.thermostat_time
     if settings.ensemble == "npt":
+        held = [axis for axis, free in zip(AXES, settings.mask, strict=True) if not free]
+        kept = f", {' and '.join(held)} kept" if held else ""
         facts |= {
             "pressure (GPa)": settings.pressure,
-            "cell": settings.cell,
+            "cell": settings.cell + kept,
             "barostat time (fs)": settings.barostat_time,
         }
     if settings.strain:

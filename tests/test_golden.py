@@ -75,6 +75,14 @@ def test_one_batch_of_all(potential, version, systems):
         assert_golden(prediction, system[version], energy=1e-8, forces=1e-8, stress=1e-9)
 
 
+def test_layer_by_layer(potential, version, systems, monkeypatch):
+    """By autograd through the layers, and not in one call."""
+    monkeypatch.setattr(type(potential.model), "energies_and_gradient", lambda *_: None)
+    found = potential.predict([record(system) for system in systems])
+    for system, prediction in zip(systems, found, strict=True):
+        assert_golden(prediction, system[version], energy=1e-8, forces=1e-8, stress=1e-9)
+
+
 def test_predict(potential, version, systems):
     found = potential.predict([record(system) for system in systems])
     for system, prediction in zip(systems, found, strict=True):

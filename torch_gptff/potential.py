@@ -311,8 +311,10 @@ class Potential(nn.Module):
             NotImplementedError: see :meth:`EnergyModel.member_energies`.
         """
         reference = self.element_energies(exchange.own(graph.z))
-        with torch.no_grad():
-            found = self.model.energies_and_gradient(graph, vectors, exchange)
+        found = None
+        if self.model.is_atomwise:
+            with torch.no_grad():
+                found = self.model.energies_and_gradient(graph, vectors, exchange)
         if found is not None:
             members, gradient = found
             return members.mean(1) + reference, gradient
@@ -325,6 +327,8 @@ class Potential(nn.Module):
         self, graph: Data, reference: Tensor, forces: bool, stress: bool, energies: bool, energy_std: bool
     ) -> Prediction | None:
         """Predict as :meth:`evaluate`, where the model computes energy and gradient faster than autograd."""
+        if energies and not self.model.is_atomwise:
+            return None
         with torch.no_grad():
             vectors = self.model.bond_vectors(graph)
             found = self.model.energies_and_gradient(graph, vectors)
@@ -332,13 +336,17 @@ class Potential(nn.Module):
                 return None
             members, gradient = found
             batch, n_structures = structure_index(graph)
-            of_atoms = members.mean(1)
+            if not self.model.is_atomwise:
+                energy = members.squeeze(1) + sum_by_structure(reference, batch, n_structures)
+            else:
+                of_atoms = members.mean(1) + reference
+                energy = sum_by_structure(of_atoms, batch, n_structures)
             calibration = self.calibration or Calibration()
             return Prediction(
-                energy=sum_by_structure(of_atoms + reference, batch, n_structures),
+                energy=energy,
                 forces=forces_from_bonds(gradient, graph.edge_index, len(batch)) if forces else None,
                 stress=stress_from_bonds(gradient, vectors, graph) if stress else None,
-                energies=of_atoms + reference if energies else None,
+                energies=of_atoms if energies else None,
                 energy_std=calibration.energy * sum_by_structure(members, batch, n_structures).std(1)
                 if energy_std
                 else None,

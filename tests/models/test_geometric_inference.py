@@ -8,11 +8,10 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from ase import Atoms
-from ase.build import bulk, molecule
-from torch_geometric.data import Batch
+from ase.build import bulk
+from one_call import Calls, assert_same, by_autograd, graphs_of, structures, untrained
 
-from torch_gptff import GPTFF, CrystalData, GPTFFConfig, Potential, Prediction
+from torch_gptff import CrystalData, GPTFFConfig, Potential
 from torch_gptff.ops.native import geometric
 
 CONFIGS = {
@@ -22,48 +21,20 @@ CONFIGS = {
 }
 
 
-def structures() -> list[Atoms]:
-    """A salt, a metal of one atom, molecules, an atom alone, and atoms that collide."""
-    salt = bulk("NaCl", "rocksalt", a=5.6) * (2, 2, 1)
-    far = molecule("H2", vacuum=8)
-    far.positions[1] += 20
-    near = Atoms("Si2", [[0, 0, 0], [0, 0, 1.4]], pbc=False)
-    found = [salt, bulk("Cu"), molecule("H2O", vacuum=5), far, Atoms("O"), near]
-    for atoms in found:
-        atoms.rattle(0.05, seed=1)
-    return found
-
-
 def potential_of(config: GPTFFConfig, dtype: torch.dtype) -> Potential:
     if not geometric.is_available(dtype, config.degree):
         pytest.skip("there is no C++ compiler that makes the native kernels")
-    torch.manual_seed(0)
-    potential = Potential(GPTFF(config), torch.randn(95)).to(dtype).eval()
-    with torch.no_grad():
-        for parameter in potential.parameters():
-            parameter += 0.05 * torch.randn_like(parameter)
-    return potential
-
-
-def by_autograd(potential: Potential, batch: Batch, **wanted: bool) -> Prediction:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(potential.model), "energies_and_gradient", lambda *_: None)
-        return potential.evaluate(batch, **wanted)
+    return untrained(config, dtype)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_one_call_gives_what_autograd_gives(name: str, dtype: torch.dtype) -> None:
     potential = potential_of(CONFIGS[name], dtype)
-    batch = Batch.from_data_list([potential.model.build_graph(CrystalData.from_ase(each)) for each in structures()])
+    batch = graphs_of(potential, structures())
     wanted = {"energies": True, "energy_std": CONFIGS[name].num_readouts > 1}
-    found, expected = potential.evaluate(batch, **wanted), by_autograd(potential, batch, **wanted)
-    rounding = 2e-5 if dtype == torch.float32 else 1e-11
-    for field in ("energy", "forces", "stress", "energies", "energy_std"):
-        a, b = getattr(found, field), getattr(expected, field)
-        assert (a is None) == (b is None)
-        if a is not None:
-            torch.testing.assert_close(a, b, rtol=rounding, atol=rounding, equal_nan=True)
+    found = potential.evaluate(batch, **wanted)
+    assert_same(found, by_autograd(potential, batch, **wanted), 2e-5 if dtype == torch.float32 else 1e-11)
     assert not found.energy.requires_grad
     assert not found.forces.requires_grad
 
@@ -71,26 +42,19 @@ def test_one_call_gives_what_autograd_gives(name: str, dtype: torch.dtype) -> No
 def test_it_is_the_way_of_an_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without it being asked for, and not where something else has to see the layers."""
     potential = potential_of(CONFIGS["recommended"], torch.float64)
-    data, calls = CrystalData.from_ase(bulk("Cu")), []
-    layer = type(potential.model.layers[0])
-    forward = layer.forward
-    monkeypatch.setattr(layer, "forward", lambda *arguments: calls.append(1) or forward(*arguments))
-
-    def layers_are_called(change: Callable[[], object], undo: Callable[[], object]) -> bool:
-        change()
-        calls.clear()
-        potential(data)
-        undo()
-        return bool(calls)
-
-    assert not layers_are_called(lambda: None, lambda: None)
-    assert layers_are_called(potential.train, potential.eval)
-    handles = []
-    assert layers_are_called(
-        lambda: handles.append(potential.model.norm.register_forward_hook(lambda *_: None)), lambda: handles[0].remove()
-    )
-    attention = potential.model.layers[1].attention
-    assert layers_are_called(lambda: setattr(attention, "fuse", False), lambda: setattr(attention, "fuse", True))
+    data = CrystalData.from_ase(bulk("Cu"))
+    layers = Calls(monkeypatch, potential, data)
+    assert not layers.happen()
+    potential.train()
+    assert layers.happen()
+    potential.eval()
+    handle = potential.model.norm.register_forward_hook(lambda *_: None)
+    assert layers.happen()
+    handle.remove()
+    potential.model.layers[1].attention.fuse = False
+    assert layers.happen()
+    potential.model.layers[1].attention.fuse = True
+    assert not layers.happen()
     assert potential(data, create_graph=True).energy.requires_grad
 
 

@@ -15,11 +15,13 @@ from torch_gptff.graph import structure_index
 from torch_gptff.models.base import EnergyModel
 from torch_gptff.models.config import GPTFFConfig
 from torch_gptff.models.exchange import ALONE, Exchange
-from torch_gptff.models.geometric_inference import GeometricInference, can_fuse, state_of
+from torch_gptff.models.geometric_inference import GeometricInference
 from torch_gptff.models.geometry import BondRange, Geometry, ranges_of_centres
 from torch_gptff.models.hub import HubModel
+from torch_gptff.models.inference import Inference
 from torch_gptff.models.model_config import Configured
 from torch_gptff.models.output import UNUSED, Output
+from torch_gptff.models.paper_inference import PaperInference
 from torch_gptff.models.paper_layer import PaperLayer, recomputed
 from torch_gptff.models.properties import PropertyHead, turns
 from torch_gptff.nn import (
@@ -83,7 +85,7 @@ class GPTFF(Configured, HubModel, EnergyModel):
         config = self.settled(config, settings)
         self.config = config
         self.max_bonds = MAX_GEOMETRIC_BONDS if config.transformer == "geometric" else MAX_BONDS
-        self._inference: GeometricInference | None = None
+        self._inference: Inference | None = None
         self.cutoff = config.cutoff
         self.angle_cutoff = config.angle_cutoff if config.angle_update == "explicit" else None
         self.elements = config.known_elements(frozenset(range(1, config.max_z + 1)))
@@ -197,19 +199,35 @@ class GPTFF(Configured, HubModel, EnergyModel):
     def energies_and_gradient(
         self, graph: Data, vectors: Tensor, exchange: Exchange = ALONE
     ) -> tuple[Tensor, Tensor] | None:
-        if not can_fuse(self, graph, vectors):
+        found = self._in_one_call(graph, vectors, exchange)
+        if found is None:
             return None
-        if self._inference is None or self._inference.state is None or self._inference.state != state_of(self):
-            self._inference = GeometricInference(self)
-        energies, gradient = self._inference(graph, vectors, exchange)
-        energies, gradient = self.output.of_atoms(energies, exchange.own(graph.z)), gradient * self.output.std
+        energies, gradient = found
+        if self.is_atomwise:
+            energies = self.output.of_atoms(energies, exchange.own(graph.z))
+        else:
+            energies = self.output(energies, graph)
+        if not self.output.is_plain:
+            gradient = gradient * self.output.std
         if self.repulsion is not None and self.repulsion.acts(graph.z, graph.edge_index, vectors):
             with torch.enable_grad():
                 vectors = vectors.detach().requires_grad_()
                 repulsion = self.repulsion(graph.z, graph.edge_index, vectors)
                 gradient = gradient + torch.autograd.grad(repulsion.sum(), vectors)[0]
-            energies = energies + exchange.own(repulsion.detach()).unsqueeze(-1)
+            repulsion = exchange.own(repulsion.detach())
+            if not self.is_atomwise:
+                repulsion = sum_by_structure(repulsion, *structure_index(graph))
+            energies = energies + repulsion.unsqueeze(-1)
         return energies, gradient
+
+    def _in_one_call(self, graph: Data, vectors: Tensor, exchange: Exchange) -> tuple[Tensor, Tensor] | None:
+        """What the network gives, and its gradient, by one call of a kernel; ``None`` where there is none."""
+        kind: type[Inference] = GeometricInference if self.is_geometric else PaperInference
+        if not kind.can_fuse(self, graph, vectors, exchange):
+            return None
+        if self._inference is None or not self._inference.fits():
+            self._inference = kind(self)
+        return None if self._inference.is_hooked() else self._inference(graph, vectors, exchange)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_inference": None}

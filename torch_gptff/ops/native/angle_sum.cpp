@@ -2,6 +2,7 @@
 // cache, and nothing per angle is ever written to memory. The mathematics, with the same names, is in ../eager.py.
 // Compiled with REAL = float or double and CHANNELS = d, a multiple of 32.
 #include "parallel.hpp"
+#include "records.hpp"
 #include "simd.hpp"
 
 namespace {
@@ -9,16 +10,8 @@ namespace {
 constexpr int D = CHANNELS, BLOCK = 4 * ROWS;  // angles in a block
 constexpr real SCALE = real(COSINE_SCALE);
 
-struct Inputs {  // row-major; see eager.Inputs
-    const real *p, *q, *k, *direction, *weight, *bias, *angle_weight, *angle_bias;
-};
-struct Outputs {
-    real *p, *q, *k, *direction, *weight, *bias, *angle_weight, *angle_bias;
-};
-struct Angles {
-    int64_t count;
-    const int64_t *first, *second;
-};
+typedef AngleInputs Inputs;
+typedef AngleOutputs Outputs;
 
 // Gradients by the parameters, of one range of angles.
 struct Parameters {

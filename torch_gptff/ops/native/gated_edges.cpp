@@ -5,22 +5,15 @@
 #include <memory>
 
 #include "parallel.hpp"
+#include "records.hpp"
 #include "simd.hpp"
 
 namespace {
 
 constexpr int D = CHANNELS, BLOCK = 4 * ROWS;  // bonds in a block
 
-struct Edges {
-    int64_t count, neighbours, radial;  // radial: features of a bond
-    const int64_t *centre, *neighbour;
-};
-struct Inputs {  // row-major; see gated_edges.py
-    const real *a, *b, *e, *radial, *w_radial, *w_edge, *w, *bias;
-};
-struct Outputs {
-    real *a, *b, *e, *radial, *w_radial, *w_edge, *w, *bias;
-};
+typedef EdgeInputs Inputs;
+typedef EdgeOutputs Outputs;
 
 // An activation of IN vectors x, with its slope by each of them. `curve(…)[k]` is the derivative by x[k] of the
 // activation's tangent, the sum of slope[k] tx[k].

@@ -3,29 +3,22 @@
 #include <cmath>
 
 #include "parallel.hpp"
+#include "records.hpp"
 #include "simd.hpp"
 
 namespace {
 
 constexpr int D = CHANNELS;
 
-struct Edges {
-    int64_t count, neighbours, centres, heads;
-    const int64_t *centre, *neighbour;
-};
-struct Inputs {  // row-major; see local_attention.py
-    const real *query, *key, *value, *own_key, *own_value, *bias, *envelope;
-};
-struct Outputs {
-    real *query, *key, *value, *own_key, *own_value, *bias, *envelope;
-};
+typedef AttentionInputs Inputs;
+typedef AttentionOutputs Outputs;
 
 // What centre i attends to with head h: the neighbours of its bonds e, and itself, e = -1, without bias and envelope.
 // WIDTH: of a head, where it is whole vectors, and 0 otherwise.
 template <int WIDTH> struct Pairs {
-    const Edges &edges;
+    const AttentionEdges &edges;
     const int heads, width;
-    explicit Pairs(const Edges &edges)
+    explicit Pairs(const AttentionEdges &edges)
         : edges(edges), heads(int(edges.heads)), width(WIDTH ? WIDTH : D / int(edges.heads)) {}
 
     real dot(const real *a, const real *b) const {
@@ -72,7 +65,7 @@ template <int WIDTH> struct Pairs {
 };
 
 // run(pairs) with heads as wide as they are.
-template <typename Run> void with_pairs(const Edges &edges, Run run) {
+template <typename Run> void with_pairs(const AttentionEdges &edges, Run run) {
     const int64_t width = D / edges.heads;
     if (width == LANES) return run(Pairs<LANES>(edges));
     if (width == 2 * LANES) return run(Pairs<2 * LANES>(edges));
@@ -90,7 +83,7 @@ template <typename T> struct PerPair {
 
 struct PairArray : PerPair<real> {
     std::vector<real> memory;
-    explicit PairArray(const Edges &edges)
+    explicit PairArray(const AttentionEdges &edges)
         : PerPair<real>{nullptr, edges.count, int(edges.heads)}, memory((edges.count + edges.centres) * edges.heads) {
         values = memory.data();
     }
@@ -116,7 +109,7 @@ struct Gradients {  // of one range: those that ranges share are its own
 
 struct SharedGradients {
     SharedRows key, value;
-    SharedGradients(const Outputs &d, const Edges &edges, int threads)
+    SharedGradients(const Outputs &d, const AttentionEdges &edges, int threads)
         : key(d.key, edges.neighbours * D, threads), value(d.value, edges.neighbours * D, threads) {}
     Gradients of(int range) { return {key.of(range), value.of(range)}; }
     void add_up() {
@@ -240,19 +233,19 @@ void double_backward(
 
 // `kept` [E + M, H] receives r = exp(s) / sum of u exp(s): with the envelope u the share of a value, p = u r.
 extern "C" void local_attention_forward(
-    const Edges *edges, const Inputs *x, real *const *out, real *const *kept, int threads) {
+    const AttentionEdges *edges, const Inputs *x, real *const *out, real *const *kept, int threads) {
     with_pairs(*edges, [&](auto pairs) { forward(pairs, *x, out[0], kept[0], threads); });
 }
 
 extern "C" void local_attention_backward(
-    const Edges *edges, const Inputs *x, const real *const *dout, const real *const *kept, const Outputs *d,
+    const AttentionEdges *edges, const Inputs *x, const real *const *dout, const real *const *kept, const Outputs *d,
     int threads) {
     with_pairs(*edges, [&](auto pairs) { backward(pairs, dout[0], *x, kept[0], *d, threads); });
 }
 
 // `t` are the tangents.
 extern "C" void local_attention_double_backward(
-    const Edges *edges, const Inputs *x, const Inputs *t, const real *const *dout, const real *const *kept,
+    const AttentionEdges *edges, const Inputs *x, const Inputs *t, const real *const *dout, const real *const *kept,
     real *const *ddout, const Outputs *d, int threads) {
     with_pairs(*edges, [&](auto pairs) { double_backward(pairs, *t, dout[0], *x, kept[0], ddout[0], *d, threads); });
 }

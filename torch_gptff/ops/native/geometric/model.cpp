@@ -1,32 +1,18 @@
 // Energies of atoms, and the gradient of their sum by the bond vectors, of a whole model: the layers of
 // ../../../nn/geometric_transformer.py and a readout, forward and then in reverse, with the names of those files.
-#include <algorithm>
-#include <cmath>
-#include <cstring>
-#include <memory>
-
+#include "../dense.hpp"
 #include "dual.hpp"
 #include "records.hpp"
 
 namespace {
 
 constexpr int L = DEGREE, M = (L + 1) * (L + 1) - 1;
-constexpr real EPSILON = 1e-5;  // of LayerNorm
 
-struct Matrix {  // of a linear map: the weight [out, in] and its transpose
-    const real *weight, *transpose, *bias;
-};
-struct Norm {
-    const real *weight, *bias;
-};
 struct LayerParameters {
     Norm norm;
     Matrix query, key, value, message[L], product[L], lin1, lin2;
     const real *table, *product_weight;
     int64_t rows;
-};
-struct ReadoutParameters {
-    Matrix fc1, fc2, fc_out;
 };
 struct Model {
     int64_t channels, hidden, known, heads, layers, readouts;  // known: what the network takes, filled up to whole vectors
@@ -49,86 +35,16 @@ struct Graph {
     const real *vectors;
 };
 
-typedef std::unique_ptr<real[]> Array;
-Array array(int64_t size) { return Array(new real[std::max<int64_t>(size, 1)]); }
-Array zeros(int64_t size) { return Array(new real[std::max<int64_t>(size, 1)]()); }
-
-constexpr int BLOCK = 48;  // rows of a matrix product that one thread takes at a time
-
-template <bool ADD> void rows_times(const real *A, int64_t rows, int K, const real *B, int N, real *C) {
-    int64_t r = 0;
-    for (; r + BLOCK <= rows; r += BLOCK) product<BLOCK, ADD>(A + r * K, K, 1, B, C + r * N, N, K);
-    for (; r + 12 <= rows; r += 12) product<12, ADD>(A + r * K, K, 1, B, C + r * N, N, K);
-    for (; r + 4 <= rows; r += 4) product<4, ADD>(A + r * K, K, 1, B, C + r * N, N, K);
-    for (; r < rows; ++r) product<1, ADD>(A + r * K, K, 1, B, C + r * N, N, K);
-}
-
-// work(first, last) of blocks of rows.
-template <typename Work> void in_blocks(int64_t rows, int threads, Work work) {
-    const int64_t blocks = (rows + BLOCK - 1) / BLOCK;
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1 && blocks > 1)
-    for (int64_t b = 0; b < blocks; ++b) work(b * BLOCK, std::min(rows, (b + 1) * BLOCK));
-}
-
-struct Run {
+struct Run : Dense {
     const Model &m;
     const Graph &g;
     const Exchange *const exchange;
-    const int threads;
     const int64_t N, A, E, C, H, K;  // N own atoms, A of all
     Array lengths, harmonics, dlengths, dharmonics;
 
     Run(const Model &m, const Graph &g, const Exchange *exchange, int threads)
-        : m(m), g(g), exchange(exchange), threads(threads), N(g.own), A(g.atoms), E(g.bonds), C(m.channels), H(m.hidden), K(m.known), lengths(array(E)),
+        : Dense{threads}, m(m), g(g), exchange(exchange), N(g.own), A(g.atoms), E(g.bonds), C(m.channels), H(m.hidden), K(m.known), lengths(array(E)),
           harmonics(array(E * M)), dlengths(zeros(E)), dharmonics(zeros(E * M)) {}
-
-    // y = x W^T (+ bias), and its reverse: dx (+)= dy W.
-    void linear(const Matrix &w, const real *x, int64_t rows, int64_t in, int64_t out, real *y) const {
-        in_blocks(rows, threads, [&](int64_t first, int64_t last) {
-            if (w.bias)
-                for (int64_t r = first; r < last; ++r) std::memcpy(y + r * out, w.bias, out * sizeof(real));
-            if (w.bias)
-                rows_times<true>(x + first * in, last - first, int(in), w.transpose, int(out), y + first * out);
-            else
-                rows_times<false>(x + first * in, last - first, int(in), w.transpose, int(out), y + first * out);
-        });
-    }
-    template <bool ADD> void reverse(const Matrix &w, const real *dy, int64_t rows, int64_t in, int64_t out, real *dx) const {
-        in_blocks(rows, threads, [&](int64_t first, int64_t last) {
-            rows_times<ADD>(dy + first * out, last - first, int(out), w.weight, int(in), dx + first * in);
-        });
-    }
-
-    // y = LN(x); what the reverse needs is y without weight and bias, and the inverse of the deviation.
-    void norm(const Norm &w, const real *x, real *y, real *plain, real *over) const {
-        in_blocks(N, threads, [&](int64_t first, int64_t last) {
-            for (int64_t i = first; i < last; ++i) {
-                real mean = 0, square = 0;
-                for (int64_t n = 0; n < C; ++n) mean += x[i * C + n];
-                mean /= C;
-                for (int64_t n = 0; n < C; ++n) square += (x[i * C + n] - mean) * (x[i * C + n] - mean);
-                over[i] = 1 / std::sqrt(square / C + EPSILON);
-                for (int64_t n = 0; n < C; ++n) {
-                    plain[i * C + n] = (x[i * C + n] - mean) * over[i];
-                    y[i * C + n] = plain[i * C + n] * w.weight[n] + w.bias[n];
-                }
-            }
-        });
-    }
-    void norm_reverse(const Norm &w, const real *dy, const real *plain, const real *over, real *dx) const {
-        in_blocks(N, threads, [&](int64_t first, int64_t last) {
-            for (int64_t i = first; i < last; ++i) {
-                real mean = 0, along = 0;
-                for (int64_t n = 0; n < C; ++n) {
-                    const real d = dy[i * C + n] * w.weight[n];
-                    mean += d, along += d * plain[i * C + n];
-                }
-                mean /= C, along /= C;
-                for (int64_t n = 0; n < C; ++n)
-                    dx[i * C + n] += over[i] * (dy[i * C + n] * w.weight[n] - mean - plain[i * C + n] * along);
-            }
-        });
-    }
 
     // Features of atoms between processes: of width C, and then those that turn, where there are any.
     void exchange_features(bool reverse, real *y, const Array *turning) const {
@@ -137,18 +53,6 @@ struct Run {
         int64_t widths[L + 1] = {C};
         for (int l = 0; l < L && turning; ++l) arrays[l + 1] = turning[l].get(), widths[l + 1] = (2 * l + 3) * C;
         exchange->call(exchange->context, reverse, turning ? L + 1 : 1, arrays, widths);
-    }
-
-    // swish(x) in place of x, and its slope in place of it.
-    void swish(real *x, real *slope, int64_t count) const {
-        for (int64_t n = 0; n < count; n += LANES) {
-            const vec v = load(x + n), s = sigmoid(v);
-            store(x + n, v * s);
-            store(slope + n, s * (real(1) + v * (real(1) - s)));
-        }
-    }
-    void multiply(real *a, const real *b, int64_t count) const {
-        for (int64_t n = 0; n < count; n += LANES) store(a + n, load(a + n) * load(b + n));
     }
 };
 
@@ -180,7 +84,7 @@ struct Layer {
 
     // x and the features change.
     void forward(real *x, Array *turning) {
-        r.norm(w.norm, x, y.get(), plain.get(), over.get());
+        r.norm(w.norm, x, N, C, y.get(), plain.get(), over.get());
         for (int l = 0; l < L && turns; ++l) features[l] = std::move(turning[l]);
         r.exchange_features(false, y.get(), turns ? features : nullptr);
         r.linear(w.query, y.get(), N, C, C, query.get());
@@ -285,7 +189,7 @@ struct Layer {
         attention_reverse(dzero.get(), dreceived, dtotal.get(), dturning, dy.get());
         if (!turns) return;  // what a first layer takes does not depend on bonds
         r.exchange_features(true, dy.get(), dturning);
-        r.norm_reverse(w.norm, dy.get(), plain.get(), over.get(), dx);
+        r.norm_reverse(w.norm, dy.get(), N, C, plain.get(), over.get(), dx);
     }
 
     void product_reverse(const real *dinvariants, const Array *dproducts, Array *dv) const {
@@ -324,27 +228,6 @@ struct Layer {
     }
 };
 
-// Energies of atoms by one readout, eV; adds the gradient of their sum, times a factor, to dy.
-void read_out(const Run &r, const ReadoutParameters &w, const real *y, real factor, real *energies, int64_t stride, real *dy) {
-    const int64_t N = r.N, C = r.C;
-    Array first = array(N * C), second = array(N * C), slope1 = array(N * C), slope2 = array(N * C);
-    r.linear(w.fc1, y, N, C, C, first.get());
-    r.swish(first.get(), slope1.get(), N * C);
-    r.linear(w.fc2, first.get(), N, C, C, second.get());
-    r.swish(second.get(), slope2.get(), N * C);
-    for (int64_t i = 0; i < N; ++i) {
-        vec sum_of{};
-        for (int64_t n = 0; n < C; n += LANES) {
-            sum_of += load(second.get() + i * C + n) * load(w.fc_out.weight + n);
-            store(slope2.get() + i * C + n, factor * load(w.fc_out.weight + n) * load(slope2.get() + i * C + n));
-        }
-        energies[i * stride] = sum(sum_of) + w.fc_out.bias[0];
-    }
-    r.reverse<false>(w.fc2, slope2.get(), N, C, C, first.get());
-    r.multiply(first.get(), slope1.get(), N * C);
-    r.reverse<true>(w.fc1, first.get(), N, C, C, dy);
-}
-
 }  // namespace
 
 // energies of own atoms [N, readouts]; gradient of the sum of their means by the vectors, [E, 3]. No exchange where all
@@ -364,10 +247,11 @@ extern "C" void geometric_model(const Model *model, const Graph *graph, const Ex
         layers.back()->forward(x.get(), turning);
     }
     Array y = array(N * C), plain = array(N * C), over = array(N), dy = zeros(N * C), dx = zeros(N * C);
-    r.norm(model->norm, x.get(), y.get(), plain.get(), over.get());
+    r.norm(model->norm, x.get(), N, C, y.get(), plain.get(), over.get());
     for (int64_t k = 0; k < model->readouts; ++k)
-        read_out(r, model->readout[k], y.get(), real(1) / model->readouts, energies + k, model->readouts, dy.get());
-    r.norm_reverse(model->norm, dy.get(), plain.get(), over.get(), dx.get());
+        r.read_out(
+            model->readout[k], y.get(), N, C, real(1) / model->readouts, energies + k, model->readouts, dy.get());
+    r.norm_reverse(model->norm, dy.get(), N, C, plain.get(), over.get(), dx.get());
     while (!layers.empty()) {
         layers.back()->reverse(dx.get(), turning);
         layers.pop_back();

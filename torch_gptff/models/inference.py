@@ -1,0 +1,118 @@
+"""Base class of models as one call of a kernel, for inference on the CPU: their parameters as C structures."""
+
+from __future__ import annotations
+
+import ctypes
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch_geometric.data import Data
+
+from torch_gptff.models.exchange import ALONE, Exchange
+from torch_gptff.nn import Readout
+
+if TYPE_CHECKING:
+    from torch_gptff.models.gptff import GPTFF
+
+WIDTH = 32
+"""Channels and hidden widths are multiples of this, two vectors of the widest kind."""
+
+
+class Matrix(ctypes.Structure):
+    """A linear map: its weight, the transpose and the bias."""
+
+    _fields_ = [(name, ctypes.c_void_p) for name in ("weight", "transpose", "bias")]
+
+
+class Norm(ctypes.Structure):
+    """Weight and bias of a normalization."""
+
+    _fields_ = [(name, ctypes.c_void_p) for name in ("weight", "bias")]
+
+
+class ReadoutMatrices(ctypes.Structure):
+    """The linear maps of a :class:`~torch_gptff.nn.Readout`."""
+
+    _fields_ = [(name, Matrix) for name in ("fc1", "fc2", "fc_out")]
+
+
+class Inference(ABC):
+    """A kernel of a whole model, with copies of its parameters for as long as these stay as they are.
+
+    Args:
+        model: a model that :meth:`can_fuse` takes
+    """
+
+    def __init__(self, model: GPTFF) -> None:
+        self.kept: list[Tensor] = []
+        self._modules = list(model.modules())
+        self._parameters = list(model.parameters())
+        self._entries, self._state = _entries(self._modules), _state(self._parameters)
+        self._is_watched = not any(parameter.is_inference() for parameter in self._parameters)  # they have no version
+
+    @staticmethod
+    @abstractmethod
+    def can_fuse(model: GPTFF, graph: Data, vectors: Tensor, exchange: Exchange = ALONE) -> bool:
+        """Whether a model's energy and gradient can be had in one call: on the CPU, where there is a compiler, by
+        modules that nobody has changed, hooked or asked to explain themselves."""
+
+    @abstractmethod
+    def __call__(self, graph: Data, vectors: Tensor, exchange: Exchange = ALONE) -> tuple[Tensor, Tensor]:
+        """Energies without repulsion in eV, and the gradient of the sum of all processes' means by the bond vectors in
+        eV/Å, ``[E, 3]``. The energies are those of own atoms by every readout, ``[M, K]``; those of structures,
+        ``[B, 1]``, where the readout is pooled."""
+
+    def pointer(self, value: Tensor) -> int:
+        """Address of a copy of a tensor."""
+        self.kept.append(value.detach().clone(memory_format=torch.contiguous_format))
+        return self.kept[-1].data_ptr()
+
+    def matrix(self, weight: Tensor, bias: Tensor | None = None) -> Matrix:
+        return Matrix(self.pointer(weight), self.pointer(weight.T), None if bias is None else self.pointer(bias))
+
+    def norm(self, norm: nn.Module) -> Norm:
+        return Norm(self.pointer(norm.weight), self.pointer(norm.bias))  # type: ignore[arg-type]
+
+    def readout(self, readout: Readout) -> ReadoutMatrices:
+        return ReadoutMatrices(
+            *(self.matrix(linear.weight, linear.bias) for linear in (readout.fc1, readout.fc2, readout.fc_out))
+        )
+
+    def fits(self) -> bool:
+        """Whether the model still has the modules and the parameters of which these are copies."""
+        return self._is_watched and self._entries == _entries(self._modules) and self._state == _state(self._parameters)
+
+    def is_hooked(self) -> bool:
+        """Whether somebody has to be told of what goes through the modules of the model."""
+        return any(module._forward_hooks or module._forward_pre_hooks for module in self._modules)
+
+
+def _entries(modules: Sequence[nn.Module]) -> list[int]:
+    """What modules consist of, in a fraction of the time in which a model lists its modules and parameters."""
+    return [
+        id(part) for module in modules for parts in (module._modules, module._parameters) for part in parts.values()
+    ]
+
+
+def _state(parameters: Sequence[nn.Parameter]) -> list[tuple[int, int, torch.dtype]]:
+    """Versions of parameters, which change with them."""
+    return [(parameter.data_ptr(), parameter._version, parameter.dtype) for parameter in parameters]
+
+
+def filled(width: int) -> int:
+    """The width, filled up to a multiple of :data:`WIDTH`."""
+    return -(-width // WIDTH) * WIDTH
+
+
+def filled_columns(weight: Tensor) -> Tensor:
+    """A matrix with columns of zeros after its own, up to a multiple of :data:`WIDTH`."""
+    return F.pad(weight, (0, filled(weight.size(1)) - weight.size(1)))
+
+
+def whole(widths: Sequence[int]) -> bool:
+    """Whether kernels take features and hidden layers of these widths."""
+    return not any(width % WIDTH for width in widths)

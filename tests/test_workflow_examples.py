@@ -8,6 +8,8 @@ import pytest
 from ase.calculators.lj import LennardJones
 from example_scripts import load_example
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def test_equation_of_state(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     curves = load_example("equation_of_state").main(["--report", str(tmp_path / "eos.html")])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from undrawn import undrawn_figures
 
 torch.set_num_threads(1)  # the structures here are small: more threads would wait for each other
 
@@ -35,3 +36,10 @@ def threads() -> Iterator[Callable[[int], None]]:
     before = torch.get_num_threads()
     yield torch.set_num_threads
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def undrawn() -> Iterator[None]:
+    """Figures of pages are not drawn, which takes longer than the rest, and is tested with the reports."""
+    with undrawn_figures():
+        yield

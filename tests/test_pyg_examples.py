@@ -19,6 +19,7 @@ from torch_gptff.calculators import GPTFFCalculator
 from torch_gptff.graph import CrystalData
 from torch_gptff.models import GPTFF, SchNet
 
+pytestmark = pytest.mark.usefixtures("undrawn")
 SMALL: dict[str, Any] = {"channels": 32, "num_layers": 1, "num_radial": 4, "cutoff": 4.0, "degree": 1}
 
 

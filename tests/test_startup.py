@@ -41,24 +41,26 @@ NOT_FOR_DATA_OF_OURS = ("models.gptff", "models.visnet", "potential", "calculato
 RUN = """
 import json, sys
 from torch_gptff.__main__ import main
-codes = []
-for command in json.loads(sys.argv[1]):
-    sys.argv = ["torch-gptff", *command]
-    try:
-        main()
-    except SystemExit as end:
-        codes.append(end.code)
-print(json.dumps({"codes": codes, "modules": sorted(sys.modules)}), file=sys.stderr)
+codes, modules = [], []
+for commands in json.loads(sys.argv[1]):
+    for command in commands:
+        sys.argv = ["torch-gptff", *command]
+        try:
+            main()
+        except SystemExit as end:
+            codes.append(end.code)
+    modules.append(sorted(sys.modules))
+print(json.dumps({"codes": codes, "modules": modules}), file=sys.stderr)
 """
 
 
-def modules_after(*commands: Sequence[str]) -> set[str]:
-    """The modules that a process has imported when it has run commands."""
-    command = [sys.executable, "-c", RUN, json.dumps(commands)]
+def modules_after(*groups: Sequence[Sequence[str]]) -> list[set[str]]:
+    """The modules that a process has imported when it has run commands, after each group of them."""
+    command = [sys.executable, "-c", RUN, json.dumps(groups)]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     answer = json.loads(result.stderr.splitlines()[-1])
     assert not any(answer["codes"]), result.stderr[-2000:]
-    return set(answer["modules"])
+    return [set(modules) for modules in answer["modules"]]
 
 
 @pytest.fixture
@@ -73,24 +75,22 @@ def frames(tmp_path: Path) -> Path:
     return path
 
 
-def test_help_imports_nothing_of_science() -> None:
-    found = modules_after(["--help"], ["--version"], ["relax", "--help"], ["train", "--help"], ["dataset", "--help"])
-    assert not found & set(NOT_FOR_HELP)
-
-
-def test_data_need_neither_models_nor_the_compiler(frames: Path, tmp_path: Path) -> None:
+def test_commands_import_no_more_than_they_need(frames: Path, tmp_path: Path) -> None:
+    """Help nothing of science, data neither models nor the compiler, and a checkpoint is described without it."""
     split, stored, copy = (str(tmp_path / name) for name in ("split.json", "stored", "copy.extxyz"))
-    found = modules_after(
-        ["dataset", "inspect", str(frames)],
-        ["dataset", "split", str(frames), "--by", "random", "--fractions", "0.5,0.5", "--out", split],
-        ["dataset", "convert", str(frames), "--out", stored],
-        ["dataset", "convert", str(frames), "--out", copy],
+    after_help, after_data, after_info = modules_after(
+        [["--help"], ["--version"], ["relax", "--help"], ["train", "--help"], ["dataset", "--help"]],
+        [
+            ["dataset", "inspect", str(frames)],
+            ["dataset", "split", str(frames), "--by", "random", "--fractions", "0.5,0.5", "--out", split],
+            ["dataset", "convert", str(frames), "--out", stored],
+            ["dataset", "convert", str(frames), "--out", copy],
+        ],
+        [["info", "gptff-universal"]],
     )
-    assert not found & {*NOT_FOR_DATA, *(f"torch_gptff.{name}" for name in NOT_FOR_DATA_OF_OURS)}
-
-
-def test_a_checkpoint_is_described_without_the_compiler() -> None:
-    assert not modules_after(["info", "gptff-universal"]) & {*NOT_FOR_DATA, "torch_gptff.workflows"}
+    assert not after_help & set(NOT_FOR_HELP)
+    assert not after_data & {*NOT_FOR_DATA, *(f"torch_gptff.{name}" for name in NOT_FOR_DATA_OF_OURS)}
+    assert not after_info & {*NOT_FOR_DATA, "torch_gptff.workflows"}
 
 
 def test_models_are_found_by_the_names_that_they_have() -> None:
@@ -140,16 +140,17 @@ def test_a_lazy_package_has_what_type_checkers_see(path: Path) -> None:
         assert name in dir(package)
 
 
-def test_a_function_outranks_the_module_of_its_name() -> None:
-    code = """
-import torch_gptff.workflows.relax, torch_gptff.evaluation.evaluate
-from torch_gptff.workflows import relax
-from torch_gptff.evaluation import evaluate
-import torch_gptff.workflows
-print(callable(relax), callable(evaluate), torch_gptff.workflows.md.__name__)
-"""
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert result.stdout.split("\n") == ["True True torch_gptff.workflows.md", ""]
+@pytest.mark.parametrize(("package", "name"), [("workflows", "relax"), ("evaluation", "evaluate")])
+def test_a_function_outranks_the_module_of_its_name(package: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when the module is imported first, which Python then sets as an attribute of its package."""
+    monkeypatch.delitem(sys.modules, f"torch_gptff.{package}.{name}", raising=False)
+    module = import_module(f"torch_gptff.{package}.{name}")
+    assert isinstance(module, ModuleType)
+    assert getattr(import_module(f"torch_gptff.{package}"), name) is getattr(module, name)
+
+
+def test_a_module_without_such_a_function_is_itself() -> None:
+    assert import_module("torch_gptff.workflows").md.__name__ == "torch_gptff.workflows.md"
 
 
 def test_a_name_that_a_package_does_not_have() -> None:

@@ -16,6 +16,8 @@ from example_scripts import EXAMPLES, load_example
 from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def test_equation_of_state(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     curves = load_example("equation_of_state").main(["--report", str(tmp_path / "eos.html")])

@@ -18,6 +18,11 @@ from torch_gptff.cli import app
 Call = Callable[..., Any]
 
 
+@pytest.fixture(autouse=True)
+def _undrawn(undrawn: None) -> None:
+    """The figures of reports are drawn in the tests of workflows."""
+
+
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(1)

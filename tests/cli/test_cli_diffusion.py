@@ -36,9 +36,10 @@ def write_walk(path: Path, kelvin: float, n_frames: int = 400) -> None:
     ase.io.write(path, frames)
 
 
-@pytest.fixture
-def walks(tmp_path: Path) -> list[Path]:
-    paths = [tmp_path / f"walk-{kelvin}.extxyz" for kelvin in KELVINS]
+@pytest.fixture(scope="module")
+def walks(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("walks")
+    paths = [folder / f"walk-{kelvin}.extxyz" for kelvin in KELVINS]
     for path, kelvin in zip(paths, KELVINS, strict=True):
         write_walk(path, kelvin)
     return paths

@@ -14,6 +14,7 @@ import torch
 from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.io import read, write
+from undrawn import undrawn_figures
 
 from torch_gptff.comparison import ComparedModel, Comparison, compare
 from torch_gptff.comparison.contender import Contender
@@ -89,7 +90,7 @@ def configs(data: Path) -> dict[str, TrainingConfig]:
 @pytest.fixture(scope="module")
 def compared(configs: dict[str, TrainingConfig], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Comparison]:
     folder = tmp_path_factory.mktemp("compared")
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, undrawn_figures():
         patch.setattr(contender, "_running", InThisProcess)
         return folder, compare(configs, folder, accelerator="cpu")
 
@@ -194,7 +195,7 @@ def test_a_process_that_dies_is_reported(data: Path, tmp_path: Path, monkeypatch
 
 def test_a_process_ends_with_the_one_that_started_it() -> None:
     code = (
-        "import sys, time\nfrom torch_gptff.comparison.process import end_with_parent\n"
+        "import sys, time\nfrom torch_gptff.comparison.parent import end_with_parent\n"
         "end_with_parent()\nprint('waiting', flush=True)\ntime.sleep(600)"
     )
     process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -208,7 +209,7 @@ def test_a_process_ends_with_the_one_that_started_it() -> None:
 def test_a_process_that_is_done_ends_by_itself() -> None:
     """While the thread that waits for its parent still reads; Python aborted there, with exit code -6."""
     code = (
-        "import sys, time\nfrom torch_gptff.comparison.process import end_with_parent\n"
+        "import sys, time\nfrom torch_gptff.comparison.parent import end_with_parent\n"
         "end_with_parent()\ntime.sleep(0.3)\nsys.exit(0)"
     )
     process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -98,6 +98,7 @@ def test_outliers(make_atoms: Callable, to_frame: Callable[..., CrystalData]) ->
     assert len(found) == 3
 
 
+@pytest.mark.slow
 def test_diverged_frames_of_titanium_are_found(shared_data: Path) -> None:
     """0.23 % of its frames have an energy above −3 eV per atom, as its source says."""
     source = Source(shared_data / "data/saidi_elements/Ti_iter0.tar.xz", options={"type_map": ["Ti"]})

@@ -126,7 +126,7 @@ class Contender:
 
 @contextmanager
 def _running(command: Sequence[str], log: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that does not outlive what waits for it, see ``end_with_parent`` of the process."""
+    """A process that does not outlive what waits for it, see :mod:`torch_gptff.comparison.parent`."""
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log)
     try:
         yield process

@@ -6,10 +6,8 @@ The folder holds ``task.json`` and the frames to measure with; the answer is wri
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,6 +19,7 @@ from torch_geometric.data import Batch
 
 from torch_gptff.comparison.contender import ANSWER, TASK
 from torch_gptff.comparison.memory import peak_memory
+from torch_gptff.comparison.parent import end_with_parent
 from torch_gptff.comparison.record import write_json
 from torch_gptff.errors import GPTFFError, TrainingError
 from torch_gptff.graph import CrystalData
@@ -99,18 +98,6 @@ def main(folder: Path) -> int:
         answer = {"error": str(error)}
     write_json(folder / ANSWER, answer)
     return 1 if "error" in answer else 0
-
-
-def end_with_parent() -> None:
-    """End this process when the one that started it does, be it killed: nothing holds the other end of stdin then."""
-
-    def wait() -> None:
-        # Not through sys.stdin: Python ends in an abort where a thread still holds the lock of its buffer.
-        while os.read(0, 1):
-            pass
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -116,6 +116,7 @@ def test_an_archive_of_something_else(tmp_path: Path) -> None:
         list(read_frames(tmp_path / "broken.tar.gz"))
 
 
+@pytest.mark.slow
 def test_lgps(shared_data: Path) -> None:
     n_frames, n_atoms, without = Counter[int](), 0, Counter[str]()
     for frame in read_frames(shared_data / "data/lgps", type_map=["Li", "Ge", "P", "S"]):

@@ -32,7 +32,7 @@ from ase.build import bulk
 from ase.io.lammpsdata import write_lammps_data
 from ase.md.md import MolecularDynamics
 from ase.md.nose_hoover_chain import IsotropicMTKNPT
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary
+from ase.md.velocitydistribution import Stationary, thermalize_momenta
 from ase.md.verlet import VelocityVerlet
 from rich.console import Console
 from rich.table import Table
@@ -82,7 +82,7 @@ def salt(n_atoms: int) -> Atoms:
     atoms = cubic * max(1, round((n_atoms / len(cubic)) ** (1 / 3)))
     atoms.rattle(0.02, seed=1)
     atoms.wrap()
-    MaxwellBoltzmannDistribution(atoms, temperature_K=TEMPERATURE, rng=np.random.default_rng(1))
+    thermalize_momenta(atoms, TEMPERATURE, rng=np.random.default_rng(1))
     Stationary(atoms)
     return atoms
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -48,8 +48,8 @@ IONIC = (
     *("PbF2", "Rb2Te", "BeBr2", "ZrS2", "K3P", "KN3", "Lu2O3", "Bi2Se3"),
 )
 METALLIC = (
-    *("AlRu", "ScRu", "LiPd", "YCd", "ZrZn", "TiAu", "HfAl3", "VPt3", "ErGa3", "LaPb3", "ScAu3", "ZnPd3", "Mg3Pb"),
-    *("K3Sn", "In2Bi", "ThAl2", "ZrNi2", "SrAg2", "BaAl4"),
+    *("AlRu", "ScRu", "LiPd", "YCd", "ZrZn", "TiAu", "HfAl3", "VPt3", "ErGa3", "LaPb3", "ScAu3", "ZnPd3", "Mg3Cd"),
+    *("K3Sn", "In2Bi", "TiAl2", "ZrNi2", "SrAg2", "BaAl4"),
 )
 KINDS = {"ionic": IONIC, "metallic": METALLIC}
 
@@ -155,7 +155,7 @@ def references(folder: Path, formulas: Sequence[str]) -> list[tuple[str, dict[st
 
 
 def compute(
-    folder: Path, calculator: Any, model: str, out: Path, kinds: dict[str, Sequence[str]], points: int = 13
+    folder: Path, calculator: Any, model: str, out: Path, kinds: Mapping[str, Sequence[str]], points: int = 13
 ) -> Compounds:
     """Equations of state of compounds, which are kept in ``volumes.json`` as they come.
 

@@ -196,6 +196,8 @@ def picture(compounds: Compounds) -> Figure:
     right = figure.add_subplot(1, 2, 2)
     right.grid(visible=True, linewidth=0.5)
     right.spines[["top", "right"]].set_visible(False)
+    right.spines[["bottom", "left"]].set_linewidth(0.8)
+    right.tick_params(labelsize=9)
     numbers = compounds.numbers()
     for place, symbol, unit in ((axes[0], "V₀", "Å³/atom"), (right, "B₀", "GPa")):
         is_volume = symbol == "V₀"
@@ -205,9 +207,9 @@ def picture(compounds: Compounds) -> Figure:
             y = [each.volume if is_volume else each.modulus for each in group]
             place.plot(x, y, "o^"[k], color=SERIES[k], markersize=4.5, alpha=0.85, label=kind)
         diagonal(place)
-        place.set_xlabel(f"{symbol} by PBE ({unit})")
-        place.set_ylabel(f"{symbol} by the model ({unit})")
-        words = f"R² {numbers[f'R² of {symbol}']:.4f}\n{numbers[f'mean error of {symbol} (%)']:.1f} %"
+        place.set_xlabel(f"{symbol} by PBE ({unit})", fontsize=9.5)
+        place.set_ylabel(f"{symbol} by the model ({unit})", fontsize=9.5)
+        words = f"R² {numbers[f'R² of {symbol}']:.4f}\nmean error {numbers[f'mean error of {symbol} (%)']:.1f} %"
         text_in_corner(place, words)
     axes[0].legend(frameon=False, loc="lower right")
     return figure

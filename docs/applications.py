@@ -28,7 +28,7 @@ FILES = {
 CAPTIONS = {
     "volumes": "Volumes and bulk moduli of 39 compounds by gptff-universal, against those by PBE",
     "titanium": "Diffraction of titanium against strain, and fractions of hcp, fcc and bcc",
-    "li3ycl6": "Conductivity of lithium over the inverse temperature, and the density of lithium at the lowest and the highest",
+    "li3ycl6": "Conductivity of lithium over the inverse temperature, and densities of lithium in the cell",
 }
 """What the pictures show."""
 
@@ -42,7 +42,7 @@ def filled(page: str, name: str, text: str) -> str:
     begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
     if page.count(begin) != 1 or page.count(end) != 1:
         raise SystemExit(f"the page has no comments {begin} and {end}")
-    return re.sub(f"(?s){begin}.*{end}", lambda _: f"{begin}\n{text.strip()}\n{end}", page)
+    return re.sub(f"(?s){begin}.*{end}", lambda _: f"{begin}\n\n{text.strip()}\n\n{end}", page)
 
 
 def main(arguments: Sequence[str] | None = None, pages: Path = PAGES) -> None:

@@ -68,7 +68,7 @@ def test_results_of_examples_are_put_into_their_page(tmp_path: Path, monkeypatch
     found = (tmp_path / "applications.md").read_text(encoding="utf-8")
     caption = applications.CAPTIONS["titanium"]
     block = f"![{caption}](applications-titanium.svg)\n\n| 1\\2 |\n"
-    assert f"<!-- begin titanium -->\n{block}<!-- end titanium -->" in found
+    assert f"<!-- begin titanium -->\n\n{block}\n<!-- end titanium -->" in found
     assert found.partition("## Titanium")[0] == page.partition("## Titanium")[0]
     assert (tmp_path / "applications-titanium.svg").read_text(encoding="utf-8") == "<svg/>"
     with pytest.raises(SystemExit, match="give NAME=FOLDER, of volumes, titanium"):

@@ -3,8 +3,8 @@
     python docs/applications.py volumes=FOLDER titanium=FOLDER li3ycl6=FOLDER fine-tuning=FOLDER
 
 Each FOLDER is what ``--out`` of ``examples/compound_volumes.py``, ``titanium_hcp_to_fcc.py``,
-``li3ycl6_conductivity.py`` or ``li3ycl6_fine_tune.py`` named. Its table takes the place of that between the comments
-``<!-- begin NAME -->`` and ``<!-- end NAME -->`` of ``pages/applications.md``, and its picture that of
+``li3ycl6_conductivity.py`` or ``li3ycl6_fine_tune.py`` named. Its picture and its table take the place of those between
+the comments ``<!-- begin NAME -->`` and ``<!-- end NAME -->`` of ``pages/applications.md``; the picture is copied to
 ``pages/applications-NAME.svg``.
 """
 
@@ -25,6 +25,13 @@ FILES = {
 }
 """Names of the table and of the picture in the folder of an example."""
 
+CAPTIONS = {
+    "volumes": "Volumes and bulk moduli of 39 compounds by gptff-universal, against those by PBE",
+    "titanium": "Diffraction of titanium against strain, and fractions of hcp, fcc and bcc",
+    "li3ycl6": "Conductivity of lithium over the inverse temperature, and densities of lithium in the cell",
+}
+"""What the pictures show."""
+
 
 def filled(page: str, name: str, text: str) -> str:
     """The page with other text between the comments of this name.
@@ -35,7 +42,7 @@ def filled(page: str, name: str, text: str) -> str:
     begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
     if page.count(begin) != 1 or page.count(end) != 1:
         raise SystemExit(f"the page has no comments {begin} and {end}")
-    return re.sub(f"(?s){begin}.*{end}", lambda _: f"{begin}\n{text.strip()}\n{end}", page)
+    return re.sub(f"(?s){begin}.*{end}", lambda _: f"{begin}\n\n{text.strip()}\n\n{end}", page)
 
 
 def main(arguments: Sequence[str] | None = None, pages: Path = PAGES) -> None:
@@ -54,9 +61,11 @@ def main(arguments: Sequence[str] | None = None, pages: Path = PAGES) -> None:
         for each in filter(None, FILES[name]):
             if not (Path(folder) / each).is_file():
                 raise SystemExit(f"{folder} has no {each}: run the example first")
-        page = filled(page, name, (Path(folder) / table).read_text(encoding="utf-8"))
+        text = (Path(folder) / table).read_text(encoding="utf-8")
         if picture is not None:
+            text = f"![{CAPTIONS[name]}](applications-{name}.svg)\n\n{text}"
             pictures.append((Path(folder) / picture, pages / f"applications-{name}.svg"))
+        page = filled(page, name, text)
     (pages / "applications.md").write_text(page, encoding="utf-8")
     for source, target in pictures:
         shutil.copyfile(source, target)

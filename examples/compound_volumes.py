@@ -18,7 +18,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -48,8 +48,8 @@ IONIC = (
     *("PbF2", "Rb2Te", "BeBr2", "ZrS2", "K3P", "KN3", "Lu2O3", "Bi2Se3"),
 )
 METALLIC = (
-    *("AlRu", "ScRu", "LiPd", "YCd", "ZrZn", "TiAu", "HfAl3", "VPt3", "ErGa3", "LaPb3", "ScAu3", "ZnPd3", "Mg3Pb"),
-    *("K3Sn", "In2Bi", "ThAl2", "ZrNi2", "SrAg2", "BaAl4"),
+    *("AlRu", "ScRu", "LiPd", "YCd", "ZrZn", "TiAu", "HfAl3", "VPt3", "ErGa3", "LaPb3", "ScAu3", "ZnPd3", "Mg3Cd"),
+    *("K3Sn", "In2Bi", "TiAl2", "ZrNi2", "SrAg2", "BaAl4"),
 )
 KINDS = {"ionic": IONIC, "metallic": METALLIC}
 
@@ -155,7 +155,7 @@ def references(folder: Path, formulas: Sequence[str]) -> list[tuple[str, dict[st
 
 
 def compute(
-    folder: Path, calculator: Any, model: str, out: Path, kinds: dict[str, Sequence[str]], points: int = 13
+    folder: Path, calculator: Any, model: str, out: Path, kinds: Mapping[str, Sequence[str]], points: int = 13
 ) -> Compounds:
     """Equations of state of compounds, which are kept in ``volumes.json`` as they come.
 
@@ -196,6 +196,8 @@ def picture(compounds: Compounds) -> Figure:
     right = figure.add_subplot(1, 2, 2)
     right.grid(visible=True, linewidth=0.5)
     right.spines[["top", "right"]].set_visible(False)
+    right.spines[["bottom", "left"]].set_linewidth(0.8)
+    right.tick_params(labelsize=9)
     numbers = compounds.numbers()
     for place, symbol, unit in ((axes[0], "V₀", "Å³/atom"), (right, "B₀", "GPa")):
         is_volume = symbol == "V₀"
@@ -205,9 +207,9 @@ def picture(compounds: Compounds) -> Figure:
             y = [each.volume if is_volume else each.modulus for each in group]
             place.plot(x, y, "o^"[k], color=SERIES[k], markersize=4.5, alpha=0.85, label=kind)
         diagonal(place)
-        place.set_xlabel(f"{symbol} by PBE ({unit})")
-        place.set_ylabel(f"{symbol} by the model ({unit})")
-        words = f"R² {numbers[f'R² of {symbol}']:.4f}\n{numbers[f'mean error of {symbol} (%)']:.1f} %"
+        place.set_xlabel(f"{symbol} by PBE ({unit})", fontsize=9.5)
+        place.set_ylabel(f"{symbol} by the model ({unit})", fontsize=9.5)
+        words = f"R² {numbers[f'R² of {symbol}']:.4f}\nmean error {numbers[f'mean error of {symbol} (%)']:.1f} %"
         text_in_corner(place, words)
     axes[0].legend(frameon=False, loc="lower right")
     return figure

@@ -66,14 +66,16 @@ def test_results_of_examples_are_put_into_their_page(tmp_path: Path, monkeypatch
     (run / "titanium.svg").write_text("<svg/>", encoding="utf-8")
     applications.main([f"titanium={run}"], tmp_path)
     found = (tmp_path / "applications.md").read_text(encoding="utf-8")
-    assert "<!-- begin titanium -->\n| 1\\2 |\n<!-- end titanium -->" in found
+    caption = applications.CAPTIONS["titanium"]
+    block = f"![{caption}](applications-titanium.svg)\n\n| 1\\2 |\n"
+    assert f"<!-- begin titanium -->\n\n{block}\n<!-- end titanium -->" in found
     assert found.partition("## Titanium")[0] == page.partition("## Titanium")[0]
     assert (tmp_path / "applications-titanium.svg").read_text(encoding="utf-8") == "<svg/>"
     with pytest.raises(SystemExit, match="give NAME=FOLDER, of volumes, titanium"):
         applications.main(["titanum=run"], tmp_path)
     for name, (_, picture) in applications.FILES.items():
         applications.filled(page, name, "")
-        assert (picture is None) != (f"(applications-{name}.svg)" in page)
+        assert (picture is None) != (name in applications.CAPTIONS)
 
 
 def test_the_picture_of_the_architecture_is_up_to_date(architecture: ModuleType) -> None:

@@ -31,7 +31,7 @@ def test_volumes_of_compounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     module = importlib.import_module("compound_volumes")
     records, kinds = [], {"ionic": ["CuPd3"], "metallic": ["Cu3Au", "CuAu"]}
     for number, (formula, symbols) in enumerate({"CuPd3": "Pd3Cu", "Cu3Au": "Cu3Au", "CuAu": "Cu2Au2"}.items()):
-        atoms = bulk("Cu", cubic=True, a=3.8)
+        atoms = bulk("Cu", cubic=True, a=3.7 + 0.1 * number)
         atoms.symbols[:] = symbols
         structure: Structure = AseAtomsAdaptor.get_structure(atoms)
         record = {"mp_id": f"mp-{number}", "formula": formula, "structure": structure.as_dict()}
@@ -40,13 +40,13 @@ def test_volumes_of_compounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
     found = module.compute(tmp_path, EMT(), "emt", tmp_path / "out", kinds, points=7)
     assert [each.formula for each in found.compounds] == ["CuPd3", "Cu3Au", "CuAu"]
-    assert [each.reference_volume for each in found.compounds] == pytest.approx([3.8**3 / 4] * 3)
+    assert [each.reference_volume for each in found.compounds] == pytest.approx([a**3 / 4 for a in (3.7, 3.8, 3.9)])
     assert found.compounds[1].volume == pytest.approx(13.2, abs=0.5)
     before = (tmp_path / "out" / "volumes.json").read_bytes()
     assert module.compute(tmp_path, None, "emt", tmp_path / "out", kinds).to_dict() == found.to_dict(), "computed anew"
     assert (tmp_path / "out" / "volumes.json").read_bytes() == before
     module.save(found, tmp_path / "out")
-    assert "| CuAu | metallic | mp-2 | 13.718 |" in (tmp_path / "out" / "volumes.md").read_text()
+    assert "| CuAu | metallic | mp-2 | 14.830 |" in (tmp_path / "out" / "volumes.md").read_text()
     left, right = module.picture(found).axes
     assert "V₀" in left.get_xlabel()
     assert "B₀" in right.get_ylabel()

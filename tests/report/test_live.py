@@ -16,6 +16,7 @@ import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
 from html_page import assert_self_contained
+from matplotlib.patches import Circle
 
 import torch_gptff.report as report_package
 from torch_gptff.report import Named, Report
@@ -23,7 +24,7 @@ from torch_gptff.report.interactive import name_points, plotly_figure
 from torch_gptff.report.labels import label_points
 from torch_gptff.report.live import json_script
 from torch_gptff.report.plots import bars, heat_map, histogram, lines, parity, periodic_table
-from torch_gptff.report.structures import MOST_ATOMS, MOST_FRAMES, orientation, scene, thin
+from torch_gptff.report.structures import MOST_ATOMS, MOST_FRAMES, orientation, picture, scene, thin
 from torch_gptff.report.style import new_figure, new_panels
 
 ASSETS = Path(report_package.__file__).parent / "assets"
@@ -100,6 +101,13 @@ def test_a_figure_that_follows_a_trajectory_names_it() -> None:
     html = Report("Run").trajectory(frames, "Run.", lines([0, 1], {"E": [1, 0]}, "step", "E"), "Energy.").to_html()
     (followed,) = re.findall(r'data-follows="([^"]*)"', html)
     assert f'class="viewer" id="{followed}"' in html
+
+
+def test_a_still_picture_has_atoms_on_all_faces() -> None:
+    salt = bulk("NaCl", "rocksalt", a=5.6, cubic=True)
+    for atoms, n_drawn in ((bulk("Cu"), 8), (salt, 27), (salt * (6, 6, 6), 8 * 216), (molecule("CH4"), 5)):
+        circles = [each for each in picture(atoms).axes[0].patches if isinstance(each, Circle)]
+        assert len(circles) == n_drawn
 
 
 def test_c_points_up_in_a_picture() -> None:

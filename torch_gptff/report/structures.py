@@ -182,7 +182,9 @@ def legend(atoms: Atoms) -> list[tuple[str, str]]:
 
 
 def picture(atoms: Atoms) -> Figure:
-    """The structure and its cell, seen as in the viewer at first, without bonds."""
+    """The structure and its cell, seen as in the viewer at first, with the images of atoms on its faces, without
+    bonds."""
+    from ase import Atom
     from ase.data import covalent_radii
     from ase.data.colors import jmol_colors
     from ase.visualize.plot import plot_atoms
@@ -191,6 +193,9 @@ def picture(atoms: Atoms) -> Figure:
     turned.set_constraint()
     turned.calc = None
     turned.wrap(eps=ON_FACE)
+    if len(turned) <= MOST_DRAWN_TWICE:
+        for number, *steps in _images(turned, turned.positions):
+            turned.append(Atom(turned.symbols[number], turned.positions[number] + steps @ turned.cell.array))
     view = orientation(atoms)
     turned.set_cell(turned.cell.array @ view.T)
     turned.positions = turned.positions @ view.T

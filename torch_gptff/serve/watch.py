@@ -78,7 +78,7 @@ class Watch:
         if len(frames.frames) > 1:
             place = InCell(frames.frames[0])
             steps = zip(frames.frames, frames.along, strict=True)
-            self._frames = [{"along": _short(along), **frame(atoms, place)} for atoms, along in steps]
+            self._frames = [{"along": round(along, 4), **frame(atoms, place)} for atoms, along in steps]
 
     def _reached(self, atoms: Atoms, state: Any) -> None:
         from torch_gptff.report.structures import InCell, Trajectory, frame, most_frames, scene

@@ -29,7 +29,7 @@ def draw_energies(axes: Axes, crystal: SurfaceEnergies) -> None:
     else:
         axes.barh(places - 0.19, before, 0.36, color=SERIES[7], label="unrelaxed")
         axes.barh(places + 0.19, [each or 0.0 for each in after], 0.36, color=SERIES[0], label="relaxed")
-        axes.legend(frameon=False)
+        axes.legend(frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1, 1))  # above the bars
     axes.set_yticks(places, [each.name for each in crystal.surfaces])
     axes.set_ylim(len(places) - 0.4, -0.6)
     axes.set_xlabel("surface energy (J/m²)")

@@ -28,10 +28,10 @@ CONFIGS = {
     "none": GPTFFConfig.v1(),
     "global": GPTFFConfig.v2(),
     "one layer": GPTFFConfig.paper(
-        num_layers=1, heads=1, num_radial=4, feedforward_std=1.7, mean=0.3,
+        num_layers=1, heads=1, num_radial=4, feedforward_channels=32, std=1.7, mean=0.3,
         atomref=tuple(0.1 * z for z in range(95)),
     ),
-    "pooled": GPTFFConfig.paper(readout="pooled", repulsion=True, feedforward_std=0.6),
+    "pooled": GPTFFConfig.paper(readout="pooled", repulsion=True, feedforward_channels=32, std=0.6),
 }  # fmt: skip
 DIFFICULT = [
     difficult.rattled_crystal(),
@@ -127,7 +127,7 @@ def test_not_of_other_layers_or_widths() -> None:
     for config in (
         GPTFFConfig.paper(angle_update="harmonic"),
         GPTFFConfig.paper(feedforward_channels=48),
-        GPTFFConfig.paper(transformer="global", heads=2),
+        GPTFFConfig.paper(transformer="global", heads=4),
         GPTFFConfig.paper(readout="mean"),
     ):
         potential = untrained(config, torch.float64)

@@ -68,7 +68,7 @@ class GPTFF(Configured, HubModel, EnergyModel):
         max_bonds: a graph with more bonds than this is computed a range of atoms at a time, in less memory and more
             time. Energy, forces and stress otherwise take some 0.5 kB for a bond on the CPU, most of it the graph's and
             the atoms', so that ranges save little; 6 to 11 kB with the layers of the paper, 20 to 25 kB with harmonic
-            angles. Of no account where energy and forces are one call of a kernel
+            angles. With geometric attention, of no account where energy and forces are one call of a kernel
     """
 
     name = "gptff"

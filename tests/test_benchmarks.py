@@ -492,6 +492,27 @@ def test_known_materials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     assert "| bcc − fcc | " in text
 
 
+def test_error_models(on_path: None) -> None:
+    """Energies of a committee by hand, and the covariance of the last layer where it is plain."""
+    error_models = import_module("error_models")
+    torch.manual_seed(0)
+    potential = Potential(GPTFF(GPTFFConfig(channels=8, num_layers=1, num_readouts=2)), {29: -1.0}).eval()
+    frames = []
+    for seed in range(3):
+        atoms = bulk("Cu") * (2, 1, 1)
+        atoms.rattle(0.1, seed=seed)
+        frame = CrystalData.from_ase(atoms)
+        frame.energy = potential.predict([frame])[0].energy + 0.2
+        frames.append(frame)
+    known = error_models.known_of(potential, frames)
+    assert known.errors == pytest.approx([-0.1] * 3, abs=1e-5)
+    spreads = [each.energy_std.item() / 2 for each in potential.predict(frames, energy_std=True)]
+    assert known.spreads == pytest.approx(spreads, rel=1e-4)
+    assert known.inputs.shape == (3, 17)
+    plain = error_models.Known(known.errors, known.spreads, [], np.sqrt(2) * np.eye(2), [])
+    assert error_models.last_layer(plain, np.array([[3.0, 4.0]])) == pytest.approx([5.0], rel=1e-4)
+
+
 def wbm_entry(atoms: Atoms, off: float, chemical: Mapping[str, float]) -> dict[str, Any]:
     """A crystal of MatCalc's file, whose energy is that of effective medium theory less ``off``, eV/atom."""
     atoms.calc = EMT()

@@ -275,6 +275,10 @@ class Potential(nn.Module):
             gradient = by_member.mean(0)
         elif derivatives:
             gradient = self._gradient(interaction, vectors, create_graph)
+        features: Tensor | None = None
+        if energy_std and self.calibration is not None and self.calibration.errors is not None:
+            with torch.no_grad():
+                features = self.model.node_features(graph, vectors.detach())
         if derivatives and not create_graph:
             vectors, interaction = vectors.detach(), interaction.detach()
             atomic, members = _detached(atomic), _detached(members)
@@ -288,7 +292,7 @@ class Potential(nn.Module):
             else forces_from_bonds(gradient, graph.edge_index, len(batch)),
             stress=None if gradient is None or not stress else stress_from_bonds(gradient, vectors, graph),
             energies=None if atomic is None or not energies else atomic + reference,
-            energy_std=None if members is None or not energy_std else calibration.energy * members.std(1),
+            energy_std=None if members is None or not energy_std else self._energy_std(members, features, batch),
             forces_std=None
             if by_member is None
             else calibration.forces * _spread_of_forces(by_member, graph.edge_index, len(batch)),
@@ -314,7 +318,7 @@ class Potential(nn.Module):
         with torch.no_grad():
             found = self.model.energies_and_gradient(graph, vectors, exchange)
         if found is not None:
-            members, gradient = found
+            members, gradient, _ = found
             return members.mean(1) + reference, gradient
         with torch.enable_grad():
             vectors = vectors.detach().requires_grad_()
@@ -330,19 +334,24 @@ class Potential(nn.Module):
             found = self.model.energies_and_gradient(graph, vectors)
             if found is None:
                 return None
-            members, gradient = found
+            members, gradient, features = found
             batch, n_structures = structure_index(graph)
             of_atoms = members.mean(1)
-            calibration = self.calibration or Calibration()
+            of_structures = sum_by_structure(members, batch, n_structures)
             return Prediction(
                 energy=sum_by_structure(of_atoms + reference, batch, n_structures),
                 forces=forces_from_bonds(gradient, graph.edge_index, len(batch)) if forces else None,
                 stress=stress_from_bonds(gradient, vectors, graph) if stress else None,
                 energies=of_atoms + reference if energies else None,
-                energy_std=calibration.energy * sum_by_structure(members, batch, n_structures).std(1)
-                if energy_std
-                else None,
+                energy_std=self._energy_std(of_structures, features, batch) if energy_std else None,
             )
+
+    def _energy_std(self, members: Tensor, features: Tensor | None, batch: Tensor) -> Tensor:
+        """Expected errors of energies in eV, ``[B]``, of energies by each member, ``[B, K]``, and features of atoms."""
+        calibration = self.calibration or Calibration()
+        if calibration.errors is None or features is None:
+            return calibration.energy * members.std(1)
+        return calibration.energy * calibration.errors.to(features.device)(features, batch, len(members))
 
     def _interaction(
         self, graph: Data, vectors: Tensor, energies: bool, committee: bool

@@ -64,6 +64,10 @@ def test_one_call_gives_what_autograd_gives(name: str, dtype: torch.dtype) -> No
         assert (a is None) == (b is None)
         if a is not None:
             torch.testing.assert_close(a, b, rtol=rounding, atol=rounding, equal_nan=True)
+    vectors = potential.model.bond_vectors(batch)
+    features = potential.model.energies_and_gradient(batch, vectors)[2]
+    expected_features = potential.model.node_features(batch, vectors)
+    torch.testing.assert_close(features, expected_features, rtol=rounding, atol=rounding)
     assert not found.energy.requires_grad
     assert not found.forces.requires_grad
 

@@ -112,12 +112,13 @@ class EnergyModel(nn.Module, ABC):
 
     def energies_and_gradient(
         self, graph: Data, vectors: Tensor, exchange: Exchange = ALONE
-    ) -> tuple[Tensor, Tensor] | None:
-        """:meth:`member_energies`, and the gradient of the sum of their means by ``vectors`` in eV/Å, ``[E, 3]``,
-        where the model has a faster way to both than autograd, for this graph and as it is now; ``None`` otherwise.
+    ) -> tuple[Tensor, Tensor, Tensor] | None:
+        """:meth:`member_energies`, the gradient of the sum of their means by ``vectors`` in eV/Å, ``[E, 3]``, and
+        :meth:`node_features`, where the model has a faster way to them than autograd, for this graph and as it is now;
+        ``None`` otherwise.
 
-        With an ``exchange``, energies of the process's own atoms, and the gradient of the energy of all processes.
-        Both are cut off from the autograd graph.
+        With an ``exchange``, energies and features of the process's own atoms, and the gradient of the energy of all
+        processes. All are cut off from the autograd graph.
         """
         return None
 

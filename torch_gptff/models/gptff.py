@@ -196,12 +196,12 @@ class GPTFF(Configured, HubModel, EnergyModel):
 
     def energies_and_gradient(
         self, graph: Data, vectors: Tensor, exchange: Exchange = ALONE
-    ) -> tuple[Tensor, Tensor] | None:
+    ) -> tuple[Tensor, Tensor, Tensor] | None:
         if not can_fuse(self, graph, vectors):
             return None
         if self._inference is None or self._inference.state is None or self._inference.state != state_of(self):
             self._inference = GeometricInference(self)
-        energies, gradient = self._inference(graph, vectors, exchange)
+        energies, gradient, features = self._inference(graph, vectors, exchange)
         energies, gradient = self.output.of_atoms(energies, exchange.own(graph.z)), gradient * self.output.std
         if self.repulsion is not None and self.repulsion.acts(graph.z, graph.edge_index, vectors):
             with torch.enable_grad():
@@ -209,7 +209,7 @@ class GPTFF(Configured, HubModel, EnergyModel):
                 repulsion = self.repulsion(graph.z, graph.edge_index, vectors)
                 gradient = gradient + torch.autograd.grad(repulsion.sum(), vectors)[0]
             energies = energies + exchange.own(repulsion.detach()).unsqueeze(-1)
-        return energies, gradient
+        return energies, gradient, features
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_inference": None}

@@ -45,7 +45,9 @@ def test_it_grows_with_the_distance_of_the_farthest_atom() -> None:
     errors = expected()
     assert errors.distances(torch.cat([usual, far])).tolist() == pytest.approx([1.0, 6.0])
     assert one(errors, usual) == pytest.approx(0.01)
-    assert one(errors, torch.cat([usual, far])) == pytest.approx(2 * 0.01 * 3**4)
+    assert one(errors, torch.cat([usual, far])) == pytest.approx(2 * 1.0 * 3**4)  # exp(0) is the largest that was seen
+    nearly = torch.tensor([[1 + 2.25, 2 + 1.125]])  # u = (2.25, 2.25), halfway from 2 to 2.5
+    assert one(errors, nearly) == pytest.approx(0.1 * 1.125**4)
 
 
 def test_exponents_stay_in_their_range() -> None:

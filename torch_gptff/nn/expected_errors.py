@@ -14,6 +14,9 @@ NAMES = ("mean", "scale", "precision", "weights", "limits")
 BEYOND = 4
 """Power of the distance with which an expected error grows beyond the distances that calibration saw."""
 
+UNKNOWN = 1.25
+"""An atom that is so many times as far away as nearly all atoms of the calibration is unlike any of them."""
+
 
 @dataclass(frozen=True, eq=False)
 class ExpectedErrors:
@@ -24,9 +27,10 @@ class ExpectedErrors:
 
     .. math:: \sigma = N \exp\Big(b + \frac 1 N \sum_i (w \cdot u_i + a \ln d_i^2)\Big) \max(1, d / d_{99})^4
 
-    where the exponent is kept within its range on the calibration frames, :math:`d` is the largest :math:`d_i`, and
-    :math:`d_{99}` what it is below for 99 % of those frames. ``n`` cells of a crystal have ``n`` times the expected
-    error of one.
+    where :math:`d` is the largest :math:`d_i`, and :math:`d_{99}` what it is below for 99 % of the frames. The exponent
+    is kept within its range on those frames, and as :math:`d` grows from :math:`d_{99}` to 1.25 times that, it becomes
+    their largest: of an atom that is unlike all of them, nothing better is known. ``n`` cells of a crystal have ``n``
+    times the expected error of one.
 
     Distances in the space of features are after Lee et al., `NeurIPS 2018 <https://arxiv.org/abs/1807.03888>`_.
 
@@ -76,8 +80,9 @@ class ExpectedErrors:
         sizes = sum_by_structure(torch.ones_like(of_atoms), batch, n_structures)
         exponents = weights[-1] + sum_by_structure(of_atoms, batch, n_structures) / sizes.clamp_min(1)
         least, largest, seen = self.limits.double()
-        farthest = distances.new_zeros(n_structures).scatter_reduce(0, batch, distances, "amax")
-        return sizes * exponents.clamp(least, largest).exp() * (farthest / seen).clamp_min(1).pow(BEYOND)
+        farthest = distances.new_zeros(n_structures).scatter_reduce(0, batch, distances, "amax") / seen
+        exponents = exponents.clamp(least, largest).lerp(largest, ((farthest - 1) / (UNKNOWN - 1)).clamp(0, 1))
+        return sizes * exponents.exp() * farthest.clamp_min(1).pow(BEYOND)
 
     def _standardized(self, features: Tensor) -> Tensor:
         return (features.double() - self.mean.double()) / self.scale.double()

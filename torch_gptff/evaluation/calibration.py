@@ -81,15 +81,14 @@ def calibrate(potential: Potential, frames: Iterable[CrystalData]) -> Calibratio
     https://arxiv.org/abs/2107.07511, 2.3), and not a mean square: a few atoms that collide, or one on which the members
     agree by symmetry, would decide that.
 
-    The uncertainty of an energy is the spread of the members, or, where 200 frames and more show that these tell
-    large errors from small ones better, what :class:`~torch_gptff.nn.ExpectedErrors` say of the features
-    of atoms. Those are compared on frames of formulas that they were not fitted to.
+    The uncertainty of an energy is the spread of the members. With 200 frames of five formulas and more,
+    :class:`~torch_gptff.nn.ExpectedErrors` are fitted as well, and become the uncertainty where they tell large errors
+    from small ones better, on frames of formulas that they were not fitted to.
 
     Args:
         potential: potential of a committee, whose ``calibration`` is replaced
-        frames: labelled frames, with energies relative to the reference that the potential uses, and not among those it
-            was
-            trained on
+        frames: labelled frames, with energies relative to the reference that the potential uses, and not among those
+            it was trained on
 
     Raises:
         TrainingError: the model is no committee, no frame has a known energy or none has known forces, or the members

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from zlib import crc32
 
 import numpy as np
 import torch
@@ -45,7 +44,7 @@ class ErrorFit:
         sizes = np.abs(errors)
         self.logs = np.log(np.maximum(sizes, FLOOR * np.median(sizes)))
         self.sizes = np.array([len(each) for each in features])
-        self.folds = np.array([crc32(group.encode()) % FOLDS for group in groups])
+        self.folds = np.unique(list(groups), return_inverse=True)[1] % FOLDS
 
     def fitted(self) -> tuple[ExpectedErrors, Values]:
         """A fit to all frames, and the expected errors of each by a fit to the other folds, eV/atom."""

@@ -9,8 +9,6 @@ from torch import Tensor
 
 from torch_gptff.nn.readout import sum_by_structure
 
-NAMES = ("mean", "scale", "precision", "weights", "limits")
-
 BEYOND = 4
 """Power of the distance with which an expected error grows beyond the distances that calibration saw."""
 

@@ -20,6 +20,7 @@ from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 from emt_frames import MODEL, emt_frames
+from pymatgen.io.ase import AseAtomsAdaptor
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
@@ -28,7 +29,7 @@ from torch_gptff import GPTFF, CrystalData, GPTFFCalculator, GPTFFConfig, Potent
 from torch_gptff.models import geometry
 from torch_gptff.nn import geometric_transformer
 from torch_gptff.ops.geometric_attention import Radial, Spline, columns, messages
-from torch_gptff.workflows import OPTIMIZERS
+from torch_gptff.workflows import OPTIMIZERS, mp2020_correction
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 pytestmark = [
@@ -492,6 +493,86 @@ def test_known_materials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     assert "**silent**: 1 of 1 orders wrong" in text
     assert "**emt**: 0 of 1 orders wrong" in text
     assert "| bcc − fcc | " in text
+
+
+def test_error_models(on_path: None) -> None:
+    """Energies of a committee by hand, and the covariance of the last layer where it is plain."""
+    error_models = import_module("error_models")
+    torch.manual_seed(0)
+    potential = Potential(GPTFF(GPTFFConfig(channels=8, num_layers=1, num_readouts=2)), {29: -1.0}).eval()
+    frames = []
+    for seed in range(3):
+        atoms = bulk("Cu") * (2, 1, 1)
+        atoms.rattle(0.1, seed=seed)
+        frame = CrystalData.from_ase(atoms)
+        frame.energy = potential.predict([frame])[0].energy + 0.2
+        frames.append(frame)
+    known = error_models.known_of(potential, frames)
+    assert known.errors == pytest.approx([-0.1] * 3, abs=1e-5)
+    spreads = [each.energy_std.item() / 2 for each in potential.predict(frames, energy_std=True)]
+    assert known.spreads == pytest.approx(spreads, rel=1e-4)
+    assert known.inputs.shape == (3, 17)
+    plain = error_models.Known(known.errors, known.spreads, [], np.sqrt(2) * np.eye(2), [])
+    assert error_models.last_layer(plain, np.array([[3.0, 4.0]])) == pytest.approx([5.0], rel=1e-4)
+
+
+def wbm_entry(atoms: Atoms, off: float, chemical: Mapping[str, float]) -> dict[str, Any]:
+    """A crystal of MatCalc's file, whose energy is that of effective medium theory less ``off``, eV/atom."""
+    atoms.calc = EMT()
+    energy = atoms.get_potential_energy() - off * len(atoms)
+    corrected = energy + mp2020_correction(atoms)
+    reference = sum(chemical[symbol] for symbol in atoms.symbols)
+    structure = AseAtomsAdaptor.get_structure(Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=True))
+    return {
+        "material_id": "wbm-0",
+        "formula": str(atoms.symbols),
+        "structure": structure.as_dict(),
+        "energy": energy,
+        "corrected_energy": corrected,
+        "formation_energy_per_atom": (energy - reference) / len(atoms),
+        "corrected_formation_energy_per_atom": (corrected - reference) / len(atoms),
+    }
+
+
+def test_wbm(on_path: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Energies that are 10 meV/atom off with and without corrections, and copper that shrinks to its known volume."""
+    wbm = import_module("wbm")
+    cuprite = Atoms("Cu2O", [[0, 0, 0], [1.4, 1.4, 1.4], [2.8, 0, 0]], cell=[4, 4, 4], pbc=True)
+    chemical = {"Cu": -1.0, "Au": -2.0, "O": -5.0}
+    crystals = [bulk("Cu", a=3.7), bulk("Au", a=4.06), bulk("CuAu", "cesiumchloride", a=3.1), cuprite]
+    data = tmp_path / "wbm.json.gz"
+    with gzip.open(data, "wt") as stream:
+        json.dump([wbm_entry(each, 0.01, chemical) for each in crystals], stream)
+    write(tmp_path / "copper.cif", bulk("Cu", a=3.7, cubic=True))
+
+    def errors(*arguments: object) -> dict[str, list[float]]:
+        monkeypatch.setattr("sys.argv", ["wbm.py", "emt", *map(str, arguments), "--json", str(tmp_path / "out.json")])
+        wbm.main()
+        document = json.loads((tmp_path / "out.json").read_text())["emt"]
+        assert not document["failed"]
+        return document["errors"]
+
+    for corrections in ("none", "mp2020"):
+        found = errors("--data", data, "--corrections", corrections)
+        for quantity in ("energy, meV/atom", "formation energy, meV/atom"):
+            assert found[quantity] == pytest.approx([10.0] * 4, abs=0.01)
+    elements = wbm.energies_of_elements(wbm.crystals_of(data, corrected=True))
+    assert elements[[29, 79, 8]] == pytest.approx([-1.0, -2.0, -5.0], abs=1e-6)
+    shrunk = 100 * ((3.59 / 3.7) ** 3 - 1)
+    found = errors("--structures", tmp_path / "copper.cif")
+    assert found["volume of copper.cif, %"] == pytest.approx([shrunk], abs=0.3)
+    (tmp_path / "formulas.txt").write_text("Cu\n")
+    found = errors("--data", data, "--formulas", tmp_path / "formulas.txt", "--relaxed", 5)
+    assert found["volume, %"] == pytest.approx([shrunk], abs=0.3)
+    assert len(found["energy, meV/atom"]) == 1
+
+
+def test_wbm_of_no_energies_of_elements(on_path: None) -> None:
+    wbm = import_module("wbm")
+    copper = bulk("Cu")
+    crystals = [wbm.Crystal("one", copper, -1.0, 0.0), wbm.Crystal("another", copper, -1.0, 0.5)]
+    with pytest.raises(ValueError, match="do not follow from energies of elements"):
+        wbm.energies_of_elements(crystals)
 
 
 def test_memory(on_path: None) -> None:

@@ -275,6 +275,7 @@ class Potential(nn.Module):
             gradient = by_member.mean(0)
         elif derivatives:
             gradient = self._gradient(interaction, vectors, create_graph)
+        features = self._features_of_errors(graph, vectors) if energy_std else None
         if derivatives and not create_graph:
             vectors, interaction = vectors.detach(), interaction.detach()
             atomic, members = _detached(atomic), _detached(members)
@@ -288,7 +289,7 @@ class Potential(nn.Module):
             else forces_from_bonds(gradient, graph.edge_index, len(batch)),
             stress=None if gradient is None or not stress else stress_from_bonds(gradient, vectors, graph),
             energies=None if atomic is None or not energies else atomic + reference,
-            energy_std=None if members is None or not energy_std else calibration.energy * members.std(1),
+            energy_std=None if members is None or not energy_std else self._energy_std(members, features, batch),
             forces_std=None
             if by_member is None
             else calibration.forces * _spread_of_forces(by_member, graph.edge_index, len(batch)),
@@ -316,7 +317,7 @@ class Potential(nn.Module):
             with torch.no_grad():
                 found = self.model.energies_and_gradient(graph, vectors, exchange)
         if found is not None:
-            members, gradient = found
+            members, gradient, _ = found
             return members.mean(1) + reference, gradient
         with torch.enable_grad():
             vectors = vectors.detach().requires_grad_()
@@ -334,23 +335,37 @@ class Potential(nn.Module):
             found = self.model.energies_and_gradient(graph, vectors)
             if found is None:
                 return None
-            members, gradient = found
+            members, gradient, features = found
+            if energy_std and features is None:
+                features = self._features_of_errors(graph, vectors)
             batch, n_structures = structure_index(graph)
             if not self.model.is_atomwise:
                 energy = members.squeeze(1) + sum_by_structure(reference, batch, n_structures)
             else:
                 of_atoms = members.mean(1) + reference
                 energy = sum_by_structure(of_atoms, batch, n_structures)
-            calibration = self.calibration or Calibration()
+                of_structures = sum_by_structure(members, batch, n_structures)
             return Prediction(
                 energy=energy,
                 forces=forces_from_bonds(gradient, graph.edge_index, len(batch)) if forces else None,
                 stress=stress_from_bonds(gradient, vectors, graph) if stress else None,
                 energies=of_atoms if energies else None,
-                energy_std=calibration.energy * sum_by_structure(members, batch, n_structures).std(1)
-                if energy_std
-                else None,
+                energy_std=self._energy_std(of_structures, features, batch) if energy_std else None,
             )
+
+    def _features_of_errors(self, graph: Data, vectors: Tensor) -> Tensor | None:
+        """Features of atoms ``[N, C]`` that expected errors are told from, where the calibration has such errors."""
+        if self.calibration is None or self.calibration.errors is None:
+            return None
+        with torch.no_grad():
+            return self.model.node_features(graph, vectors.detach())
+
+    def _energy_std(self, members: Tensor, features: Tensor | None, batch: Tensor) -> Tensor:
+        """Expected errors of energies in eV, ``[B]``, of energies by each member, ``[B, K]``, and features of atoms."""
+        calibration = self.calibration or Calibration()
+        if calibration.errors is None or features is None:
+            return calibration.energy * members.std(1)
+        return calibration.energy * calibration.errors.to(features.device)(features, batch, len(members))
 
     def _interaction(
         self, graph: Data, vectors: Tensor, energies: bool, committee: bool

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from torch_gptff.nn import ExpectedErrors
 from torch_gptff.notebook import facts_html
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
 
@@ -84,20 +85,28 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Ratios of the errors on data held out to the spread of a committee.
+    """Uncertainties of a committee as they were measured on data held out.
 
     Attributes:
-        energy: ratio of errors of energies to the standard deviations of the members
+        energy: ratio of errors of energies to the standard deviations of the members, or to ``errors``
         forces: ratio of errors of force components to the standard deviations of the members
         seen: calibrated uncertainty of the energy, eV/atom, that few of the frames exceeded; ``None`` where it
             was not kept
+        errors: expected errors of energies by the features of atoms; ``None`` where the spread of the members is the
+            uncertainty
     """
 
     energy: float = 1.0
     forces: float = 1.0
     seen: float | None = None
+    errors: ExpectedErrors | None = None
+
+    @property
+    def numbers(self) -> dict[str, float | None]:
+        """All but ``errors``, by name."""
+        return {"energy": self.energy, "forces": self.forces, "seen": self.seen}
 
     def __post_init__(self) -> None:
-        for value in astuple(self):
+        for value in self.numbers.values():
             if value is not None and not 0 < value < float("inf"):
                 raise ValueError(f"a calibration factor must be positive and finite; got {value!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -88,6 +89,43 @@ def test_one_atom_on_which_the_members_agree_does_not_decide():
     agreed = CrystalData.from_ase(bulk("Cu"))  # by symmetry its force is zero, to rounding
     agreed.energy, agreed.forces = torch.tensor([1.0]), torch.full((1, 3), 2e-5)
     assert calibrate(potential, [*frames, agreed]).forces.factor == pytest.approx(expected, rel=0.01)
+
+
+def test_features_of_atoms_tell_errors_that_the_members_do_not():
+    """Compounds of heavy elements are ten times as wrong as others; no formula is in two folds."""
+    torch.manual_seed(0)
+    potential, generator, frames = committee(), torch.Generator().manual_seed(0), []
+    symbols = ("Li", "Na", "Mg", "Al", "Si", "Ca", "Cu", "Zn", "Ga", "Sr", "Ag", "Cd", "In", "Ba", "Au", "Pb")
+    for number, pair in enumerate(itertools.permutations(symbols, 2)):
+        data = CrystalData.from_ase(bulk("".join(pair), "cesiumchloride", a=3.2 + 0.01 * (number % 7)))
+        size = 0.2 if "Au" in pair or "Pb" in pair or "Ba" in pair else 0.02
+        found = potential.predict([data])[0]
+        data.energy = found.energy + size * torch.randn(1, generator=generator, dtype=torch.float64)
+        data.forces = found.forces + torch.randn(2, 3, generator=generator)
+        frames.append(data)
+    report = calibrate(potential, frames)
+    assert report.by_features
+    assert report.energy.rank_correlation > 0.3
+    assert (
+        0.6
+        < sum(
+            (each.energy - frame.energy).abs().item() < each.energy_std.item()
+            for each, frame in zip(potential.predict(frames, energy_std=True), frames, strict=True)
+        )
+        / len(frames)
+        < 0.8
+    )
+    gold, copper = bulk("AuLi", "cesiumchloride", a=3.2), bulk("CuLi", "cesiumchloride", a=3.2)
+    found = [each.energy_std.item() for each in potential.predict([gold, copper, copper * (2, 1, 1)], energy_std=True)]
+    assert found[0] > 3 * found[1]
+    assert found[2] == pytest.approx(2 * found[1], rel=1e-4)
+    assert potential.predict([gold], energy_std=True, forces_std=True)[0].energy_std.item() == pytest.approx(found[0])
+
+
+def test_few_frames_tell_nothing_of_features():
+    potential = committee()
+    assert not calibrate(potential, frames_of(potential, 3.0, 0.5)).by_features
+    assert potential.calibration.errors is None
 
 
 def test_tails_show_in_the_coverage():

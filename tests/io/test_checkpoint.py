@@ -29,8 +29,16 @@ from torch_gptff.errors import (
 from torch_gptff.graph import transforms
 from torch_gptff.io import checkpoint, fingerprint, load, read_header, save
 from torch_gptff.io.fingerprint import TOLERANCE
+from torch_gptff.io.identity import identity
 from torch_gptff.models import GPTFF, GPTFFConfig, geometry
-from torch_gptff.nn import AtomwiseReadout, BesselBasis, GeometricTransformer, PolynomialEnvelope, RadialTable
+from torch_gptff.nn import (
+    AtomwiseReadout,
+    BesselBasis,
+    ExpectedErrors,
+    GeometricTransformer,
+    PolynomialEnvelope,
+    RadialTable,
+)
 from torch_gptff.ops.bond_harmonics import bond_harmonics
 from torch_gptff.potential import Potential
 from torch_gptff.prediction import Calibration
@@ -158,6 +166,36 @@ def test_references_calibration_and_pairs_are_kept(tmp_path: Path) -> None:
     assert after.calibration == before.calibration
     assert after.seen_pairs == before.seen_pairs
     assert torch.equal(after.predict(STRUCTURES[:1])[0].energy, before.predict(STRUCTURES[:1])[0].energy)
+
+
+def test_expected_errors_are_kept(tmp_path: Path) -> None:
+    before = make_potential()
+    rng = torch.Generator().manual_seed(0)
+    width = before.model.config.channels
+    tensors = {
+        "mean": (width,),
+        "scale": (width,),
+        "precision": (width, width),
+        "weights": (width + 2,),
+        "limits": (3,),
+    }
+    errors = ExpectedErrors(**{name: torch.rand(shape, generator=rng) for name, shape in tensors.items()})
+    before.calibration = Calibration(energy=2.5, forces=0.75, errors=errors)
+    save(before, tmp_path / "model.safetensors")
+    after = load(tmp_path / "model.safetensors")
+    assert after.calibration is not None
+    assert after.calibration.numbers == before.calibration.numbers
+    assert after.calibration.errors is not None
+    for name, tensor in errors.tensors().items():
+        assert torch.equal(after.calibration.errors.tensors()[name], tensor)
+    assert identity(after) == identity(before)
+    after.calibration = Calibration(energy=2.5, forces=0.75)
+    assert identity(after) != identity(before)
+    rewrite(
+        tmp_path / "model.safetensors", weights=lambda all_: all_.update({"calibration.mean": torch.zeros(width + 1)})
+    )
+    with pytest.raises(ConfigError, match="scale of expected errors must be"):
+        load(tmp_path / "model.safetensors")
 
 
 def test_what_is_not_known_is_kept_so(saved: Path) -> None:

@@ -34,7 +34,12 @@ def test_one_call_gives_what_autograd_gives(name: str, dtype: torch.dtype) -> No
     batch = graphs_of(potential, structures())
     wanted = {"energies": True, "energy_std": CONFIGS[name].num_readouts > 1}
     found = potential.evaluate(batch, **wanted)
-    assert_same(found, by_autograd(potential, batch, **wanted), 2e-5 if dtype == torch.float32 else 1e-11)
+    rounding = 2e-5 if dtype == torch.float32 else 1e-11
+    assert_same(found, by_autograd(potential, batch, **wanted), rounding)
+    vectors = potential.model.bond_vectors(batch)
+    features = potential.model.energies_and_gradient(batch, vectors)[2]
+    expected_features = potential.model.node_features(batch, vectors)
+    torch.testing.assert_close(features, expected_features, rtol=rounding, atol=rounding)
     assert not found.energy.requires_grad
     assert not found.forces.requires_grad
 

@@ -85,4 +85,6 @@ def _calibrated(potential: Potential) -> str:
     if factors is None:
         return ", not calibrated"
     seen = "" if factors.seen is None else f", seen up to {1000 * factors.seen:.0f} meV/atom"
+    if factors.errors is not None:
+        return f", expected errors × {factors.energy:.3g} (energy), spread × {factors.forces:.3g} (forces){seen}"
     return f", spread × {factors.energy:.3g} (energy), × {factors.forces:.3g} (forces){seen}"

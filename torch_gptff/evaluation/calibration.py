@@ -1,4 +1,4 @@
-"""Calibration of a committee: the ratio of its errors to its spread, measured on data held out of training."""
+"""Calibration of a committee: its errors on data held out of training, beside what it expects of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from torch_gptff.errors import TrainingError
+from torch_gptff.evaluation.error_fit import FEWEST, FOLDS, ErrorFit
 from torch_gptff.graph import CrystalData
+from torch_gptff.graph.formula import reduced_formula
+from torch_gptff.nn import ExpectedErrors
 from torch_gptff.potential import Potential
 from torch_gptff.prediction import Calibration
 from torch_gptff.record import Record
@@ -55,10 +58,12 @@ class CalibrationReport(Record):
     Attributes:
         energy: reliability of energies
         forces: reliability of the components of forces
+        by_features: whether uncertainties of energies come from the features of atoms
     """
 
     energy: Reliability
     forces: Reliability
+    by_features: bool = False
 
     def __str__(self) -> str:
         """A table, one line for each quantity."""
@@ -76,11 +81,14 @@ def calibrate(potential: Potential, frames: Iterable[CrystalData]) -> Calibratio
     https://arxiv.org/abs/2107.07511, 2.3), and not a mean square: a few atoms that collide, or one on which the members
     agree by symmetry, would decide that.
 
+    The uncertainty of an energy is the spread of the members. With 200 frames of five formulas and more,
+    :class:`~torch_gptff.nn.ExpectedErrors` are fitted as well, and become the uncertainty where they tell large errors
+    from small ones better, on frames of formulas that they were not fitted to.
+
     Args:
         potential: potential of a committee, whose ``calibration`` is replaced
-        frames: labelled frames, with energies relative to the reference that the potential uses, and not among those it
-            was
-            trained on
+        frames: labelled frames, with energies relative to the reference that the potential uses, and not among those
+            it was trained on
 
     Raises:
         TrainingError: the model is no committee, no frame has a known energy or none has known forces, or the members
@@ -89,7 +97,7 @@ def calibrate(potential: Potential, frames: Iterable[CrystalData]) -> Calibratio
     if potential.model.num_readouts == 1:
         raise TrainingError("the model has one readout: train one with num_readouts of at least 2 to calibrate it")
     potential.calibration = None
-    energies, forces = _Pairs(), _Pairs(SILENT)
+    energies, forces, known = _Pairs(), _Pairs(SILENT), _Known()
     by_atom: list[float] = []
     for chunk in _chunks(frames):
         found = potential.predict(chunk, stress=False, energy_std=True, forces_std=True)
@@ -97,13 +105,50 @@ def calibrate(potential: Potential, frames: Iterable[CrystalData]) -> Calibratio
             assert prediction.energy_std is not None
             assert prediction.forces is not None
             assert prediction.forces_std is not None
-            energies.add((prediction.energy - frame.energy).unsqueeze(1), prediction.energy_std)
+            error = prediction.energy - frame.energy
+            energies.add(error.unsqueeze(1), prediction.energy_std)
             by_atom.append(prediction.energy_std.item() / len(frame.z))
             forces.add(prediction.forces - frame.forces, prediction.forces_std)
-    report = CalibrationReport(energies.reliability("energies"), forces.reliability("forces"))
+            known.add(potential, frame, error.item())
+    of_energies, errors = energies.reliability("energies"), None
+    if (by_features := known.fitted()) is not None and by_features[1].rank_correlation > of_energies.rank_correlation:
+        errors, of_energies, by_atom = by_features
+    report = CalibrationReport(of_energies, forces.reliability("forces"), errors is not None)
     seen = report.energy.factor * float(np.quantile(by_atom, NEARLY_ALL))
-    potential.calibration = Calibration(energy=report.energy.factor, forces=report.forces.factor, seen=seen)
+    potential.calibration = Calibration(report.energy.factor, report.forces.factor, seen, errors)
     return report
+
+
+class _Known:
+    """Features of the atoms of frames with known energies, and their errors."""
+
+    def __init__(self) -> None:
+        self._features: list[Values] = []
+        self._errors: list[float] = []
+        self._formulas: list[str] = []
+
+    def add(self, potential: Potential, frame: CrystalData, error: float) -> None:
+        """Add a frame, of whose energy the prediction is off by so many eV."""
+        if not np.isfinite(error):
+            return
+        model = potential.model
+        with torch.no_grad():
+            graph = model.build_graph(frame.clone().to(next(model.parameters()).device))
+            features = model.node_features(graph, model.bond_vectors(graph))
+        self._features.append(features.double().cpu().numpy())
+        self._errors.append(error)
+        self._formulas.append(reduced_formula(frame.z.cpu().numpy()))
+
+    def fitted(self) -> tuple[ExpectedErrors, Reliability, list[float]] | None:
+        """Expected errors, how reliable they are on frames of other formulas, and how large, eV/atom; ``None`` with
+        few frames."""
+        if len(self._errors) < FEWEST or len(set(self._formulas)) < FOLDS:
+            return None
+        sizes, pairs = np.array([len(each) for each in self._features]), _Pairs()
+        errors = np.array(self._errors)
+        fit, expected = ErrorFit(self._features, errors / sizes, self._formulas).fitted()
+        pairs.add(torch.from_numpy(errors)[:, None], torch.from_numpy(expected * sizes))
+        return fit, pairs.reliability("energies"), expected.tolist()
 
 
 class _Pairs:

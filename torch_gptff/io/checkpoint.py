@@ -8,7 +8,8 @@ The header is one JSON document in the safetensors metadata, under the key ``tor
 ``element_energies``    eV, by atomic number: what the energies are counted from
 ``reference``           their name among ``references``, or null
 ``references``          element energies of every source by name: eV, by atomic number
-``calibration``         factors of the uncertainties of a committee and the range that they were measured in, or null
+``calibration``         factors of the uncertainties of a committee and the range that they were measured in, or null;
+                        tensors ``calibration.…`` are :class:`~torch_gptff.nn.ExpectedErrors`
 ``seen_pairs``          for each element, those of higher number that it was trained together with; or null
 ``elements``            atomic numbers that the weights have seen
 ``units``               of what the model gives: energy eV, length angstrom, stress positive = tensile
@@ -17,9 +18,9 @@ The header is one JSON document in the safetensors metadata, under the key ``tor
 ``digest``              SHA-256 of the weights and of everything else in the header
 ======================  ================================================================================
 
-Version 2 had no elements in the fingerprint, and no range (``seen``) in ``calibration``. Version 1 had none of
-``reference``, ``references``, ``calibration``, ``seen_pairs`` and ``digest``, so that nothing tells whether most of its
-element energies are those that were saved: loading it logs a warning.
+Version 3 had no tensors of a calibration. Version 2 had no elements in the fingerprint, and no range (``seen``) in
+``calibration``. Version 1 had none of ``reference``, ``references``, ``calibration``, ``seen_pairs`` and ``digest``, so
+that nothing tells whether most of its element energies are those that were saved: loading it logs a warning.
 """
 
 from __future__ import annotations
@@ -30,7 +31,6 @@ import logging
 import math
 import threading
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -52,12 +52,14 @@ from torch_gptff.errors import (
 from torch_gptff.io.files import system_errors, written_atomically
 from torch_gptff.io.fingerprint import check_fingerprint, fingerprint
 from torch_gptff.models import PyGModel, build_model
+from torch_gptff.nn import ExpectedErrors
 from torch_gptff.potential import Potential
 from torch_gptff.prediction import Calibration
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 UNITS = {"energy": "eV", "length": "angstrom", "stress": "eV/angstrom^3, positive = tensile"}
 _KEY = "torch_gptff"
+_CALIBRATION = "calibration."
 _FIELDS: dict[str, type | tuple[type, ...]] = {
     "model": str,
     "config": dict,
@@ -110,7 +112,7 @@ def save(potential: Potential, path: str | Path, provenance: dict[str, Any] | No
         "element_energies": potential.element_energies.energies.tolist(),
         "reference": potential.reference,
         "references": {name: _by_text(table) for name, table in potential.references.items()},
-        "calibration": None if potential.calibration is None else asdict(potential.calibration),
+        "calibration": None if potential.calibration is None else potential.calibration.numbers,
         "seen_pairs": None if potential.seen_pairs is None else _partners(potential.seen_pairs),
         "elements": sorted(model.elements),
         "units": UNITS,
@@ -118,6 +120,9 @@ def save(potential: Potential, path: str | Path, provenance: dict[str, Any] | No
         "fingerprint": energies,
     }
     weights = {name: weight.detach().cpu().contiguous() for name, weight in model.state_dict().items()}
+    if potential.calibration is not None and potential.calibration.errors is not None:
+        tensors = potential.calibration.errors.tensors()
+        weights |= {f"{_CALIBRATION}{name}": tensor.cpu().contiguous() for name, tensor in tensors.items()}
     text = json.dumps({**header, "digest": digest(header, weights)}, allow_nan=False)
     with written_atomically(path) as temporary, system_errors(path):
         save_file(weights, temporary, metadata={_KEY: text})
@@ -135,7 +140,9 @@ def load(path: str | Path) -> Potential:
         CheckpointDigestError: weights or header were altered, be it by one bit, or the digest was taken out.
         CheckpointFingerprintError: the weights give other energies than when they were saved.
     """
-    header, weights = _read(Path(path))
+    header, stored = _read(Path(path))
+    weights = {name: weight for name, weight in stored.items() if not name.startswith(_CALIBRATION)}
+    errors = {name.removeprefix(_CALIBRATION): stored[name] for name in stored.keys() - weights.keys()}
     _require_plausible_size(header, weights, path)
     try:
         model = build_model(header["model"], header["config"])
@@ -147,7 +154,9 @@ def load(path: str | Path) -> Potential:
         if header["reference"] is not None:
             potential.use_reference(header["reference"])
         if header["calibration"] is not None:
-            potential.calibration = Calibration(**header["calibration"])
+            potential.calibration = Calibration(
+                **header["calibration"], errors=ExpectedErrors(**errors) if errors else None
+            )
         if header["seen_pairs"] is not None:
             potential.seen_pairs = _pairs(header["seen_pairs"])
     except (ValueError, TypeError, AttributeError, RuntimeError, OverflowError, MemoryError) as error:
@@ -165,7 +174,7 @@ def load(path: str | Path) -> Potential:
             f"{path} is of version 1 of the format, which has no digest: nothing tells whether its element energies "
             "are those that were saved. Save it anew with torch_gptff.save"
         )
-    elif header["digest"] != digest(header, weights):
+    elif header["digest"] != digest(header, stored):
         raise CheckpointDigestError(
             f"{path} is not what was saved: a weight or an entry of its header was altered or damaged; fetch it again, "
             "or save it anew with torch_gptff.save"
@@ -313,7 +322,12 @@ def _from_version_2(header: dict[str, Any], path: Path) -> dict[str, Any]:
     return header
 
 
-_UPGRADES = (_from_version_1, _from_version_2)
+def _from_version_3(header: dict[str, Any], path: Path) -> dict[str, Any]:
+    """A calibration by the spread of the members."""
+    return header
+
+
+_UPGRADES = (_from_version_1, _from_version_2, _from_version_3)
 """From each version to the next."""
 
 

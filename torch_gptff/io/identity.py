@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -28,10 +27,12 @@ def identity(potential: Potential) -> dict[str, Any]:
         "config": model.config.to_dict(),
         "elements": sorted(model.elements),
         "element_energies": potential.element_energies.energies.tolist(),
-        "calibration": None if potential.calibration is None else asdict(potential.calibration),
+        "calibration": None if potential.calibration is None else potential.calibration.numbers,
     }
     digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
-    for name, weight in sorted(model.state_dict().items()):
+    errors = None if potential.calibration is None else potential.calibration.errors
+    weights = model.state_dict() | ({} if errors is None else errors.tensors())
+    for name, weight in sorted(weights.items()):
         digest.update(f"{name} {weight.dtype} {list(weight.shape)}".encode())
         digest.update(weight.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return {

@@ -112,13 +112,14 @@ class EnergyModel(nn.Module, ABC):
 
     def energies_and_gradient(
         self, graph: Data, vectors: Tensor, exchange: Exchange = ALONE
-    ) -> tuple[Tensor, Tensor] | None:
+    ) -> tuple[Tensor, Tensor, Tensor | None] | None:
         """:meth:`member_energies`, or :meth:`interaction_energy` as ``[B, 1]`` of a model whose energy is no sum over
         atoms, and the gradient of the sum of their means by ``vectors`` in eV/Å, ``[E, 3]``, where the model has a
-        faster way to both than autograd, for this graph and as it is now; ``None`` otherwise.
+        faster way to both than autograd, for this graph and as it is now; ``None`` otherwise. Third come its
+        :meth:`node_features`, or ``None`` where this way does not keep them.
 
-        With an ``exchange``, energies of the process's own atoms, and the gradient of the energy of all processes.
-        Both are cut off from the autograd graph.
+        With an ``exchange``, energies and features of the process's own atoms, and the gradient of the energy of all
+        processes. All are cut off from the autograd graph.
         """
         return None
 

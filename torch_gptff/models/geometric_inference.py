@@ -95,10 +95,13 @@ class GeometricInference(Inference):
             readout=ctypes.addressof(self._readouts),
         )
 
-    def __call__(self, graph: Data, vectors: Tensor, exchange: Exchange = ALONE) -> tuple[Tensor, Tensor]:
+    def __call__(self, graph: Data, vectors: Tensor, exchange: Exchange = ALONE) -> tuple[Tensor, Tensor, Tensor]:
+        """Energies of own atoms by every readout, without repulsion, in eV, ``[M, K]``; the gradient of the sum of all
+        processes' means by the bond vectors in eV/Å, ``[E, 3]``; and what the readouts take, ``[M, C]``."""
         index, z, vectors = graph.edge_index.contiguous(), graph.z.contiguous(), vectors.detach().contiguous()
         own = len(exchange.own(z))
         energies, gradient = vectors.new_empty(own, self.readouts), torch.empty_like(vectors)
+        features = vectors.new_empty(own, self._model.channels)
         addresses = (value.data_ptr() for value in (z, index[0], index[1], vectors))
         c_graph = _Graph(len(z), own, len(vectors), *addresses)
         kernels = turning_library(vectors.dtype, self.degree)
@@ -108,10 +111,11 @@ class GeometricInference(Inference):
             ctypes.byref(c_graph),
             exchange.address(),
             ctypes.c_void_p(energies.data_ptr()),
+            ctypes.c_void_p(features.data_ptr()),
             ctypes.c_void_p(gradient.data_ptr()),
             ctypes.c_int(torch.get_num_threads()),
         )
-        return energies, gradient
+        return energies, gradient, features
 
     def _layer(self, layer: GeometricTransformer) -> ctypes.Structure:
         attention, degree = layer.attention, layer.degree

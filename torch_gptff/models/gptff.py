@@ -198,11 +198,11 @@ class GPTFF(Configured, HubModel, EnergyModel):
 
     def energies_and_gradient(
         self, graph: Data, vectors: Tensor, exchange: Exchange = ALONE
-    ) -> tuple[Tensor, Tensor] | None:
+    ) -> tuple[Tensor, Tensor, Tensor | None] | None:
         found = self._in_one_call(graph, vectors, exchange)
         if found is None:
             return None
-        energies, gradient = found
+        energies, gradient, features = found
         if self.is_atomwise:
             energies = self.output.of_atoms(energies, exchange.own(graph.z))
         else:
@@ -218,10 +218,12 @@ class GPTFF(Configured, HubModel, EnergyModel):
             if not self.is_atomwise:
                 repulsion = sum_by_structure(repulsion, *structure_index(graph))
             energies = energies + repulsion.unsqueeze(-1)
-        return energies, gradient
+        return energies, gradient, features
 
-    def _in_one_call(self, graph: Data, vectors: Tensor, exchange: Exchange) -> tuple[Tensor, Tensor] | None:
-        """What the network gives, and its gradient, by one call of a kernel; ``None`` where there is none."""
+    def _in_one_call(
+        self, graph: Data, vectors: Tensor, exchange: Exchange
+    ) -> tuple[Tensor, Tensor, Tensor | None] | None:
+        """Output of the network, its gradient and features of atoms by one call of a kernel; ``None`` without one."""
         kind: type[Inference] = GeometricInference if self.is_geometric else PaperInference
         if not kind.can_fuse(self, graph, vectors, exchange):
             return None

@@ -61,10 +61,13 @@ class Inference(ABC):
         modules that nobody has changed, hooked or asked to explain themselves."""
 
     @abstractmethod
-    def __call__(self, graph: Data, vectors: Tensor, exchange: Exchange = ALONE) -> tuple[Tensor, Tensor]:
-        """Energies without repulsion in eV, and the gradient of the sum of all processes' means by the bond vectors in
-        eV/Å, ``[E, 3]``. The energies are those of own atoms by every readout, ``[M, K]``; those of structures,
-        ``[B, 1]``, where the readout is pooled."""
+    def __call__(
+        self, graph: Data, vectors: Tensor, exchange: Exchange = ALONE
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Energies without repulsion in eV; the gradient of the sum of all processes' means by the bond vectors in
+        eV/Å, ``[E, 3]``; and what the readouts take of own atoms, ``[M, C]``, where the kernel keeps it. The energies
+        are those of own atoms by every readout, ``[M, K]``; those of structures, ``[B, 1]``, where the readout is
+        pooled."""
 
     def pointer(self, value: Tensor) -> int:
         """Address of a copy of a tensor."""

@@ -139,7 +139,7 @@ class PaperInference(Inference):
                 readout=ctypes.addressof(self._readouts),
             )
 
-    def __call__(self, graph: Data, vectors: Tensor, exchange: Exchange = ALONE) -> tuple[Tensor, Tensor]:
+    def __call__(self, graph: Data, vectors: Tensor, exchange: Exchange = ALONE) -> tuple[Tensor, Tensor, None]:
         """As for any kernel.
 
         Raises:
@@ -180,7 +180,7 @@ class PaperInference(Inference):
                 "z, batch, edge_index or angle_index of the graph points to an element, a structure, an atom or a bond "
                 "that does not exist: was the graph made of other atoms?"
             )
-        return energies, gradient
+        return energies, gradient, None
 
     def _layer(self, layer: PaperLayer) -> _Layer:
         transformer = _Transformer() if layer.transformer is None else self._transformer(layer)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from torch_gptff.nn.bond_conv import BondConv
     from torch_gptff.nn.element_energies import ElementEnergies, ReferenceEnergies
     from torch_gptff.nn.envelope import NoEnvelope, PolynomialEnvelope, make_envelope
+    from torch_gptff.nn.expected_errors import ExpectedErrors
     from torch_gptff.nn.generated import remove_generated_modules
     from torch_gptff.nn.geometric_attention import GeometricAttention
     from torch_gptff.nn.geometric_transformer import GeometricTransformer
@@ -30,6 +31,7 @@ __all__ = [
     "BlockLinear",
     "BondConv",
     "ElementEnergies",
+    "ExpectedErrors",
     "GatedLinear",
     "GeometricAttention",
     "GeometricTransformer",
@@ -60,6 +62,7 @@ import_lazily(
         ".bond_conv": "BondConv",
         ".element_energies": "ElementEnergies ReferenceEnergies",
         ".envelope": "NoEnvelope PolynomialEnvelope make_envelope",
+        ".expected_errors": "ExpectedErrors",
         ".generated": "remove_generated_modules",
         ".geometric_attention": "GeometricAttention",
         ".geometric_transformer": "GeometricTransformer",

@@ -15,6 +15,7 @@ import torch
 from torch_gptff.io import save
 from torch_gptff.io.checkpoint import FORMAT_VERSION
 from torch_gptff.models import GPTFF, GPTFFConfig
+from torch_gptff.nn import ExpectedErrors
 from torch_gptff.potential import Potential
 from torch_gptff.prediction import Calibration
 
@@ -43,7 +44,12 @@ def make(name: str, settings: dict[str, object]) -> None:
     torch.manual_seed(len(name))
     potential = Potential(GPTFF(GPTFFConfig.paper(**settings)), [round(-0.1 * z, 1) for z in range(41)])
     potential.references = {"one": {z: -0.2 * z for z in range(1, 41)}, "other": {12: -1.0, 8: -2.0, 29: -3.0}}
-    potential.calibration = Calibration(energy=2.0, forces=3.0, seen=0.05)
+    errors = None
+    if name == "geometric":
+        width = potential.model.config.channels
+        shapes = {"mean": (width,), "scale": (width,), "precision": (width, width), "weights": (width + 2,)}
+        errors = ExpectedErrors(**{each: torch.rand(shape) for each, shape in shapes.items()}, limits=torch.ones(3))
+    potential.calibration = Calibration(energy=2.0, forces=3.0, seen=0.05, errors=errors)
     potential.seen_pairs = frozenset({(8, 12), (8, 29), (12, 29)})
     save(potential.use_reference("other"), path)
     prediction = potential.double().predict([Atoms(**STRUCTURE)])[0]

@@ -230,10 +230,10 @@ struct Layer {
 
 }  // namespace
 
-// energies of own atoms [N, readouts]; gradient of the sum of their means by the vectors, [E, 3]. No exchange where all
-// atoms are own ones.
+// energies of own atoms [N, readouts]; what the readouts take, [N, C]; gradient of the sum of the means of energies by
+// the vectors, [E, 3]. No exchange where all atoms are own ones.
 extern "C" void geometric_model(const Model *model, const Graph *graph, const Exchange *exchange, real *energies,
-                                real *gradient, int threads) {
+                                real *features, real *gradient, int threads) {
     Run r(*model, *graph, exchange, threads);
     const int64_t N = r.N, C = r.C;
     real *geometry[2] = {r.lengths.get(), r.harmonics.get()};
@@ -248,6 +248,7 @@ extern "C" void geometric_model(const Model *model, const Graph *graph, const Ex
     }
     Array y = array(N * C), plain = array(N * C), over = array(N), dy = zeros(N * C), dx = zeros(N * C);
     r.norm(model->norm, x.get(), N, C, y.get(), plain.get(), over.get());
+    std::copy_n(y.get(), N * C, features);
     for (int64_t k = 0; k < model->readouts; ++k)
         r.read_out(
             model->readout[k], y.get(), N, C, real(1) / model->readouts, energies + k, model->readouts, dy.get());

@@ -185,12 +185,12 @@ def test_a_sample_is_validated_on_other_formulas() -> None:
 
 
 @pytest.fixture
-def more_frames(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def polymorphs(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(EXAMPLES / "universal"))
-    return load_example("universal/more_frames")
+    return load_example("universal/polymorphs")
 
 
-def test_lattices_that_compete_are_those_of_their_names(more_frames: ModuleType) -> None:
+def test_lattices_that_compete_are_those_of_their_names(polymorphs: ModuleType) -> None:
     import spglib
 
     expected = {
@@ -200,7 +200,7 @@ def test_lattices_that_compete_are_those_of_their_names(more_frames: ModuleType)
         **{"A_hP4_194_bc": 194, "A_tI4_141_a": 141},
     }
     found = {}
-    for ratio, known in more_frames.competing().items():
+    for ratio, known in polymorphs.competing().items():
         for name, atoms in known.items():
             cell = (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers)
             found[name] = spglib.get_symmetry_dataset(cell, symprec=1e-4).number
@@ -208,8 +208,8 @@ def test_lattices_that_compete_are_those_of_their_names(more_frames: ModuleType)
     assert found == expected
 
 
-def test_charges_of_compounds_cancel(more_frames: ModuleType) -> None:
-    fit = more_frames.charges_fit
+def test_charges_of_compounds_cancel(polymorphs: ModuleType) -> None:
+    fit = polymorphs.charges_fit
     assert fit(12, 8, 1)  # MgO
     assert fit(20, 9, 2)  # CaF2
     assert fit(22, 8, 2)  # TiO2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import torch
@@ -49,9 +50,13 @@ class Inference(ABC):
 
     def __init__(self, model: GPTFF) -> None:
         self.kept: list[Tensor] = []
-        self._modules = list(model.modules())
+        modules = list(model.modules())
+        registries = [registry for module in modules for registry in (module._modules, module._parameters)]
+        self._registries = [registry for registry in registries if registry]
+        self._hooks = [hooks for module in modules for hooks in (module._forward_hooks, module._forward_pre_hooks)]
+        self._parts = list(chain.from_iterable(registry.values() for registry in self._registries))
         self._parameters = list(model.parameters())
-        self._entries, self._state = _entries(self._modules), _state(self._parameters)
+        self._state = self._current()
         self._is_watched = not any(parameter.is_inference() for parameter in self._parameters)  # they have no version
 
     @staticmethod
@@ -87,23 +92,17 @@ class Inference(ABC):
 
     def fits(self) -> bool:
         """Whether the model still has the modules and the parameters of which these are copies."""
-        return self._is_watched and self._entries == _entries(self._modules) and self._state == _state(self._parameters)
+        return self._is_watched and self._state == self._current()
 
     def is_hooked(self) -> bool:
         """Whether somebody has to be told of what goes through the modules of the model."""
-        return any(module._forward_hooks or module._forward_pre_hooks for module in self._modules)
+        return any(self._hooks)
 
-
-def _entries(modules: Sequence[nn.Module]) -> list[int]:
-    """What modules consist of, in a fraction of the time in which a model lists its modules and parameters."""
-    return [
-        id(part) for module in modules for parts in (module._modules, module._parameters) for part in parts.values()
-    ]
-
-
-def _state(parameters: Sequence[nn.Parameter]) -> list[tuple[int, int, torch.dtype]]:
-    """Versions of parameters, which change with them."""
-    return [(parameter.data_ptr(), parameter._version, parameter.dtype) for parameter in parameters]
+    def _current(self) -> list[int]:
+        """What the model consists of, and the versions of its parameters: in a fraction of the time in which a model
+        lists its modules and parameters. The parts are kept, so that no other gets the number of one of them."""
+        parts = map(id, chain.from_iterable(map(dict.values, self._registries)))
+        return [*parts, *map(Tensor.data_ptr, self._parameters), *(each._version for each in self._parameters)]
 
 
 def filled(width: int) -> int:

@@ -223,6 +223,10 @@ def test_wheel_with_kernels_needs_no_compiler_and_one_without_is_for_every_machi
         copy,
         ignore=lambda _, names: [n for n in names if n[0] == "." or n in ("runs", "build", "compiled")],
     )
+    kernels = copy / "torch_gptff/ops/native/shipped.py"
+    text, both = kernels.read_text(), 'for real in ("float", "double")'
+    assert both in text
+    kernels.write_text(text.replace(both, 'for real in ("float",)'))  # of half of the kernels, for half of the time
 
     def run(*command: str, **variables: str) -> str:
         environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "CXX", "TORCH_GPTFF_NATIVE")}

@@ -35,8 +35,14 @@ def full_report() -> Report:
     )
 
 
-def test_a_page_is_well_formed_and_complete() -> None:
-    page = Page(full_report().to_html())
+@pytest.fixture(scope="module")
+def html() -> str:
+    """The page of it."""
+    return full_report().to_html()
+
+
+def test_a_page_is_well_formed_and_complete(html: str) -> None:
+    page = Page(html)
     assert page.text["h1"] == ["A <title> & more"]
     assert page.text["title"] == ["A <title> & more"]
     assert [text.strip() for text in page.text["p"] if text.strip()] == [
@@ -52,23 +58,21 @@ def test_a_page_is_well_formed_and_complete() -> None:
     assert page.rows[3:] == [["cutoff", "5.000"], ["config", ""], ["channels", "64"], ["name", "<x>"], ["empty", "–"]]
 
 
-def test_ids_are_unique_and_every_reference_is_met() -> None:
-    page = Page(full_report().to_html())
+def test_ids_are_unique_and_every_reference_is_met(html: str) -> None:
+    page = Page(html)
     assert len(page.ids) == len(set(page.ids))
     local = [link for link in page.links if not link.startswith("data:")]
     assert local, "the contents link to the headings"
     assert all(link.startswith("#") and link[1:] in page.ids for link in local)
-    html = full_report().to_html()
     for name in re.findall(r"url\(#([^)]*)\)", html):
         assert name in page.ids
 
 
-def test_nothing_is_fetched_and_no_script_runs() -> None:
-    assert_self_contained(full_report().to_html())
+def test_nothing_is_fetched_and_no_script_runs(html: str) -> None:
+    assert_self_contained(html)
 
 
-def test_figures_take_the_colors_of_the_page() -> None:
-    html = full_report().to_html()
+def test_figures_take_the_colors_of_the_page(html: str) -> None:
     drawing = html[html.index("<svg") : html.index("</svg>")]
     assert "#000000" not in drawing
     assert "#ffffff" not in drawing
@@ -88,10 +92,10 @@ def test_a_crowded_figure_is_drawn_in_dots() -> None:
 
 def test_saving_is_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "deep" / "report.html"
-    full_report().save(path)
+    report = full_report()
+    report.save(path)
     before = path.read_text(encoding="utf-8")
     assert before.startswith("<!doctype html>")
-    report = full_report()
     monkeypatch.setattr(report, "to_html", lambda: "\udc80")  # cannot be encoded
     with pytest.raises(UnicodeEncodeError):
         report.save(path)
@@ -104,8 +108,8 @@ def test_a_row_that_does_not_fit_is_refused() -> None:
         Report("title").table(["one"], [[1, 2]])
 
 
-def test_contents_are_left_out_of_short_pages() -> None:
-    assert "<nav" in full_report().to_html()
+def test_contents_are_left_out_of_short_pages(html: str) -> None:
+    assert "<nav" in html
     assert "<nav" not in Report("short").heading("one").heading("two").to_html()
 
 

@@ -21,7 +21,7 @@ from torch_gptff.graph import CrystalData
 from torch_gptff.graph.convert import to_ase
 from torch_gptff.nn import ZBLRepulsion
 from torch_gptff.report import Report
-from torch_gptff.training.distillation import DistillationSettings, Teacher, distill, make_teacher, run
+from torch_gptff.training.distillation import Distillation, DistillationSettings, Teacher, distill, make_teacher, run
 from torch_gptff.training.distillation.coverage import Coverage, PairCoverage, kind_of
 from torch_gptff.training.distillation.limits import strongest_repulsion
 
@@ -31,10 +31,9 @@ FEW = DistillationSettings(
 
 
 @pytest.fixture(autouse=True)
-def page(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    """No pictures, which take longer than the rest, but where they are looked at."""
-    if request.node.name != "test_the_coverage":
-        monkeypatch.setattr(run, "coverage_page", lambda coverage, job: Report("without pictures"))
+def page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No pictures, which take longer than the rest; those of ``made`` are there."""
+    monkeypatch.setattr(run, "coverage_page", lambda coverage, job: Report("without pictures"))
 
 
 def seeds() -> list[Atoms]:
@@ -54,10 +53,21 @@ def same(one: Path, other: Path) -> bool:
     return all(a.frame_id == b.frame_id and all(torch.equal(a[key], b[key]) for key in keys) for a, b in pairs)
 
 
-def test_the_labels_are_the_teachers(tmp_path: Path) -> None:
-    result = distill(seeds(), "emt", tmp_path, FEW)
-    frames = frames_of(result.dataset)
-    assert len(frames) == result.coverage.n_frames == 3 * (1 + 2 + 2 + 1 + 2)
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Distillation:
+    """A distillation that no test changes, with pictures on its page."""
+    return distill(seeds(), "emt", tmp_path_factory.mktemp("made"), FEW)
+
+
+@pytest.fixture(scope="module")
+def of_copper(tmp_path_factory: pytest.TempPathFactory) -> Distillation:
+    """The same of the first seed alone."""
+    return distill(seeds()[:1], "emt", tmp_path_factory.mktemp("copper"), FEW)
+
+
+def test_the_labels_are_the_teachers(made: Distillation) -> None:
+    frames = frames_of(made.dataset)
+    assert len(frames) == made.coverage.n_frames == 3 * (1 + 2 + 2 + 1 + 2)
     for frame in frames:
         atoms = to_ase(frame)
         atoms.calc = EMT()
@@ -69,26 +79,25 @@ def test_the_labels_are_the_teachers(tmp_path: Path) -> None:
     assert len({frame.frame_id for frame in frames}) == len(frames)
 
 
-def test_copies_are_out_of_equilibrium(tmp_path: Path) -> None:
-    for frame in frames_of(distill(seeds()[:1], "emt", tmp_path, FEW).dataset):
+def test_copies_are_out_of_equilibrium(of_copper: Distillation) -> None:
+    for frame in frames_of(of_copper.dataset):
         kind, size = kind_of(frame.frame_id), frame.forces.abs().max()
         assert (size > 1e-3) == (kind in ("rattled", "dynamics")), kind  # one atom alone feels no force
         if kind == "rattled":
             assert len(frame.z) >= 4
 
 
-def test_the_same_again_and_other_seeds(tmp_path: Path) -> None:
-    one, again = (distill(seeds(), "emt", tmp_path / name, FEW) for name in ("one", "again"))
-    assert same(one.dataset, again.dataset)
+def test_the_same_again_and_other_seeds(made: Distillation, tmp_path: Path) -> None:
+    assert same(made.dataset, distill(seeds(), "emt", tmp_path / "again", FEW).dataset)
     other = DistillationSettings(**{**FEW.__dict__, "seed": 1})
-    assert not same(one.dataset, distill(seeds(), "emt", tmp_path / "other", other).dataset)
+    assert not same(made.dataset, distill(seeds(), "emt", tmp_path / "other", other).dataset)
 
 
-def test_more_of_one_kind_leaves_the_others_as_they_are(tmp_path: Path) -> None:
+def test_more_of_one_kind_leaves_the_others_as_they_are(of_copper: Distillation, tmp_path: Path) -> None:
     more = DistillationSettings(**{**FEW.__dict__, "strained": 4})
-    fewer, larger = (distill(seeds()[:1], "emt", tmp_path / str(n), s) for n, s in enumerate((FEW, more)))
+    larger = distill(seeds()[:1], "emt", tmp_path, more)
     by_name = {frame.frame_id: frame.pos for frame in frames_of(larger.dataset)}
-    assert all(torch.equal(by_name[frame.frame_id], frame.pos) for frame in frames_of(fewer.dataset))
+    assert all(torch.equal(by_name[frame.frame_id], frame.pos) for frame in frames_of(of_copper.dataset))
 
 
 class Killed(BaseException):
@@ -96,9 +105,10 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("after", [3, 12, 20, 40])
-def test_a_killed_run_goes_on_with_the_same_result(after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_run_goes_on_with_the_same_result(
+    after: int, made: Distillation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(run, "SEEDS_PER_PART", 1)
-    whole = distill(seeds(), "emt", tmp_path / "whole", FEW)
 
     class Mortal(EMT):
         calls = 0
@@ -115,8 +125,8 @@ def test_a_killed_run_goes_on_with_the_same_result(after: int, tmp_path: Path, m
     assert not (tmp_path / "killed" / "dataset").exists()
     calls = Mortal.calls
     resumed = distill(seeds(), teacher, tmp_path / "killed", FEW)
-    assert same(whole.dataset, resumed.dataset)
-    assert resumed.coverage.to_dict() == whole.coverage.to_dict()
+    assert same(made.dataset, resumed.dataset)
+    assert resumed.coverage.to_dict() == made.coverage.to_dict()
     finished = Mortal.calls
     distill(seeds(), teacher, tmp_path / "killed", FEW)
     assert Mortal.calls == finished  # nothing is done again
@@ -257,10 +267,9 @@ def committee(n: int = 3) -> Potential:
     return Potential(GPTFF(GPTFFConfig(**settings, num_readouts=n)))
 
 
-def test_the_structures_on_which_students_disagree_most(tmp_path: Path) -> None:
-    everything = distill(seeds(), "emt", tmp_path / "all", FEW)
+def test_the_structures_on_which_students_disagree_most(made: Distillation, tmp_path: Path) -> None:
     student = committee()
-    frames = frames_of(everything.dataset)
+    frames = frames_of(made.dataset)
     spread = [float(p.forces_std.max()) for p in student.predict(frames, forces_std=True)]
     ranked = sorted(range(len(frames)), key=lambda number: -spread[number])
     chosen = distill(seeds(), "emt", tmp_path / "some", FEW, students=[student], keep=6)
@@ -285,10 +294,10 @@ def test_one_model_cannot_disagree(tmp_path: Path) -> None:
 # -- formats and structures of other kinds
 
 
-def test_as_extended_xyz(tmp_path: Path) -> None:
-    one, other = (distill(seeds()[:1], "emt", tmp_path / str(n), FEW, extxyz=n == 1) for n in (0, 1))
+def test_as_extended_xyz(of_copper: Distillation, tmp_path: Path) -> None:
+    other = distill(seeds()[:1], "emt", tmp_path, FEW, extxyz=True)
     assert other.dataset.name == "frames.extxyz"
-    assert same(one.dataset, other.dataset)
+    assert same(of_copper.dataset, other.dataset)
 
 
 def test_molecules_have_no_stress(tmp_path: Path) -> None:
@@ -304,10 +313,10 @@ def test_one_atom_alone(tmp_path: Path) -> None:
     assert result.coverage.kinds["seed"] == 1
 
 
-def test_the_coverage(tmp_path: Path) -> None:
-    coverage = distill(seeds(), "emt", tmp_path, FEW).coverage
+def test_the_coverage(made: Distillation) -> None:
+    coverage, folder = made.coverage, made.dataset.parent
     assert list(coverage.elements) == ["Al", "Cu"]
-    frames = frames_of(tmp_path / "dataset")
+    frames = frames_of(made.dataset)
     assert coverage.elements["Al"][1] == sum(int((frame.z == 13).sum()) for frame in frames)
     assert set(coverage.pairs) == {"Al–Al", "Al–Cu", "Cu–Cu"}
     closest = min(
@@ -317,7 +326,7 @@ def test_the_coverage(tmp_path: Path) -> None:
         for distance in to_ase(frame).repeat(2).get_all_distances(mic=True)[0][1:]
     )
     assert coverage.pairs["Al–Al"].closest <= closest + 1e-4
-    written = json.loads((tmp_path / "coverage.json").read_text())
+    written = json.loads((folder / "coverage.json").read_text())
     assert written["n_frames"] == len(frames)
     assert written["quantiles"]["force components, eV/Å"]["largest"] > 0.1
     again = Coverage.from_dict(written)
@@ -327,7 +336,7 @@ def test_the_coverage(tmp_path: Path) -> None:
     assert counted.counts.sum() == pytest.approx((1 - counted.beyond) * len(forces))
     assert counted.quantiles["median"] == pytest.approx(np.median(forces), abs=1e-6)
     assert list(again.to_dataframe()["elements"]) == [2]
-    page = (tmp_path / "coverage.html").read_text()
+    page = (folder / "coverage.html").read_text()
     assert "A distilled dataset" in page
     assert "Al–Cu" in page
 

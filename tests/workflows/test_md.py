@@ -99,6 +99,14 @@ class ElasticSolid(Calculator):
         stress = full_3x3_to_voigt_6_stress(virial / self.atoms.get_volume())
         self.results = {"energy": energy, "free_energy": energy, "forces": forces, "stress": stress}
 
+    def check_state(self, atoms: Atoms, tol: float = 0.0) -> list[str]:
+        """What has changed, to the last bit; ASE's comparison takes as long as the rest of a step."""
+        known = self.atoms is not None and all(
+            np.array_equal(ours, theirs)
+            for ours, theirs in ((self.atoms.positions, atoms.positions), (self.atoms.cell.array, atoms.cell.array))
+        )
+        return [] if known else list(all_changes)
+
 
 @pytest.fixture
 def solid() -> Atoms:
@@ -119,7 +127,7 @@ def test_the_solid_has_the_stress_of_its_energy(solid: Atoms) -> None:
 @pytest.mark.parametrize("thermostat", THERMOSTATS)
 def test_a_thermostat_keeps_the_temperature(solid: Atoms, thermostat: str, tmp_path: Path) -> None:
     settings = MolecularDynamicsSettings(
-        thermostat=thermostat, temperature=300, steps=3000, timestep=8, thermostat_time=100, restart_interval=3000
+        thermostat=thermostat, temperature=300, steps=2000, timestep=8, thermostat_time=100, restart_interval=2000
     )
     run = molecular_dynamics(solid, ElasticSolid(solid), settings, trajectory=tmp_path / "md.traj")
     average = run.averages["temperature"]
@@ -181,7 +189,7 @@ def test_the_same_as_ase_by_hand(crystal: Atoms, tmp_path: Path) -> None:
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_barostat_keeps_the_pressure(solid: Atoms, tmp_path: Path, cell: str) -> None:
     settings = MolecularDynamicsSettings(
-        ensemble="npt", cell=cell, pressure=2.0, steps=2000, timestep=8, barostat_time=500, restart_interval=2000
+        ensemble="npt", cell=cell, pressure=2.0, steps=1500, timestep=8, barostat_time=500, restart_interval=1500
     )
     run = molecular_dynamics(solid, ElasticSolid(solid), settings, trajectory=tmp_path / "md.traj")
     assert run.averages["pressure"].mean == pytest.approx(2, abs=0.15)
@@ -196,8 +204,8 @@ def test_a_barostat_keeps_the_pressure(solid: Atoms, tmp_path: Path, cell: str) 
 @pytest.mark.parametrize("thermostat", THERMOSTATS)
 def test_a_temperature_ramp_ends_where_it_should(solid: Atoms, tmp_path: Path, thermostat: str) -> None:
     settings = MolecularDynamicsSettings(
-        thermostat=thermostat, temperature=100, final_temperature=700, steps=2500, timestep=8, thermostat_time=50,
-        restart_interval=2500,
+        thermostat=thermostat, temperature=100, final_temperature=700, steps=1500, timestep=8, thermostat_time=50,
+        restart_interval=1500,
     )  # fmt: skip
     run = molecular_dynamics(solid, ElasticSolid(solid), settings, trajectory=tmp_path / "md.traj")
     tenth = len(run.time) // 10
@@ -270,17 +278,17 @@ def assert_same_frames(path: Path, other: Path) -> None:
 @pytest.mark.parametrize("kind", KINDS, ids=name_of)
 def test_a_run_that_was_stopped_goes_on_exactly(copper: Atoms, tmp_path: Path, kind: dict[str, Any]) -> None:
     settings = MolecularDynamicsSettings(
-        steps=60, timestep=3, interval=5, restart_interval=20, thermostat_time=30, barostat_time=100, **kind
+        steps=24, timestep=3, interval=2, restart_interval=8, thermostat_time=30, barostat_time=100, **kind
     )
     whole, part = tmp_path / "whole.traj", tmp_path / "part.traj"
     record = molecular_dynamics(copper, EMT(), settings, trajectory=whole)
-    for step in (0, 35, 50):
+    for step in (0, 14, 20):
         with pytest.raises(StopError):
             molecular_dynamics(copper, EMT(), settings, trajectory=part, resume=True, on_frame=stop_at(step))
     again = molecular_dynamics(copper, EMT(), settings, trajectory=part, resume=True)
     assert_same_frames(whole, part)
     np.testing.assert_array_equal(again.temperature, record.temperature)
-    assert (again.steps, again.n_frames) == (60, 13)
+    assert (again.steps, again.n_frames) == (24, 13)
     # and a run that is finished is left as it is
     before = part.read_bytes()
     molecular_dynamics(copper, EMT(), settings, trajectory=part, resume=True)

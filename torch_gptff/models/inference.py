@@ -6,7 +6,7 @@ import ctypes
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -50,10 +50,12 @@ class Inference(ABC):
 
     def __init__(self, model: GPTFF) -> None:
         self.kept: list[Tensor] = []
-        modules = list(model.modules())
-        registries = [registry for module in modules for registry in (module._modules, module._parameters)]
+        registries: list[dict[str, Any]] = []
+        self._hooks: list[dict[int, Any]] = []
+        for module in model.modules():
+            registries += [module._modules, module._parameters]
+            self._hooks += [module._forward_hooks, module._forward_pre_hooks]
         self._registries = [registry for registry in registries if registry]
-        self._hooks = [hooks for module in modules for hooks in (module._forward_hooks, module._forward_pre_hooks)]
         self._parts = list(chain.from_iterable(registry.values() for registry in self._registries))
         self._parameters = list(model.parameters())
         self._state = self._current()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -25,6 +25,7 @@ from torch_gptff.nn import (
     AngleConv,
     AtomConv,
     AtomwiseReadout,
+    BlockLinear,
     BondConv,
     GlobalAttention,
     LocalAttention,
@@ -98,7 +99,7 @@ class PaperInference(Inference):
             return False
         if vectors.device.type != "cpu" or under_transform() or not is_plain([vectors]):
             return False
-        widths = {"none": [], "local": [config.feedforward_channels]}
+        widths: dict[str, list[int]] = {"none": [], "local": [config.feedforward_channels]}
         widths["global"] = [config.feedforward_channels, config.channels // config.heads]
         if not whole(widths[config.transformer]) or not native.is_available(vectors.dtype, config.channels):
             return False
@@ -111,7 +112,7 @@ class PaperInference(Inference):
         self.is_pooled = config.readout == "pooled"
         readouts: list[Readout] = [model.readout]
         if isinstance(model.readout, AtomwiseReadout):
-            readouts += model.readout.others  # type: ignore[arg-type]
+            readouts = [model.readout, *model.readout.others]
         with torch.no_grad():
             elements = model._embed_atoms(torch.arange(config.max_z + 1))
             w_centre, w_neighbour, w_basis = model.lin_bond.split()
@@ -206,8 +207,8 @@ class PaperInference(Inference):
             angle_bias=self.pointer(angle.lin_angle.bias),
         )
 
-    def _edge(self, update: BondConv | AtomConv, first: torch.nn.Linear, second: torch.nn.Linear) -> _Edge:
-        w_centre, w_neighbour, w_edge = first.split()  # type: ignore[operator]
+    def _edge(self, update: BondConv | AtomConv, first: BlockLinear, second: torch.nn.Linear) -> _Edge:
+        w_centre, w_neighbour, w_edge = first.split()
         return _Edge(
             centre=self.matrix(w_centre, first.bias),
             neighbour=self.matrix(w_neighbour),
@@ -243,15 +244,11 @@ class PaperInference(Inference):
         return Matrix(self.pointer(filled_columns(weight)), self.pointer(weight.T), None)
 
 
-def _is_usual(layer: object) -> bool:
+def _is_usual(layer: Any) -> bool:
     """Whether a layer is made of the modules that the kernel computes."""
     if not isinstance(layer, PaperLayer):
         return False
-    convolutions = layer.angle, layer.bond, layer.atom
-    if layer.transformer is not None and isinstance(layer.transformer.attention, LocalAttention):
-        convolutions = (*convolutions, layer.transformer.attention)  # type: ignore[assignment]
-    types = AngleConv, BondConv, AtomConv, LocalAttention
-    return all(
-        isinstance(each, kind) and each.fuse and not each.explain
-        for each, kind in zip(convolutions, types, strict=False)
-    )
+    parts: list[tuple[Any, type]] = [(layer.angle, AngleConv), (layer.bond, BondConv), (layer.atom, AtomConv)]
+    if layer.transformer is not None and not isinstance(layer.transformer.attention, GlobalAttention):
+        parts.append((layer.transformer.attention, LocalAttention))
+    return all(isinstance(part, kind) and part.fuse and not part.explain for part, kind in parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,14 @@ def version(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
+@cache
+def published(path: Path) -> Potential:
+    return load_published(path).double()
+
+
 @pytest.fixture
 def potential(shared_data: Path, version: str) -> Potential:
-    return load_published(shared_data / "pretrained" / f"gptff_{version}.pth").double()
+    return published(shared_data / "pretrained" / f"gptff_{version}.pth")
 
 
 @pytest.fixture
@@ -100,7 +106,7 @@ def test_energy_of_the_model_alone(potential, version, systems):
 
 def test_float32(potential, version, systems):
     """2e-6 eV per atom and 1e-5 eV/Å; in the one system of unphysical forces (1,200 eV/Å), relative to the largest."""
-    found = potential.float().predict([record(system) for system in systems])
+    found = deepcopy(potential).float().predict([record(system) for system in systems])
     for system, prediction in zip(systems, found, strict=True):
         golden = system[version]
         assert prediction.forces.dtype == torch.float32

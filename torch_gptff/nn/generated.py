@@ -9,6 +9,8 @@ from pathlib import Path
 
 OURS = ("torch_gptff.", "torch_geometric.nn.models.")
 GENERATED = ("_propagate", "_edge_updater")
+_looked_at = 0
+"""Number of modules that there were the last time."""
 
 
 @atexit.register
@@ -18,6 +20,10 @@ def remove_generated_modules() -> None:
     PyG writes a module for each class of layers to the folder of temporary files, imports it, and leaves it there. The
     source stays known to tracebacks and to :mod:`inspect`.
     """
+    global _looked_at
+    if len(sys.modules) == _looked_at:
+        return
+    _looked_at = len(sys.modules)
     for name, module in list(sys.modules.items()):
         if not (name.startswith(OURS) and name.endswith(GENERATED)):
             continue

@@ -35,6 +35,10 @@ class PotentialTests:
     def structures(self, potential: Potential) -> dict[str, Atoms]:
         return {name: self.build(potential, name) for name in STRUCTURES}
 
+    @pytest.fixture
+    def predictions(self, potential: Potential, structures: dict[str, Atoms]) -> dict[str, FullPrediction]:
+        return dict(zip(structures, predict(potential, list(structures.values())), strict=True))
+
     def build(self, potential: Potential, name: str) -> Atoms:
         """The structure of this name, with elements that the model knows."""
         return with_elements(STRUCTURES[name](), potential.model.elements)

@@ -12,7 +12,15 @@ from torch_geometric.data import Batch
 
 from torch_gptff.errors import UnsupportedElementError
 from torch_gptff.potential import Potential
-from torch_gptff.testing.common import PotentialTests, assert_close, has_volume, predict, predict_one, record
+from torch_gptff.testing.common import (
+    FullPrediction,
+    PotentialTests,
+    assert_close,
+    has_volume,
+    predict,
+    predict_one,
+    record,
+)
 
 
 class EvaluationTests(PotentialTests):
@@ -36,11 +44,9 @@ class EvaluationTests(PotentialTests):
         assert model.angle_cutoff is None or 0 < model.angle_cutoff <= model.cutoff
         assert model.elements, "a model has parameters for some elements"
 
-    def test_the_record_is_complete(self, potential: Potential, structures: dict[str, Atoms]) -> None:
-        for (name, atoms), prediction in zip(
-            structures.items(), predict(potential, list(structures.values())), strict=True
-        ):
-            n_atoms = len(atoms)
+    def test_the_record_is_complete(self, structures: dict[str, Atoms], predictions: dict[str, FullPrediction]) -> None:
+        for name, atoms in structures.items():
+            prediction, n_atoms = predictions[name], len(atoms)
             assert prediction.energy.shape == (1,)
             assert prediction.forces.shape == (n_atoms, 3)
             assert prediction.stress.shape == (1, 3, 3)
@@ -50,12 +56,14 @@ class EvaluationTests(PotentialTests):
             assert_close(prediction.forces.sum(dim=0), torch.zeros(3), self.rounding * n_atoms, f"{name}: total force")
             assert_close(prediction.stress, prediction.stress.mT, self.rounding, f"{name}: stress and its transpose")
 
-    def test_atomic_energies_sum_to_the_energy(self, potential: Potential, structures: dict[str, Atoms]) -> None:
+    def test_atomic_energies_sum_to_the_energy(
+        self, potential: Potential, structures: dict[str, Atoms], predictions: dict[str, FullPrediction]
+    ) -> None:
         if not potential.model.is_atomwise:
             with pytest.raises(NotImplementedError):
                 potential.predict(list(structures.values()), energies=True)
             return
-        for name, prediction in zip(structures, predict(potential, list(structures.values())), strict=True):
+        for name, prediction in predictions.items():
             assert prediction.energies is not None
             assert prediction.energies.shape == (len(structures[name]),)
             assert_close(prediction.energies.sum(), prediction.energy[0], self.rounding, f"{name}: sum of energies")
@@ -72,24 +80,24 @@ class EvaluationTests(PotentialTests):
             alone = potential(record(atoms), energies=potential.model.is_atomwise)
             self.assert_same(part, alone, f"{name} in a batch")
 
-    def test_predict_and_call_agree(self, potential: Potential, structures: dict[str, Atoms]) -> None:
+    def test_predict_and_call_agree(
+        self, potential: Potential, structures: dict[str, Atoms], predictions: dict[str, FullPrediction]
+    ) -> None:
         batch = Batch.from_data_list([record(atoms) for atoms in structures.values()])
         sizes = [len(atoms) for atoms in structures.values()]
-        predicted = predict(potential, list(structures.values()))
         called = potential(batch).split(sizes)
         differentiable = potential(batch, create_graph=True).split(sizes)
-        for name, expected, one, other in zip(structures, predicted, called, differentiable, strict=True):
-            self.assert_same(one, expected, f"{name}, called")
-            self.assert_same(other, expected, f"{name}, called with create_graph")
+        for name, one, other in zip(structures, called, differentiable, strict=True):
+            self.assert_same(one, predictions[name], f"{name}, called")
+            self.assert_same(other, predictions[name], f"{name}, called with create_graph")
 
-    def test_a_graph_given_is_a_graph_built(self, potential: Potential, structures: dict[str, Atoms]) -> None:
-        records = [record(atoms) for atoms in structures.values()]
-        graphs = [potential.model.build_graph(data, backend="torch") for data in records]
-        sizes = [len(atoms) for atoms in structures.values()]
-        given = potential(Batch.from_data_list(graphs)).split(sizes)
-        built = potential(Batch.from_data_list(records)).split(sizes)
-        for name, one, other in zip(structures, given, built, strict=True):
-            self.assert_same(one, other, f"{name} with its graph given")
+    def test_a_graph_given_is_a_graph_built(
+        self, potential: Potential, structures: dict[str, Atoms], predictions: dict[str, FullPrediction]
+    ) -> None:
+        graphs = [potential.model.build_graph(record(atoms), backend="torch") for atoms in structures.values()]
+        given = potential(Batch.from_data_list(graphs)).split([len(atoms) for atoms in structures.values()])
+        for name, prediction in zip(structures, given, strict=True):
+            self.assert_same(prediction, predictions[name], f"{name} with its graph given")
 
     def test_the_order_of_bonds_and_angles_is_free(self, potential: Potential) -> None:
         atoms = self.build(potential, "rattled_crystal")
@@ -121,12 +129,12 @@ class EvaluationTests(PotentialTests):
         assert not first.energy.requires_grad
         assert not first.forces.requires_grad
 
-    def test_float32(self, potential: Potential, structures: dict[str, Atoms]) -> None:
-        single = deepcopy(potential).float()
-        expected = predict(potential, list(structures.values()))
-        for (name, atoms), wanted, found in zip(
-            structures.items(), expected, predict(single, list(structures.values())), strict=True
-        ):
+    def test_float32(
+        self, potential: Potential, structures: dict[str, Atoms], predictions: dict[str, FullPrediction]
+    ) -> None:
+        single = predict(deepcopy(potential).float(), list(structures.values()))
+        for (name, atoms), found in zip(structures.items(), single, strict=True):
+            wanted = predictions[name]
             error = float((found.energy - wanted.energy).abs()) / len(atoms)
             assert error <= self.float32_energy, f"{name}: energy differs by {error:.1e} eV per atom"
             assert_close(found.forces, wanted.forces, self.float32_forces, f"{name}: forces")

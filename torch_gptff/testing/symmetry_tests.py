@@ -21,10 +21,6 @@ class SymmetryTests(PotentialTests):
         for name, prediction in zip(moved, predict(potential, list(moved.values())), strict=True):
             self.assert_same(prediction, expected[name], f"{name}, {what}")
 
-    @pytest.fixture
-    def predictions(self, potential: Potential, structures: dict[str, Atoms]) -> dict[str, FullPrediction]:
-        return dict(zip(structures, predict(potential, list(structures.values())), strict=True))
-
     @pytest.mark.parametrize("source", ROTATIONS)
     def test_rotation(
         self, potential: Potential, structures: dict[str, Atoms], predictions: dict[str, FullPrediction], source: str

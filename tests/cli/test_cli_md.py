@@ -144,6 +144,12 @@ def test_a_mask_keeps_cell_vectors(call, file: Path, salt: Atoms, tmp_path: Path
     assert moved[:2] == pytest.approx([0, 0], abs=1e-12)
     assert moved[2] > 1e-6
     assert "anisotropic, a and b kept" in page.read_text()
+    assert "Lengths of the cell vectors" in page.read_text()
+    isotropic = tmp_path / "isotropic.html"
+    again = call("md", file, *SHORT, "--ensemble", "npt", "--out", out, "--overwrite", "--report", isotropic)
+    assert again.exit_code == 0, again.output
+    assert "Lengths of the cell vectors" not in isotropic.read_text()
+    assert "Volume." in isotropic.read_text()
     result = call("md", file, *SHORT, "--mask", "c", "--out", out, "--overwrite")
     assert result.exit_code == 2
     assert "'c' is not a 1 or 0 for each of a, b and c" in " ".join(result.stderr.replace("│", " ").split())

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
-from ase.build import molecule
+from ase.build import bulk, molecule
 from ase.constraints import FixBondLengths
 from ase.io import write
 from terminal import run_on_a_terminal
@@ -131,16 +131,27 @@ def test_what_makes_no_sense_is_refused(call, file: Path, salt: Atoms, tmp_path:
     assert "has 2 structures: name one" in result.stderr
 
 
-def test_a_mask_keeps_cell_vectors(call, file: Path, salt: Atoms, tmp_path: Path) -> None:
+def test_a_mask_keeps_cell_vectors(call, file: Path, tmp_path: Path) -> None:
+    cube = bulk("NaCl", "rocksalt", a=5.5, cubic=True)
+    write(tmp_path / "cube.extxyz", cube)
     out, page = tmp_path / "md.traj", tmp_path / "md.html"
     options = ("--ensemble", "npt", "--cell", "anisotropic", "--mask", "0,0,1", "--pressure", 2)
-    result = call("md", file, *SHORT, *options, "--out", out, "--report", page)
+    result = call("md", tmp_path / "cube.extxyz", *SHORT, *options, "--out", out, "--report", page)
     assert result.exit_code == 0, result.output
     with TrajectoryFile(out) as frames:
-        moved = np.abs(frames[-1].cell.lengths() - salt.cell.lengths())
+        moved = np.abs(frames[-1].cell.lengths() - cube.cell.lengths())
     assert moved[:2] == pytest.approx([0, 0], abs=1e-12)
     assert moved[2] > 1e-6
     assert "anisotropic, a and b kept" in page.read_text()
+    assert "Lengths of the cell vectors" in page.read_text()
+    isotropic = tmp_path / "isotropic.html"
+    again = call("md", file, *SHORT, "--ensemble", "npt", "--out", out, "--overwrite", "--report", isotropic)
+    assert again.exit_code == 0, again.output
+    assert "Lengths of the cell vectors" not in isotropic.read_text()
+    assert "Volume." in isotropic.read_text()
+    result = call("md", file, *SHORT, *options, "--out", out, "--overwrite")
+    assert result.exit_code == 1
+    assert "c and a are at 60.0°: take cell='full'" in result.stderr
     result = call("md", file, *SHORT, "--mask", "c", "--out", out, "--overwrite")
     assert result.exit_code == 2
     assert "'c' is not a 1 or 0 for each of a, b and c" in " ".join(result.stderr.replace("│", " ").split())

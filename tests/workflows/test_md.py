@@ -41,7 +41,7 @@ from torch_gptff.workflows import (
     TrajectoryFile,
     molecular_dynamics,
 )
-from torch_gptff.workflows.md.settings import CELLS, THERMOSTATS
+from torch_gptff.workflows.md.settings import CELLS, THERMOSTATS, check_structure
 
 KINDS = [
     {"ensemble": "nve"},
@@ -540,6 +540,11 @@ def test_structures_that_cannot_move_so_are_refused(copper: Atoms, tmp_path: Pat
         molecular_dynamics(water, EMT(), MolecularDynamicsSettings(ensemble="npt"), trajectory=path)
     with pytest.raises(MolecularDynamicsError, match=r"set atoms\.calc"):
         molecular_dynamics(copper, trajectory=path)
+    titanium = bulk("Ti", "hcp", a=2.95, c=4.68) * (2, 2, 2)
+    free = MolecularDynamicsSettings(ensemble="npt", cell="anisotropic")
+    with pytest.raises(MolecularDynamicsError, match="a and b are at 120.0°"):
+        molecular_dynamics(titanium, EMT(), free, trajectory=path)
+    check_structure(titanium, replace(free, mask=(False, False, True)))  # c is perpendicular to both
     copper.set_constraint(FixAtoms([0]))
     with pytest.raises(MolecularDynamicsError, match="constraints"):
         molecular_dynamics(copper, EMT(), MolecularDynamicsSettings(ensemble="npt"), trajectory=path)

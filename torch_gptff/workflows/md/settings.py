@@ -23,6 +23,9 @@ MOST_FS = 10.0
 FS_PER_ROOT_MASS = 2.0
 """... nor than so much times the root of the smallest mass in u: 2 fs for hydrogen, 5 for lithium."""
 
+RIGHT_ANGLE = 1e-3
+"""Largest cosine of an angle that counts as a right one."""
+
 
 @dataclass(frozen=True)
 class MolecularDynamicsSettings(Record):
@@ -177,7 +180,8 @@ def check_structure(atoms: Atoms, settings: MolecularDynamicsSettings) -> None:
     Raises:
         EmptyStructureError: it has no atoms.
         MissingCellError: no crystal, where the ensemble or the strain needs one.
-        MolecularDynamicsError: the timestep is too large for its lightest atom, or constraints where the cell changes.
+        MolecularDynamicsError: the timestep is too large for its lightest atom, constraints where the cell changes, or
+            an oblique cell whose vectors change each by its own factor.
     """
     if len(atoms) == 0:
         raise EmptyStructureError("the structure has no atoms")
@@ -196,6 +200,22 @@ def check_structure(atoms: Atoms, settings: MolecularDynamicsSettings) -> None:
         raise MissingCellError("pressure and strain need a crystal, periodic along three cell vectors")
     if changes_cell and atoms.constraints:
         raise MolecularDynamicsError("constraints hold while the cell stays: remove them, or take nve or nvt")
+    if settings.ensemble == "npt" and settings.cell == "anisotropic":
+        _check_right_angles(atoms, settings)
+
+
+def _check_right_angles(atoms: Atoms, settings: MolecularDynamicsSettings) -> None:
+    """ASE stretches space along a vector: one that is not perpendicular to it would change, too."""
+    directions = atoms.cell.array / atoms.cell.lengths()[:, None]
+    for k, is_free in enumerate(settings.free_axes):
+        for m in {0, 1, 2} - {k}:
+            cosine = float(directions[k] @ directions[m])
+            if is_free and abs(cosine) > RIGHT_ANGLE:
+                raise MolecularDynamicsError(
+                    f"an anisotropic cell changes along vectors that are perpendicular to the others, and {AXES[k]} and "
+                    f"{AXES[m]} are at {np.degrees(np.arccos(cosine)):.1f}°: take cell='full' or 'isotropic', or a cell "
+                    "with right angles"
+                )
 
 
 def _require_one_of(name: str, value: str, choices: Sequence[str]) -> None:

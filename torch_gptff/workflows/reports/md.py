@@ -88,8 +88,10 @@ def md_report(run: MolecularDynamicsRun, about: str = "", frames: Sequence[Atoms
         )
     if run.volume is not None and np.ptp(run.lengths) > 0 and np.ptp(run.volume) > 1e-9:
         report.figure(_over_time(time, {"": run.volume / run.n_atoms}, "volume", "Å³/atom"), "Volume.")
-        vectors = {name: run.lengths[:, k] / run.lengths[0, k] for k, name in enumerate("abc")}
-        report.figure(_over_time(time, vectors, "length / length at the start", ""), "Lengths of the cell vectors.")
+        ratios = run.lengths / run.lengths[0]
+        if np.ptp(ratios, axis=1).max() > 1e-9:  # not all by one factor
+            vectors = {name: ratios[:, k] for k, name in enumerate("abc")}
+            report.figure(_over_time(time, vectors, "length / length at the start", ""), "Lengths of the cell vectors.")
     if run.axial_stress is not None:
         figure = lines(
             run.strain, {"": run.axial_stress}, f"strain along {settings.strain_axis}", "stress", y_unit="GPa"
@@ -140,7 +142,7 @@ def _over_time(time: NDArray[np.float64], curves: dict[str, NDArray[np.float64]]
 def _with_spread(mean: float, spread: float) -> str:
     """A mean and its spread, both to the second digit of the spread."""
     digits = 4 if spread <= 0 else min(max(1 - int(np.floor(np.log10(spread))), 0), 6)
-    return f"{mean:.{digits}f} ± {spread:.{digits}f}"
+    return f"{round(mean, digits) + 0.0:.{digits}f} ± {spread:.{digits}f}"  # without a minus before zero
 
 
 def _facts(settings: MolecularDynamicsSettings) -> dict[str, object]:

@@ -23,7 +23,6 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from ase import Atoms
-from pymatgen.core import Structure
 from rich.console import Console
 from rich.table import Table
 
@@ -36,6 +35,8 @@ T = TypeVar("T")
 
 def crystals(path: Path, number: int, most_atoms: int) -> list[Atoms]:
     """The first small crystals of a file, strained by about 2 % and rattled by 0.05 Å."""
+    from pymatgen.core import Structure
+
     data = path.read_bytes()
     entries = json.loads(gzip.decompress(data) if path.suffix == ".gz" else data)
     found: list[Atoms] = []

@@ -16,9 +16,10 @@ from ase import Atoms
 from ase.build import bulk
 from ase.io import write
 from ase.neighborlist import neighbor_list
+from emt_frames import MODEL, emt_frames
 from example_scripts import EXAMPLES, load_example
 
-from torch_gptff import Potential, load_pretrained
+from torch_gptff import Potential, load, load_pretrained, save
 from torch_gptff.datasets import open_dataset
 from torch_gptff.graph import CrystalData
 from torch_gptff.graph.formula import reduced_formula
@@ -242,3 +243,31 @@ def test_harmonics_of_degree_3_tell_fcc_from_hcp_and_a_grown_model_predicts_the_
     assert after[2] == pytest.approx(before[2], abs=0.5)
     with pytest.raises(SystemExit, match="degree 2 is needed"):
         grow.grown(grown)
+
+
+def test_a_package_is_calibrated_on_frames_for_validation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not on those for the test, which are thousands of eV off."""
+    package = load_example("universal/package")
+    torch.manual_seed(0)
+    potential = Potential(GPTFF(GPTFFConfig(**MODEL, num_readouts=2)))
+    save(potential, tmp_path / "best.safetensors")
+    frames = emt_frames(30, seed=0, offset=1.0)
+    for number, atoms in enumerate(frames):
+        atoms.info["split"] = "validation" if number < 20 else "test"
+        if number >= 20:
+            atoms.calc.results["energy"] += 1e5
+    write(tmp_path / "frames.extxyz", frames)
+    out = tmp_path / "packaged.safetensors"
+    arguments = [str(tmp_path / "best.safetensors"), str(out), "--calibrate", str(tmp_path / "frames.extxyz")]
+    monkeypatch.setattr("sys.argv", ["package.py", *arguments])
+    package.main()
+    packaged = load(out)
+    assert packaged.provenance["name"] == "gptff-universal"
+    assert packaged.calibration is not None
+    found = potential.predict(frames[:20], energy_std=True)
+    ratios = [abs(each.energy.item() - atoms.get_potential_energy()) / each.energy_std.item()
+              for each, atoms in zip(found, frames[:20], strict=True)]  # fmt: skip
+    assert np.mean(np.array(ratios) <= packaged.calibration.energy * (1 + 1e-6)) == pytest.approx(0.7)
+    assert capsys.readouterr().out.splitlines()[1].split()[:2] == ["energy", "20"]

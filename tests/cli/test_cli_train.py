@@ -155,26 +155,17 @@ def test_cooldown(call, settings, tmp_path):
 
 
 @pytest.mark.slow
-def test_two_processes_give_the_losses_of_one(settings, tmp_path):
-    """Gradients are averaged over two batches, by two processes or by one that accumulates them."""
-    path, _ = settings
-    common = ("train", path, "--no-report", "--accelerator", "cpu")
-    for arguments in (
-        command(*common, "--out", tmp_path / "two", "--devices", 2),
-        command(*common, "--out", tmp_path / "one", "--set", "batch.accumulate=2"),
-    ):
-        subprocess.run(arguments, check=True, env=ALONE, capture_output=True, timeout=300)
-    one, two = losses(tmp_path / "one"), losses(tmp_path / "two")
-    assert two[1::2] == pytest.approx(one[1::2], rel=1e-4), "validation losses"
+def test_two_processes_or_machines_give_the_losses_of_one(call, settings, tmp_path):
+    """Gradients are averaged over two batches, by two processes or by one that accumulates them.
 
-
-@pytest.mark.slow
-def test_two_machines_give_the_losses_of_two_processes(settings, tmp_path):
-    """Machines that torchrun starts, here both on this one."""
+    The machines, which torchrun starts, are both this one.
+    """
     path, _ = settings
     common = (str(path), "--no-report", "--accelerator", "cpu")
-    alone = command("train", *common, "--out", tmp_path / "alone", "--devices", 2)
-    subprocess.run(alone, check=True, env=ALONE, capture_output=True, timeout=300)
+    result = call("train", *common, "--out", tmp_path / "one", "--set", "batch.accumulate=2")
+    assert result.exit_code == 0, result.output
+    two = command("train", *common, "--out", tmp_path / "two", "--devices", 2)
+    subprocess.run(two, check=True, env=ALONE, capture_output=True, timeout=300)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -192,22 +183,25 @@ def test_two_machines_give_the_losses_of_two_processes(settings, tmp_path):
     ]
     said = [machine.communicate(timeout=300)[0] for machine in machines]
     assert [machine.returncode for machine in machines] == [0, 0], said
-    assert losses(tmp_path / "machines") == pytest.approx(losses(tmp_path / "alone"), rel=1e-6)
+    found = {name: losses(tmp_path / name) for name in ("one", "two", "machines")}
+    assert found["two"][1::2] == pytest.approx(found["one"][1::2], rel=1e-4), "validation losses"
+    assert found["machines"] == pytest.approx(found["two"], rel=1e-6)
 
 
 @pytest.mark.slow
-def test_a_killed_process_resumes(settings, tmp_path):
+def test_a_killed_process_resumes(call, settings, tmp_path):
     path, _ = settings
-    arguments = command("train", path, "--no-report", "--accelerator", "cpu", "--out")
-    process = subprocess.Popen([*arguments, str(tmp_path / "killed")], env=ALONE)
+    arguments = ("train", path, "--no-report", "--accelerator", "cpu", "--out")
+    process = subprocess.Popen(command(*arguments, tmp_path / "killed"), env=ALONE)
     state = tmp_path / "killed" / "last.ckpt"
     while not state.is_file():
         assert process.poll() is None, "ended before it could be killed"
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    for more in ((str(tmp_path / "killed"), "--resume"), (str(tmp_path / "whole"),)):
-        subprocess.run([*arguments, *more], check=True, env=ALONE, capture_output=True, timeout=300)
+    for more in ((tmp_path / "killed", "--resume"), (tmp_path / "whole",)):
+        result = call(*arguments, *more)
+        assert result.exit_code == 0, result.output
     assert losses(tmp_path / "killed") == losses(tmp_path / "whole")
 
 

@@ -30,23 +30,18 @@ def run(folder: Path, before: str = "", after: str = "") -> str:
 
 
 @pytest.mark.slow
-def test_nothing_is_left_by_layers_and_models(tmp_path: Path) -> None:
-    run(tmp_path)
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.slow
 def test_nothing_is_left_by_a_process_that_is_killed(tmp_path: Path) -> None:
     run(tmp_path, after="potentials = [Potential(each) for each in models]; import os; os.kill(os.getpid(), 9)")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow
-def test_the_source_of_what_was_removed_is_still_known(tmp_path: Path) -> None:
+def test_nothing_is_left_and_the_source_of_what_was_removed_is_still_known(tmp_path: Path) -> None:
     propagate = "type(model.layers[0].bond).propagate"
     out = run(tmp_path, after=f"Potential(model)\nprint({propagate}.__module__)\nprint(inspect.getsource({propagate}))")
     assert "BondConv_propagate" in out
     assert "def propagate(" in out
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ def metals(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def config(metals: Path) -> TrainingConfig:
     """Three epochs of eight steps with a small model."""
     return TrainingConfig.from_dict(
@@ -28,6 +28,11 @@ def config(metals: Path) -> TrainingConfig:
             "model": {"config": MODEL},
             "data": {"train": [str(metals)], "split": "random", "validation_fraction": 0.2},
             "epochs": 3,
-            "checkpoint_steps": 3,
         }
     )
+
+
+@pytest.fixture
+def without_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs are evaluated, and have no page, which takes longer than the rest."""
+    monkeypatch.setattr("torch_gptff.training.report.write_training_report", lambda *_: None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import pickle
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ import torch
 from ase.io import read, write
 from emt_frames import MODEL, emt_frames
 from lightning.pytorch import Callback
+from undrawn import undrawn_figures
 
 from torch_gptff.datasets import open_dataset, random_split
 from torch_gptff.errors import (
@@ -45,27 +47,57 @@ def losses(folder: Path) -> list[tuple[str, ...]]:
         return [tuple(value for name, value in row.items() if name != "seconds") for row in csv.DictReader(file)]
 
 
-def test_a_run_leaves_model_figures_split_and_report(config, tmp_path):
-    run = train(replace(config, data=replace(config.data, test_fraction=0.2)), tmp_path / "run", accelerator="cpu")
+def constant(config: TrainingConfig, **changes: object) -> TrainingConfig:
+    return replace(config, optimizer=replace(config.optimizer, schedule="constant", name="muon"), **changes)
+
+
+@pytest.fixture(scope="module")
+def finished(config, tmp_path_factory) -> TrainingRun:
+    """A run of three epochs, which no test changes."""
+    with undrawn_figures():
+        return train(config, tmp_path_factory.mktemp("finished") / "run", accelerator="cpu")
+
+
+@pytest.fixture(scope="module")
+def steady(config, tmp_path_factory) -> TrainingRun:
+    """The same at a constant learning rate."""
+    folder = tmp_path_factory.mktemp("steady") / "run"
+    return train(constant(config), folder, accelerator="cpu", report=False)
+
+
+@pytest.fixture(scope="module")
+def first(config, tmp_path_factory) -> TrainingRun:
+    """The first epoch of it."""
+    folder = tmp_path_factory.mktemp("first") / "run"
+    return train(constant(config, epochs=1), folder, accelerator="cpu", report=False)
+
+
+def copied(run: TrainingRun, folder: Path) -> Path:
+    """The folder of a run, for a test that goes on with it or changes it."""
+    return shutil.copytree(run.folder, folder)
+
+
+def test_a_run_leaves_model_figures_split_and_report(config, tmp_path, undrawn):
+    tested = replace(config, epochs=2, data=replace(config.data, test_fraction=0.2))
+    run = train(tested, tmp_path / "run", accelerator="cpu")
     names = {path.name for path in run.folder.iterdir()}
     assert {"best.safetensors", "config.yaml", "evaluation.json", "last.ckpt", "metrics.csv", "report.html",
             "split.json", "run.json"} <= names  # fmt: skip
     assert run.part == "test"
     assert run.evaluation.counts["frames"] == 8
-    assert len(losses(run.folder)) == run.epochs == 3
+    assert len(losses(run.folder)) == run.epochs == 2
     potential = load(run.best)
     assert potential.model.elements == {29, 79}
     assert potential.seen_pairs == {(29, 79)}
     assert potential.provenance["frames"] == {"train": 24, "validation": 8, "test": 8}
 
 
-def test_the_record_of_a_run_is_read_again(config, tmp_path):
+def test_the_record_of_a_run_is_read_again(finished):
     """A run from its files: the same record, and the evaluation whose errors it states."""
-    run = train(config, tmp_path / "run", accelerator="cpu")
-    again = TrainingRun.load(tmp_path / "run" / "run.json")
-    assert again == run
-    assert again.curves == LearningCurves.read(tmp_path / "run" / "metrics.csv")
-    assert (again.part, again.best) == ("validation", tmp_path / "run" / "best.safetensors")
+    again = TrainingRun.load(finished.folder / "run.json")
+    assert again == finished
+    assert again.curves == LearningCurves.read(finished.folder / "metrics.csv")
+    assert (again.part, again.best) == ("validation", finished.folder / "best.safetensors")
     assert again.mae == again.evaluation.mae
     least = min(again.curves.epochs, key=lambda epoch: epoch.val_loss)
     assert again.best_epoch == least.epoch
@@ -75,12 +107,11 @@ def test_the_record_of_a_run_is_read_again(config, tmp_path):
     assert list(again.to_dataframe()["epochs"]) == [3]
 
 
-def test_tensorboard_is_told_of_steps_and_epochs(config, tmp_path):
+def test_tensorboard_is_told_of_steps_and_epochs(finished):
     pytest.importorskip("tensorboard", reason="TensorBoard is not installed")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    train(config, tmp_path / "run", accelerator="cpu", report=False)
-    events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    events = EventAccumulator(str(finished.folder / "tensorboard"))
     events.Reload()
     assert [event.step for event in events.Scalars("train_loss")] == [9, 19]
     assert len(events.Scalars("lr")) == 2
@@ -90,21 +121,20 @@ def test_tensorboard_is_told_of_steps_and_epochs(config, tmp_path):
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 def test_it_learns(optimizer, config, tmp_path):
     """The error of the forces falls on frames that it was not trained on."""
-    fast = replace(config, epochs=15, optimizer=replace(config.optimizer, name=optimizer, lr=0.02))
+    fast = replace(config, epochs=8, optimizer=replace(config.optimizer, name=optimizer, lr=0.02))
     run = train(fast, tmp_path / "run", accelerator="cpu", report=False)
     rows = losses(run.folder)
     first, last = (float(row[6]) for row in (rows[0], rows[-1]))
     assert last < 0.6 * first
 
 
-def test_the_best_model_is_the_average_of_the_best_epoch(config, tmp_path):
-    run = train(config, tmp_path / "run", accelerator="cpu")
-    best = min(float(row[4]) for row in losses(run.folder))
-    state = torch.load(run.folder / "last.ckpt", weights_only=False)
+def test_the_best_model_is_the_average_of_the_best_epoch(finished):
+    best = min(float(row[4]) for row in losses(finished.folder))
+    state = torch.load(finished.folder / "last.ckpt", weights_only=False)
     assert any(name.startswith("average.module.") for name in state["state_dict"])
-    energy_mae = run.evaluation.mae.energy_per_atom
-    (row,) = [row for row in losses(run.folder) if float(row[4]) == best]
-    assert run.part == "validation"
+    energy_mae = finished.evaluation.mae.energy_per_atom
+    (row,) = [row for row in losses(finished.folder) if float(row[4]) == best]
+    assert finished.part == "validation"
     assert energy_mae == pytest.approx(float(row[5]), rel=1e-4)
 
 
@@ -128,7 +158,7 @@ def random(config):
         channels=8, num_layers=1, num_radial=4, cutoff=4.0, angle_cutoff=3.2, dropout=0.2, num_readouts=2
     ).to_dict()
     optimizer = replace(config.optimizer, name="muon")  # with a state of its own beside AdamW's
-    return replace(config, model=replace(config.model, config=settings), optimizer=optimizer)
+    return replace(config, model=replace(config.model, config=settings), optimizer=optimizer, checkpoint_steps=3)
 
 
 def test_a_resumed_run_is_the_run_that_was_not_stopped(random, tmp_path):
@@ -145,19 +175,14 @@ def test_a_resumed_run_is_the_run_that_was_not_stopped(random, tmp_path):
         assert torch.equal(weight, theirs[name]), name
 
 
-def constant(config: TrainingConfig, **changes: object) -> TrainingConfig:
-    return replace(config, optimizer=replace(config.optimizer, schedule="constant", name="muon"), **changes)
-
-
-def test_a_run_with_a_constant_rate_is_made_longer(config, tmp_path):
+def test_a_run_with_a_constant_rate_is_made_longer(config, steady, first, tmp_path):
     """One epoch, made two and, killed in the third, made three, is a run of three."""
-    whole = train(constant(config, epochs=3), tmp_path / "whole", accelerator="cpu", report=False)
-    train(constant(config, epochs=1), tmp_path / "longer", accelerator="cpu", report=False)
+    folder = copied(first, tmp_path / "longer")
     longer = constant(config, epochs=4)
     with pytest.raises(Killed):
-        train(longer, tmp_path / "longer", accelerator="cpu", report=False, resume=True, callbacks=[killed_after(21)])
-    run = train(constant(config, epochs=3), tmp_path / "longer", accelerator="cpu", report=False, resume=True)
-    assert losses(run.folder) == losses(whole.folder)
+        train(longer, folder, accelerator="cpu", report=False, resume=True, callbacks=[killed_after(21)])
+    run = train(constant(config, epochs=3), folder, accelerator="cpu", report=False, resume=True)
+    assert losses(run.folder) == losses(steady.folder)
     with pytest.raises(ConfigError, match="of another run"):
         train(config, run.folder, resume=True)
 
@@ -166,7 +191,7 @@ def test_a_run_cools_down_from_another_which_goes_on(config, tmp_path):
     """It starts from the other's weights, average and optimiser, and ends nearer; the other is not touched."""
     warm = train(constant(config, epochs=6), tmp_path / "warm", accelerator="cpu", report=False)
     before = (warm.folder / "last.ckpt").read_bytes()
-    falling = constant(config, epochs=3, start=str(warm.folder))
+    falling = constant(config, epochs=3, start=str(warm.folder), checkpoint_steps=3)
     falling = replace(falling, optimizer=replace(falling.optimizer, schedule="decay"), loss=LossSettings(energy=20.0))
     cold = train(falling, tmp_path / "cold", accelerator="cpu", report=False)
     assert (warm.folder / "last.ckpt").read_bytes() == before
@@ -182,20 +207,17 @@ def test_a_run_cools_down_from_another_which_goes_on(config, tmp_path):
     assert losses(resumed.folder) == losses(cold.folder)
 
 
-def test_the_first_step_from_another_run_is_its_next_one(config, tmp_path, monkeypatch):
+def test_the_first_step_from_another_run_is_its_next_one(config, steady, first, tmp_path, monkeypatch):
     """The weights and the memory of the optimiser are the other's: with the same frames it takes the same steps."""
-    whole = train(constant(config, epochs=2), tmp_path / "whole", accelerator="cpu", report=False)
-    first = train(constant(config, epochs=1), tmp_path / "first", accelerator="cpu", report=False)
     batches = BudgetSampler.batches
     monkeypatch.setattr(BudgetSampler, "batches", lambda self, epoch: batches(self, epoch + (not self.shuffle or 1)))
     next_one = constant(config, epochs=1, start=str(first.folder))
     second = train(next_one, tmp_path / "second", accelerator="cpu", report=False)
-    assert losses(second.folder)[0][3:] == losses(whole.folder)[1][3:]
+    assert losses(second.folder)[0][3:] == losses(steady.folder)[1][3:]
 
 
-def test_a_run_starts_from_another_with_more_data(metals, config, tmp_path):
+def test_a_run_starts_from_another_with_more_data(metals, config, first, tmp_path):
     """The reference of energy stays that of the other run, and new elements are added to it."""
-    first = train(constant(config, epochs=1), tmp_path / "first", accelerator="cpu", report=False)
     more = [*read(metals, ":"), *emt_frames(30, seed=4, offset=0.5, symbols=("Cu", "Ag"))]
     write(tmp_path / "metals.extxyz", more)
     data = replace(config.data, train=(SourceSettings(str(tmp_path / "metals.extxyz")),))
@@ -207,24 +229,25 @@ def test_a_run_starts_from_another_with_more_data(metals, config, tmp_path):
     assert load(run.best).model.elements == {29, 47, 79}
     assert after[47] != before[47]
 
-    write(metals.with_name("changed.extxyz"), more)
-    moved = replace(config.data, train=(SourceSettings(str(metals.with_name("changed.extxyz")), name="metals"),))
+    changed = tmp_path / "changed.extxyz"
+    write(changed, more)
+    moved = replace(config.data, train=(SourceSettings(str(changed), name="metals"),))
     again = train(constant(config, epochs=1, data=moved), tmp_path / "again", accelerator="cpu", report=False)
-    write(metals.with_name("changed.extxyz"), more[:-1])
+    write(changed, more[:-1])
     with pytest.raises(TrainingError, match="the training data are no longer those of this run"):
         train(constant(config, epochs=2, data=moved), again.folder, accelerator="cpu", resume=True)
 
 
-def test_what_a_run_cannot_start_from_is_refused(config, tmp_path):
+def test_what_a_run_cannot_start_from_is_refused(config, first, tmp_path):
     with pytest.raises(TrainingError, match=r"last\.ckpt is missing"):
         train(constant(config, start=str(tmp_path / "none")), tmp_path / "a", accelerator="cpu")
-    first = train(constant(config, epochs=1), tmp_path / "first", accelerator="cpu", report=False)
     wider = replace(config.model, config={**MODEL, "channels": 16})
     with pytest.raises(TrainingError, match="its model, optimizer or number of sources is another"):
         train(constant(config, start=str(first.folder), model=wider), tmp_path / "b", accelerator="cpu")
-    (first.folder / "last.ckpt").write_bytes(b"no state")
+    broken = copied(first, tmp_path / "broken")
+    (broken / "last.ckpt").write_bytes(b"no state")
     with pytest.raises(CheckpointFormatError, match="truncated or corrupt"):
-        train(constant(config, start=str(first.folder)), tmp_path / "c", accelerator="cpu")
+        train(constant(config, start=str(broken)), tmp_path / "c", accelerator="cpu")
 
 
 @pytest.mark.parametrize(("name", "step"), [("SIGINT", 5), ("SIGTERM", 8), ("SIGTERM", 16)])
@@ -261,22 +284,22 @@ class TouchesAFile:
         return os.system, (f"touch '{self.file}'",)
 
 
-def test_a_state_that_runs_code_is_not_loaded(config, tmp_path):
-    train(replace(config, epochs=1), tmp_path / "run", accelerator="cpu", report=False)
-    state = tmp_path / "run" / "last.ckpt"
+def test_a_state_that_runs_code_is_not_loaded(config, first, tmp_path):
+    same, folder = constant(config, epochs=1), copied(first, tmp_path / "run")
+    state = folder / "last.ckpt"
     content = torch.load(state, weights_only=True)
     torch.save({**content, "callbacks": TouchesAFile(tmp_path / "ran")}, state)
     with pytest.raises(UnsafeCheckpointError, match=r"last\.ckpt holds objects other than tensors"):
-        train(replace(config, epochs=1), tmp_path / "run", accelerator="cpu", resume=True)
+        train(same, folder, accelerator="cpu", resume=True)
     state.write_bytes(pickle.dumps(TouchesAFile(tmp_path / "ran")))
     with pytest.raises(CheckpointError, match=r"last\.ckpt"):
-        train(replace(config, epochs=1), tmp_path / "run", accelerator="cpu", resume=True)
+        train(same, folder, accelerator="cpu", resume=True)
     torch.save({"position": 3}, state)
     with pytest.raises(CheckpointFormatError, match="not the state of a training run"):
-        train(replace(config, epochs=1), tmp_path / "run", accelerator="cpu", resume=True)
+        train(same, folder, accelerator="cpu", resume=True)
     state.write_bytes(b"PK\x03\x04 half of it")
     with pytest.raises(CheckpointFormatError, match="truncated or corrupt"):
-        train(replace(config, epochs=1), tmp_path / "run", accelerator="cpu", resume=True)
+        train(same, folder, accelerator="cpu", resume=True)
     assert not (tmp_path / "ran").exists()
 
 
@@ -301,9 +324,10 @@ def test_a_run_that_left_no_state_is_started_again(config, tmp_path):
     absent = replace(config, data=DataSettings(train=(str(tmp_path / "absent.extxyz"),)))
     with pytest.raises(FileNotFoundError):
         train(absent, tmp_path / "run", accelerator="cpu")
+    short = replace(config, epochs=1)
     with pytest.raises(Killed):
-        train(config, tmp_path / "run", accelerator="cpu", callbacks=[killed_after(1)])
-    assert train(config, tmp_path / "run", accelerator="cpu", report=False).best.is_file()
+        train(short, tmp_path / "run", accelerator="cpu", callbacks=[killed_after(1)])
+    assert train(short, tmp_path / "run", accelerator="cpu", report=False).best.is_file()
 
 
 def test_a_monitor_without_labels_is_named(config, tmp_path):
@@ -316,7 +340,7 @@ def test_a_monitor_without_labels_is_named(config, tmp_path):
         train(replace(config, monitor="stress", data=data), tmp_path / "run", accelerator="cpu")
 
 
-def test_two_sources_share_a_body_and_keep_their_references(metals, config, tmp_path):
+def test_two_sources_share_a_body_and_keep_their_references(metals, config, tmp_path, without_page):
     other = tmp_path / "other.extxyz"
     write(other, emt_frames(40, seed=2, offset=-5.0))
     data = replace(config.data, train=(SourceSettings(str(metals), name="a"), SourceSettings(str(other), name="b")))
@@ -331,7 +355,7 @@ def test_two_sources_share_a_body_and_keep_their_references(metals, config, tmp_
 
 
 @pytest.mark.filterwarnings("ignore:the (forces|stresses) are")  # one epoch teaches next to nothing
-def test_a_source_may_have_elements_that_the_first_lacks(metals, config, tmp_path):
+def test_a_source_may_have_elements_that_the_first_lacks(metals, config, tmp_path, without_page):
     other = tmp_path / "other.extxyz"
     write(other, emt_frames(30, seed=4, offset=-3.0, symbols=("Cu", "Ag")))
     sources = (SourceSettings(str(metals), name="a"), SourceSettings(str(other), name="b"))
@@ -363,7 +387,8 @@ def test_patience_ends_a_run(config, tmp_path):
 
 def test_float64_and_bfloat16(config, tmp_path):
     for precision, dtype in (("float64", torch.float64), ("bfloat16", torch.float32)):
-        run = train(replace(config, precision=precision), tmp_path / precision, accelerator="cpu", report=False)
+        short = replace(config, precision=precision, epochs=1)
+        run = train(short, tmp_path / precision, accelerator="cpu", report=False)
         assert load(run.best).model.dtype == dtype
         assert all(np.isfinite(float(value)) for row in losses(run.folder) for value in row)
 
@@ -374,16 +399,15 @@ def test_a_loss_that_is_no_number_names_frames(config, tmp_path):
         train(hot, tmp_path / "run", accelerator="cpu", report=False)
 
 
-def test_what_is_refused(config, metals, tmp_path):
+def test_what_is_refused(config, metals, finished, tmp_path):
     with pytest.raises(TrainingError, match="nothing to train on"):
         train(TrainingConfig(), tmp_path / "none")
     with pytest.raises(TrainingError, match="to resume from"):
         train(config, tmp_path / "new", resume=True)
-    run = train(replace(config, epochs=1), tmp_path / "run", accelerator="cpu", report=False)
     with pytest.raises(TrainingError, match="there is a run in this folder already"):
-        train(config, run.folder)
+        train(config, finished.folder)
     with pytest.raises(ConfigError, match="of another run"):
-        train(config, run.folder, resume=True)
+        train(replace(config, epochs=1), finished.folder, resume=True)
     twice = replace(config, data=DataSettings(train=(str(metals), str(metals))))
     with pytest.raises(TrainingError, match="two sources have one name"):
         train(twice, tmp_path / "twice")
@@ -414,18 +438,17 @@ def test_stored_graphs_of_other_cutoffs_are_refused(config, metals, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:the (forces|stresses) are")  # the small model knows next to nothing
-def test_fine_tuning_moves_the_reference_and_freezes(config, tmp_path):
-    first = train(config, tmp_path / "first", accelerator="cpu", report=False)
+def test_fine_tuning_moves_the_reference_and_freezes(config, finished, tmp_path):
     other = tmp_path / "other.extxyz"
     write(other, emt_frames(30, seed=5, offset=2.0))
     tuned = replace(
         config,
-        model=ModelSettings(checkpoint=str(first.best), freeze=("embedding", "layers")),
+        model=ModelSettings(checkpoint=str(finished.best), freeze=("embedding", "layers")),
         data=DataSettings(train=(str(other),), split="random", validation_fraction=0.2),
     )
     with pytest.warns(UserWarning, match=r"\+2\.\d\d eV for"):
         run = train(tuned, tmp_path / "tuned", accelerator="cpu", report=False)
-    before, after = load(first.best), load(run.best)
+    before, after = load(finished.best), load(run.best)
     assert torch.equal(before.model.embedding.weight, after.model.embedding.weight)
     assert not torch.equal(before.model.readout.fc1.weight, after.model.readout.fc1.weight)
     moved = after.element_energies.energies - before.element_energies.energies

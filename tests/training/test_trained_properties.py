@@ -72,7 +72,7 @@ def frames(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_moments_are_learned_beside_energy_and_forces(frames: Path, tmp_path: Path) -> None:
+def test_moments_are_learned_beside_energy_and_forces(frames: Path, tmp_path: Path, undrawn: None) -> None:
     run = train(settings(frames), tmp_path / "run")
     assert run.evaluation is not None
     scores = run.evaluation.property_scores
@@ -92,7 +92,7 @@ def test_moments_are_learned_beside_energy_and_forces(frames: Path, tmp_path: Pa
     assert others.property_scores == {}
 
 
-def test_a_property_alone(frames: Path, tmp_path: Path) -> None:
+def test_a_property_alone(frames: Path, tmp_path: Path, without_page: None) -> None:
     """Without an energy in the loss no reference of the elements is fitted, and none is needed."""
     loss = {"energy": 0.0, "forces": 0.0, "stress": 0.0, "properties": {"band_gap": 1.0}}
     run = train(settings(frames, loss=loss, epochs=20, batch={"max_frames": 8}), tmp_path / "run")

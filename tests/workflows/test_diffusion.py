@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,13 @@ def known_diffusivity(width: float = 1.0) -> float:
     return width**2 / (2 * TIMESTEP * 1e-15) * 1e-16
 
 
+@cache
+def of_walks(dimensions: int = 3) -> list[Diffusion]:
+    """The diffusion of walks of all seeds, along the first so many axes."""
+    widths = (1.0,) * dimensions + (0.0,) * (3 - dimensions)
+    return [diffusion(walk(seed, widths), 500.0) for seed in range(SEEDS)]
+
+
 def covered(estimates: list[Estimate], truth: float) -> tuple[int, int]:
     """In how many 95 % intervals, and within how many standard errors, the truth lies."""
     inside = sum(each.low <= truth <= each.high for each in estimates)
@@ -63,9 +71,8 @@ def covered(estimates: list[Estimate], truth: float) -> tuple[int, int]:
 @pytest.mark.parametrize("dimensions", [1, 2, 3])
 def test_error_bars_of_random_walks_hold_the_truth_as_often_as_they_say(dimensions: int) -> None:
     """The 95 % intervals hold it in 95 % of walks, and one standard error of ten blocks in 66 % (Student's t)."""
-    widths = (1.0,) * dimensions + (0.0,) * (3 - dimensions)
     truth = known_diffusivity() * dimensions / 3
-    found = [diffusion(walk(seed, widths), 500.0) for seed in range(SEEDS)]
+    found = of_walks(dimensions)
     inside, near = covered([each.diffusivity for each in found], truth)
     # what 200 walks may deviate from that by chance, in one test of a thousand
     assert inside / SEEDS > stats.binom.ppf(0.001, SEEDS, 0.93) / SEEDS
@@ -84,7 +91,7 @@ def test_error_bars_of_random_walks_hold_the_truth_as_often_as_they_say(dimensio
 
 def test_collective_error_bars_hold_the_truth_as_well() -> None:
     """Ions that move independently: the collective coefficient is theirs, and the Haven ratio 1."""
-    found = [diffusion(walk(seed), 500.0) for seed in range(SEEDS)]
+    found = of_walks()
     n, volume = 8, (20e-10) ** 3
     siemens = n * units._e**2 * known_diffusivity() * 1e-4 / (volume * units._k * 500.0)
     truth = siemens * 10  # mS/cm
@@ -188,7 +195,7 @@ def test_motion_to_and_fro_is_no_diffusion() -> None:
 
 
 def test_ions_that_diffuse_persist() -> None:
-    found = [diffusion(walk(seed), 500.0).persistence for seed in range(100)]
+    found = [each.persistence for each in of_walks()]
     assert np.mean(found) == pytest.approx(1, abs=0.1)
 
 

@@ -3,7 +3,8 @@
     python benchmarks/call.py --models gptff-v1 gptff-universal --v1 gptff_v1.pth --threads 1 --json call.json
 
 takes apart the call of the calculator for atoms that have moved, as it is used for inference: the record of the atoms,
-the graph, energy and gradient from the graph, and the rest; beside them the time within the operators of PyTorch and of
+the graph, energy and gradient from the graph, and the rest; beside them the same call where the model is computed layer
+by layer, as it is where there is no kernel of the whole model; the time within the operators of PyTorch and of
 this package, as PyTorch's profiler sees it, without what Python and autograd need between them; and the floor, the time
 that the arithmetic or the memory traffic (``arithmetic.py``), whichever takes longer, needs at the machine's rates.
 With one thread, times are those of the processor, which other programs on the machine change little.
@@ -32,8 +33,9 @@ from work import MOVES, PROPERTIES
 
 from torch_gptff import CrystalData
 
-PARTS = ("atoms", "graph", "evaluation", "rest", "call", "operators", "floor")
-"""In the order of the table. The first four add up to the call; operators are a part of the evaluation."""
+PARTS = ("atoms", "graph", "evaluation", "rest", "call", "by layers", "operators", "floor")
+"""In the order of the table. The first four add up to the call; it follows as it is with the model layer by layer, by
+autograd; operators are a part of the evaluation."""
 
 
 def parts(opponent: Opponent, name: str, repeats: int, machine: Rates) -> Row:
@@ -46,14 +48,20 @@ def parts(opponent: Opponent, name: str, repeats: int, machine: Rates) -> Row:
     graphs = [model.build_graph(record.clone()) for record in records]
     size = graph_size(opponent.config, moved[0])
     flops, traffic = necessary_flops(opponent.config, size), necessary_bytes(opponent.config, size)
+
+    def call(k: int) -> None:
+        calculator.calculate(moved[k], PROPERTIES, all_changes)
+
     seconds = {
-        "call": timed(lambda k: calculator.calculate(moved[k], PROPERTIES, all_changes), repeats),
+        "call": timed(call, repeats),
         "atoms": timed(lambda k: CrystalData.from_ase(moved[k]), repeats),
         "graph": timed(lambda k: model.build_graph(records[k].clone()), repeats),
         "evaluation": timed(lambda k: calculator.potential.evaluate(graphs[k]), repeats),
         "operators": within_operators(model, lambda k: calculator.potential.evaluate(graphs[k]), repeats),
         "floor": max(flops / machine.flops, traffic / machine.bytes),
     }
+    model.energies_and_gradient = lambda *_: None
+    seconds["by layers"] = timed(call, repeats)
     seconds["rest"] = seconds["call"] - seconds["atoms"] - seconds["graph"] - seconds["evaluation"]
     return {
         "structure": name,

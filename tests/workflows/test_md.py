@@ -542,7 +542,7 @@ def test_structures_that_cannot_move_so_are_refused(copper: Atoms, tmp_path: Pat
         molecular_dynamics(copper, trajectory=path)
     titanium = bulk("Ti", "hcp", a=2.95, c=4.68) * (2, 2, 2)
     free = MolecularDynamicsSettings(ensemble="npt", cell="anisotropic")
-    with pytest.raises(MolecularDynamicsError, match="a and b are at 120.0°"):
+    with pytest.raises(MolecularDynamicsError, match=r"a and b are at 120\.0°"):
         molecular_dynamics(titanium, EMT(), free, trajectory=path)
     check_structure(titanium, replace(free, mask=(False, False, True)))  # c is perpendicular to both
     copper.set_constraint(FixAtoms([0]))

@@ -19,6 +19,7 @@ from ase.optimize import FIRE
 
 from torch_gptff.errors import EmptyStructureError, MissingCellError, NonFiniteError, RelaxationError
 from torch_gptff.workflows import OPTIMIZERS, Relaxation, RelaxationStep, relax
+from torch_gptff.workflows.reports.relax import relax_report
 
 A_CU = 3.5898  # of copper in effective medium theory, Å
 
@@ -307,3 +308,15 @@ def test_what_cannot_be_relaxed_is_refused(strained: Atoms) -> None:
     with pytest.raises(RelaxationError, match="WithoutStress gives no stress"):
         relax(strained, WithoutStress())
     assert relax(strained, WithoutStress(), fix_cell=True).max_stress is None
+
+
+def test_a_report_does_not_draw_rounding_as_forces() -> None:
+    by_symmetry = relax(bulk("Cu", a=3.7), EMT())
+    rattled = bulk("Cu", cubic=True, a=3.7)
+    rattled.rattle(0.05, seed=1)
+    drawn = "Largest force on an atom"
+    assert by_symmetry.n_steps > 0
+    html = relax_report([("Cu", by_symmetry)]).to_html()
+    assert "No atom feels a force at any step." in html
+    assert drawn not in html
+    assert drawn in relax_report([("Cu", relax(rattled, EMT()))]).to_html()

@@ -211,10 +211,10 @@ def _check_right_angles(atoms: Atoms, settings: MolecularDynamicsSettings) -> No
         for m in {0, 1, 2} - {k}:
             cosine = float(directions[k] @ directions[m])
             if is_free and abs(cosine) > RIGHT_ANGLE:
+                angle = f"{AXES[k]} and {AXES[m]} are at {np.degrees(np.arccos(cosine)):.1f}°"
                 raise MolecularDynamicsError(
-                    f"an anisotropic cell changes along vectors that are perpendicular to the others, and {AXES[k]} and "
-                    f"{AXES[m]} are at {np.degrees(np.arccos(cosine)):.1f}°: take cell='full' or 'isotropic', or a cell "
-                    "with right angles"
+                    f"an anisotropic cell changes along vectors that are perpendicular to the others, and {angle}: "
+                    "take cell='full' or 'isotropic', or a cell with right angles"
                 )
 
 

@@ -18,6 +18,9 @@ from torch_gptff.workflows.reports.frame import Labelled, RecordsReport
 
 __getattr__ = old_names(__name__)
 
+NO_FORCE = 1e-6
+"""Smaller forces are rounding, of atoms that feel none by symmetry, eV/Å."""
+
 ENOUGH = 10
 """Smallest number of crystals of which a histogram of volumes is drawn."""
 
@@ -73,9 +76,12 @@ def _section(report: RecordsReport[Relaxation], relaxation: Relaxation, path: Se
         energies, axes = new_figure(4.6, 3.0)
         draw_energies(axes, relaxation)
         report.trajectory(shown, said, energies, "Energy, from step to step.")
-        forces, axes = new_figure(4.6, 3.0)
-        draw_forces(axes, relaxation)
-        report.figure(forces, "Largest force on an atom, from step to step.")
+        if relaxation.forces is not None and relaxation.forces.max() < NO_FORCE:
+            report.text("No atom feels a force at any step.")
+        else:
+            forces, axes = new_figure(4.6, 3.0)
+            draw_forces(axes, relaxation)
+            report.figure(forces, "Largest force on an atom, from step to step.")
     else:
         report.trajectory(shown, said)
     if not relaxation.final.pbc.all():

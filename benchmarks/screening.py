@@ -16,8 +16,7 @@ with an energy of zero, so that the memory is that of the driver's own work.
 
 The third screens the same crystals with one worker, with two, and so on, and prints how many the processors get done
 in a second of their time, which other programs on the machine do not change: workers and driver together, from when
-every worker has loaded the model. Dask's profiler, which looks at workers a hundred times a second whether they work or
-wait, is switched off.
+every worker has loaded the model. Dask's own threads, which run whether workers work or wait, are in it.
 """
 
 from __future__ import annotations
@@ -220,7 +219,6 @@ def killed(folder: Path, count: int, what: str, workers: int, task: Mapping[str,
 
 def throughput(folder: Path, count: int, what: str, workers: int, task: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Time of the processors that crystals take with one worker, and with more."""
-    os.environ["DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED"] = "False"
     found: list[dict[str, Any]] = []
     for number in range(1, workers + 1):
         run = Run(folder / f"{number}.jsonl", count, what, number, task)

@@ -221,8 +221,9 @@ def main() -> None:
     temperatures = options.temperatures or (np.arange(300, 701, 50) if options.paper else (800.0, 1000.0))
     size: dict[str, Any] = {"n_blocks": 5, "fit_range": (1.0, 2.5)}
     if options.paper:
-        size = {"ensemble": "npt", "steps": 500_000, "interval": 50, "skip": 50.0}
-    if options.steps:
+        steps = options.steps or 500_000
+        size = {"ensemble": "npt", "steps": steps, "interval": 50, "skip": min(50.0, 0.1 * steps * 2e-3)}
+    elif options.steps:
         size["steps"] = options.steps
     tell(conductivity(atoms, calculator, [float(kelvin) for kelvin in temperatures], options.out, **size))
 

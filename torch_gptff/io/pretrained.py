@@ -28,16 +28,19 @@ PRETRAINED = {
 }
 """The published checkpoints by name."""
 
-SHIPPED = {DEFAULT_MODEL: Path(__file__).parent / "weights" / "gptff-universal.safetensors"}
-"""The checkpoints that come with the package."""
+SHIPPED = {
+    name: Path(__file__).parent / "weights" / f"{name}.safetensors" for name in (DEFAULT_MODEL, "gptff-universal-0.1")
+}
+"""The checkpoints that come with the package; that of version 0.1 is kept for results that were made with it."""
 
 
 def load_pretrained(name_or_path: str | Path = DEFAULT_MODEL, reference: str | None = None) -> Potential:
     """A potential by name, or from a file: a checkpoint of this package, or a published ``.pth``.
 
     Args:
-        name_or_path: ``"gptff-universal"``, which comes with the package; ``"gptff-v1"`` or ``"gptff-v2"``, which are
-            fetched once and kept in the user's cache folder, or in ``$TORCH_GPTFF_CACHE``; or a path
+        name_or_path: ``"gptff-universal"`` or that of version 0.1, ``"gptff-universal-0.1"``, which come with the
+            package; ``"gptff-v1"`` or ``"gptff-v2"``, which are fetched once and kept in the user's cache folder, or
+            in ``$TORCH_GPTFF_CACHE``; or a path
         reference: source whose reference energies are relative to, see
             :meth:`~torch_gptff.Potential.use_reference`; by default the one that was saved
 

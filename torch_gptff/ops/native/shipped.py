@@ -31,6 +31,7 @@ KERNELS = [
     for real in ("float", "double")
     for sources, settings in (
         (GEOMETRIC, ("-DDEGREE=2",)),
+        (GEOMETRIC, ("-DDEGREE=3",)),
         (SOURCES, ("-DCHANNELS=64", "-DCOSINE_SCALE=0.999999")),
     )
 ]

@@ -186,7 +186,7 @@ class PaperInference(Inference):
     def _layer(self, layer: PaperLayer) -> _Layer:
         transformer = _Transformer() if layer.transformer is None else self._transformer(layer)
         return _Layer(
-            self._angle(layer.angle),  # type: ignore[arg-type]
+            self._angle(layer.angle),
             self._edge(layer.bond, layer.bond.lin_gated, layer.bond.lin_out),
             self._edge(layer.atom, layer.atom.lin_full, layer.atom.lin_gated),
             transformer,
@@ -248,7 +248,7 @@ def _is_usual(layer: Any) -> bool:
     """Whether a layer is made of the modules that the kernel computes."""
     if not isinstance(layer, PaperLayer):
         return False
-    parts: list[tuple[Any, type]] = [(layer.angle, AngleConv), (layer.bond, BondConv), (layer.atom, AtomConv)]
+    parts: list[tuple[Any, type[Any]]] = [(layer.angle, AngleConv), (layer.bond, BondConv), (layer.atom, AtomConv)]
     if layer.transformer is not None and not isinstance(layer.transformer.attention, GlobalAttention):
         parts.append((layer.transformer.attention, LocalAttention))
     return all(isinstance(part, kind) and part.fuse and not part.explain for part, kind in parts)

@@ -70,6 +70,8 @@ def test_the_start_is_the_checkpoint_and_merged_weights_are_those_trained(settin
     found = predicted(ordinary, alloy())
     torch.testing.assert_close(found.energy, trained.energy, rtol=0, atol=1e-10)
     torch.testing.assert_close(found.forces, trained.forces, rtol=0, atol=1e-10)
+    again = predicted(potential, alloy())  # the model itself keeps its updates, and trains on
+    assert torch.equal(again.forces, trained.forces)
 
 
 def test_forces_are_the_derivative_of_the_energy_under_an_update() -> None:
@@ -103,7 +105,7 @@ def test_a_run_leaves_an_ordinary_checkpoint_whose_weights_moved_by_a_low_rank(c
     start = small().float()
     save(start, tmp_path / "start.safetensors")
     model = ModelSettings(checkpoint=str(tmp_path / "start.safetensors"), lora=RANK)
-    run = train(replace(config, model=model, epochs=1), tmp_path / "run", accelerator="cpu", report=False)
+    run = train(replace(config, model=model, epochs=2), tmp_path / "run", accelerator="cpu", report=False)
     tuned = load(run.best)
     before, after = start.model.state_dict(), tuned.model.state_dict()
     assert {name: value.shape for name, value in before.items()} == {name: v.shape for name, v in after.items()}

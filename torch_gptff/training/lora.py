@@ -71,14 +71,20 @@ def merged(model: EnergyModel) -> EnergyModel:
         return model
     copy = deepcopy(model)
     for module in _updated(copy):
-        parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
+        weight = module.weight.detach()
+        # PyTorch's remove_parametrizations would take the weight off the class, which the model itself has, too
+        module.__class__ = type(module).__bases__[0]
+        del module.parametrizations
+        module.weight = nn.Parameter(weight)
     return copy
 
 
-def _updated(model: nn.Module) -> list[nn.Module]:
-    """The modules whose weight has a low-rank update."""
+def _updated(model: nn.Module) -> list[nn.Linear]:
+    """The linear maps whose weight has a low-rank update."""
     return [
         module
         for module in model.modules()
-        if parametrize.is_parametrized(module, "weight") and isinstance(module.parametrizations["weight"][0], LowRank)  # type: ignore[index]
+        if isinstance(module, nn.Linear)
+        and parametrize.is_parametrized(module, "weight")
+        and isinstance(module.parametrizations["weight"][0], LowRank)  # type: ignore[index]
     ]

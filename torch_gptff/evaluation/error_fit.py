@@ -26,6 +26,7 @@ SHRINKAGE = 0.01
 """Added to the variances of standardized features, so that directions hardly taken by any frame count little."""
 
 NEARLY_ALL = 0.99
+"""Share of the frames whose values are taken for known."""
 
 Values = NDArray[np.float64]
 

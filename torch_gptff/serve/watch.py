@@ -106,23 +106,18 @@ def _curve(state: Any) -> tuple[list[str], list[list[float]], Trajectory] | None
     for anything else."""
     from torch_gptff.report.structures import Trajectory
     from torch_gptff.workflows import EquationOfState, PhononSpectrum
+    from torch_gptff.workflows.eos.curve import scale_volume
 
     if isinstance(state, EquationOfState):
         n_atoms = len(state.atoms)
         volumes, energies = state.volumes / n_atoms, state.energies / n_atoms
-        cells = Trajectory([_scaled(state.atoms, each) for each in state.volumes], volumes.tolist(), "volume (Å³/atom)")
+        scaled = [scale_volume(state.atoms, each / state.atoms.get_volume()) for each in state.volumes]
+        cells = Trajectory(scaled, volumes.tolist(), "volume (Å³/atom)")
         return ["energy (eV/atom)"], np.stack([volumes, energies], 1).tolist(), cells
     if isinstance(state, PhononSpectrum):
         points = np.stack([state.dos_frequencies, state.dos], 1).tolist()
         return ["density of states (1/THz)"], points, Trajectory([state.atoms], [0.0], "frequency (THz)")
     return None
-
-
-def _scaled(atoms: Atoms, volume: float) -> Atoms:
-    """A copy with another volume of the cell, Å³."""
-    scaled = atoms.copy()
-    scaled.set_cell(atoms.cell.array * (volume / atoms.get_volume()) ** (1 / 3), scale_atoms=True)
-    return scaled
 
 
 def _point(state: Any, n_atoms: int) -> tuple[str, float, dict[str, float]]:

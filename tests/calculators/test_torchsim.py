@@ -133,3 +133,23 @@ def test_relaxation_and_dynamics_of_batches(model: Any) -> None:
             system=crystals(), model=model, integrator=integrator, n_steps=3, temperature=300, timestep=0.001
         )
         assert moved.energy.isfinite().all()
+
+
+@needs_torchsim
+def test_a_barostat_presses_crystals_together(model: Any) -> None:
+    """Nosé-Hoover dynamics with the same velocities, at 0.1 eV/Å³ on each side of zero."""
+    cells = [bulk("NaCl", "rocksalt", a=5.7, cubic=True), bulk("Cu", cubic=True)]
+    pulled, pressed = (
+        torch_sim.integrate(
+            system=cells,
+            model=model,
+            integrator=torch_sim.Integrator.npt_nose_hoover_isotropic,
+            n_steps=20,
+            temperature=300,
+            timestep=0.001,
+            external_pressure=torch.tensor(pressure, dtype=torch.float64),
+        )
+        for pressure in (-0.1, 0.1)
+    )
+    volumes = [torch.linalg.det(state.cell).abs() for state in (pulled, pressed)]
+    assert (volumes[1] < volumes[0] * (1 - 1e-6)).all()

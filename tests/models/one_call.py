@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from typing import Any
 
 import pytest
 import torch
 from ase import Atoms
 from ase.build import bulk, molecule
+from torch import Tensor
 from torch_geometric.data import Batch, Data
 
 from torch_gptff import GPTFF, CrystalData, GPTFFConfig, Potential, Prediction
@@ -55,6 +58,20 @@ def assert_same(found: Prediction, expected: Prediction, tolerance: float) -> No
         if a is not None:
             assert a.dtype == b.dtype
             torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance, equal_nan=True)
+
+
+def assert_follows(potential: Potential, weight: Tensor) -> Tensor:
+    """The energy of a crystal follows a parameter that changes, and that of a copy does not; the new energy."""
+    data = CrystalData.from_ase(bulk("Cu"))
+    before = potential(data).energy
+    again = pickle.loads(pickle.dumps(copy.deepcopy(potential)))
+    with torch.no_grad():
+        weight *= 1.5
+    after = potential(data).energy
+    assert float(after) != float(before)
+    torch.testing.assert_close(after, by_autograd(potential, potential.model.build_graph(data)).energy)
+    torch.testing.assert_close(again(data).energy, before, rtol=0, atol=0)
+    return after
 
 
 class Calls:

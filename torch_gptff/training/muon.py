@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
 
 import torch
@@ -83,17 +84,31 @@ class Muon(torch.optim.AdamW):
 def orthogonal(x: Tensor) -> Tensor:
     """The orthogonal factor ``U Vᵀ`` of matrices ``U S Vᵀ``, roughly: singular values come out between 0.7 and 1.2.
 
+    Products are in bfloat16 where :func:`multiplies_bfloat16`, as in the optimizer's publication.
+
     Args:
         x: matrices, ``[..., m, n]``; of zeros alone, the result is zero
     """
     if x.size(-2) > x.size(-1):
         return orthogonal(x.mT).mT
     a, b, c = COEFFICIENTS
+    dtype = x.dtype
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-12)
+    if dtype == torch.float32 and multiplies_bfloat16(x.device):
+        x = x.bfloat16()
     for _ in range(ORTHOGONAL_STEPS):
         square = x @ x.mT
         x = a * x + (b * square + c * square @ square) @ x
-    return x
+    return x.to(dtype)
+
+
+@cache
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Whether the device has instructions for products of bfloat16, which are several times faster than float32's."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    has_instructions = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    return device.type == "cpu" and has_instructions()
 
 
 def matrices_apart(module: nn.Module, groups: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

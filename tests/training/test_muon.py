@@ -7,7 +7,6 @@ import torch
 from torch import nn
 
 from torch_gptff.models import GPTFF, GPTFFConfig
-from torch_gptff.training import muon
 from torch_gptff.training.muon import Muon, matrices_apart, orthogonal
 
 
@@ -26,9 +25,9 @@ def test_orthogonal_keeps_the_directions_and_evens_out_the_rest(shape):
 @pytest.mark.parametrize("shape", [(16, 16), (64, 200), (3, 40, 12)])
 def test_products_of_bfloat16_find_the_same_directions(shape, monkeypatch):
     x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-    monkeypatch.setattr(muon, "multiplies_bfloat16", lambda device: False)
+    monkeypatch.setattr("torch_gptff.training.muon.multiplies_bfloat16", lambda device: False)
     exact = orthogonal(x)
-    monkeypatch.setattr(muon, "multiplies_bfloat16", lambda device: True)
+    monkeypatch.setattr("torch_gptff.training.muon.multiplies_bfloat16", lambda device: True)
     found = orthogonal(x)
     assert found.dtype == torch.float32
     assert torch.cosine_similarity(found.flatten(), exact.flatten(), dim=0) > 0.999

@@ -264,7 +264,7 @@ def test_a_package_is_calibrated_on_frames_for_validation(
     monkeypatch.setattr("sys.argv", ["package.py", *arguments])
     package.main()
     packaged = load(out)
-    assert packaged.provenance["name"] == "gptff-universal"
+    assert packaged.provenance["name"] == "packaged"
     assert packaged.calibration is not None
     found = potential.predict(frames[:20], energy_std=True)
     ratios = [abs(each.energy.item() - atoms.get_potential_energy()) / each.energy_std.item()

@@ -39,7 +39,7 @@ def main() -> None:
     if options.calibrate:
         frames = read_sources([Source(path) for path in options.calibrate])
         print(calibrate(potential, frames_of_part(frames, "validation")))
-    save(potential, options.out, {"name": "gptff-universal", "licence": "MIT", "limits": LIMITS})
+    save(potential, options.out, {"name": options.out.stem, "licence": "MIT", "limits": LIMITS})
 
 
 if __name__ == "__main__":

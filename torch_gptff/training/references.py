@@ -109,7 +109,7 @@ def refitted(
         rows = np.stack([np.bincount(z.numpy(), minlength=SIZE) / len(z) for z, _ in of_source])
         moves = significant_moves(rows, np.array([error / len(z) for z, error in of_source]))
         for number in np.flatnonzero(rows.any(axis=0)).tolist():
-            tables[source][number] = tables[source].get(number, 0.0) + moves[number]
+            tables[source][number] = tables[source].get(number, 0.0) + float(moves[number])
     return References(tables, first)
 
 

@@ -245,6 +245,35 @@ def test_harmonics_of_degree_3_tell_fcc_from_hcp_and_a_grown_model_predicts_the_
         grow.grown(grown)
 
 
+@pytest.mark.parametrize("readouts", [1, 2])
+def test_a_widened_model_predicts_the_same(readouts: int) -> None:
+    """To rounding; its twins are no copies of each other, so that they learn different things."""
+    widen = load_example("universal/widen")
+    torch.manual_seed(0)
+    model = GPTFF(GPTFFConfig(channels=16, heads=2, degree=3, num_readouts=readouts, repulsion=True)).double()
+    wide = widen.widened(model, torch.Generator().manual_seed(0))
+    assert (wide.config.channels, wide.config.heads, wide.elements) == (32, 2, model.elements)
+    structures = [bulk("NaCl", "rocksalt", a=5.6) * (2, 1, 1), bulk("Si"), Atoms("OH", [[0, 0, 0], [0, 0, 1]])]
+    for atoms in structures:
+        atoms.rattle(0.1, seed=1)
+    before, after = (
+        Potential(each).predict(structures, energy_std=readouts > 1, forces_std=readouts > 1) for each in (model, wide)
+    )
+    for old, new in zip(before, after, strict=True):
+        for name in ("energy", "forces", "stress", *(("energy_std", "forces_std") if readouts > 1 else ())):
+            torch.testing.assert_close(getattr(new, name), getattr(old, name), rtol=1e-9, atol=1e-9, equal_nan=True)
+    matrix = wide.layers[0].lin1.weight
+    assert not torch.allclose(matrix[:, 0:32:2], matrix[:, 1:32:2])
+
+
+def test_a_model_without_geometric_attention_is_not_widened() -> None:
+    widen = load_example("universal/widen")
+    with pytest.raises(SystemExit, match="geometric attention and without properties is needed"):
+        widen.widened(GPTFF(GPTFFConfig.paper(channels=8)), torch.Generator())
+    with pytest.raises(SystemExit, match="without properties"):
+        widen.widened(GPTFF(GPTFFConfig(channels=8, properties={"gap": "mean"})), torch.Generator())
+
+
 @pytest.fixture
 def selected(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(EXAMPLES / "universal"))

@@ -49,8 +49,12 @@ def student_of(potential: Potential) -> Teacher:
     """Function that labels many structures at once as one of our potentials predicts them."""
 
     def labels(structures: list[Atoms]) -> list[Label]:
-        found = potential.predict(structures)
-        return [(float(each.energy), each.forces.numpy(), each.stress[0].numpy()) for each in found]
+        found: list[Label] = []
+        for each in potential.predict(structures):
+            assert each.forces is not None
+            assert each.stress is not None
+            found.append((float(each.energy), each.forces.numpy(), each.stress[0].numpy()))
+        return found
 
     return labels
 

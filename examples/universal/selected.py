@@ -94,11 +94,12 @@ def passed(crystals: list[Atoms], student: Potential, rng: np.random.Generator) 
 
 def uncertainties(structures: list[Atoms], student: Potential) -> np.ndarray:
     """Uncertainty of the energy, eV/atom, and root mean square of that of the forces, eV/Å, ``[M, 2]``."""
-    found = student.predict(structures, stress=False, energy_std=True, forces_std=True)
-    return np.array([
-        (float(each.energy_std) / len(atoms), float(each.forces_std.square().mean().sqrt()))
-        for atoms, each in zip(structures, found, strict=True)
-    ])  # fmt: skip
+    found: list[tuple[float, float]] = []
+    for each in student.predict(structures, stress=False, energy_std=True, forces_std=True):
+        assert each.energy_std is not None
+        assert each.forces_std is not None
+        found.append((float(each.energy_std) / len(each.forces_std), float(each.forces_std.square().mean().sqrt())))
+    return np.array(found)
 
 
 def most_uncertain(structures: list[Atoms], uncertain: np.ndarray, share: float) -> list[int]:
@@ -108,7 +109,8 @@ def most_uncertain(structures: list[Atoms], uncertain: np.ndarray, share: float)
     """
     formulas = [atoms.get_chemical_formula(empirical=True) for atoms in structures]
     left = {formula: math.ceil(2 * share * number) for formula, number in Counter(formulas).items()}
-    most, kept = math.ceil(share * len(structures)), []
+    most = math.ceil(share * len(structures))
+    kept: list[int] = []
     for place in np.argsort(-rankdata(uncertain, axis=0).mean(axis=1), kind="stable").tolist():
         if len(kept) < most and left[formulas[place]] > 0:
             left[formulas[place]] -= 1

@@ -6,6 +6,7 @@ import json
 import lzma
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -25,6 +26,7 @@ from torch_gptff.graph import CrystalData
 from torch_gptff.graph.formula import reduced_formula
 from torch_gptff.models import GPTFF, GPTFFConfig
 from torch_gptff.ops.harmonics import closed_forms
+from torch_gptff.training import TrainingConfig
 
 
 @pytest.fixture(scope="module")
@@ -264,6 +266,18 @@ def test_a_widened_model_predicts_the_same(readouts: int) -> None:
             torch.testing.assert_close(getattr(new, name), getattr(old, name), rtol=1e-9, atol=1e-9, equal_nan=True)
     matrix = wide.layers[0].lin1.weight
     assert not torch.allclose(matrix[:, 0:32:2], matrix[:, 1:32:2])
+
+
+def test_the_large_model_is_trained_as_the_small_one_is() -> None:
+    """On the same sources, of all frames; what differs is size, rate and how energies weigh."""
+    small, large = (TrainingConfig.from_yaml(EXAMPLES / f"universal/{name}.yaml") for name in ("universal", "large"))
+    named = ("name", "licence", "reference", "weight")
+    sources = [[[getattr(source, name) for name in named] for source in each.data.train] for each in (small, large)]
+    assert sources[0] == sources[1]
+    assert [source.path for source in large.data.train] == [f"more-{source.path}" for source in small.data.train]
+    assert replace(large.data, train=()) == replace(small.data, train=())
+    assert replace(large.loss, energy=small.loss.energy) == small.loss
+    assert replace(large.optimizer, lr=small.optimizer.lr) == small.optimizer
 
 
 def test_a_model_without_geometric_attention_is_not_widened() -> None:

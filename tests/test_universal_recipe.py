@@ -6,6 +6,7 @@ import json
 import lzma
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -14,7 +15,7 @@ import pytest
 import torch
 from ase import Atoms
 from ase.build import bulk
-from ase.io import write
+from ase.io import read, write
 from ase.neighborlist import neighbor_list
 from emt_frames import MODEL, emt_frames
 from example_scripts import EXAMPLES, load_example
@@ -25,6 +26,7 @@ from torch_gptff.graph import CrystalData
 from torch_gptff.graph.formula import reduced_formula
 from torch_gptff.models import GPTFF, GPTFFConfig
 from torch_gptff.ops.harmonics import closed_forms
+from torch_gptff.training import TrainingConfig
 
 
 @pytest.fixture(scope="module")
@@ -243,6 +245,106 @@ def test_harmonics_of_degree_3_tell_fcc_from_hcp_and_a_grown_model_predicts_the_
     assert after[2] == pytest.approx(before[2], abs=0.5)
     with pytest.raises(SystemExit, match="degree 2 is needed"):
         grow.grown(grown)
+
+
+@pytest.mark.parametrize("readouts", [1, 2])
+def test_a_widened_model_predicts_the_same(readouts: int) -> None:
+    """To rounding; its twins are no copies of each other, so that they learn different things."""
+    widen = load_example("universal/widen")
+    torch.manual_seed(0)
+    model = GPTFF(GPTFFConfig(channels=16, heads=2, degree=3, num_readouts=readouts, repulsion=True)).double()
+    wide = widen.widened(model, torch.Generator().manual_seed(0))
+    assert (wide.config.channels, wide.config.heads, wide.elements) == (32, 2, model.elements)
+    structures = [bulk("NaCl", "rocksalt", a=5.6) * (2, 1, 1), bulk("Si"), Atoms("OH", [[0, 0, 0], [0, 0, 1]])]
+    for atoms in structures:
+        atoms.rattle(0.1, seed=1)
+    before, after = (
+        Potential(each).predict(structures, energy_std=readouts > 1, forces_std=readouts > 1) for each in (model, wide)
+    )
+    for old, new in zip(before, after, strict=True):
+        for name in ("energy", "forces", "stress", *(("energy_std", "forces_std") if readouts > 1 else ())):
+            torch.testing.assert_close(getattr(new, name), getattr(old, name), rtol=1e-9, atol=1e-9, equal_nan=True)
+    matrix = wide.layers[0].lin1.weight
+    assert not torch.allclose(matrix[:, 0:32:2], matrix[:, 1:32:2])
+
+
+def test_the_large_model_is_trained_as_the_small_one_is() -> None:
+    """On the same sources, of all frames; what differs is size, rate and how energies weigh."""
+    small, large = (TrainingConfig.from_yaml(EXAMPLES / f"universal/{name}.yaml") for name in ("universal", "large"))
+    named = ("name", "licence", "reference", "weight")
+    sources = [[[getattr(source, name) for name in named] for source in each.data.train] for each in (small, large)]
+    assert sources[0] == sources[1]
+    assert [source.path for source in large.data.train] == [f"more-{source.path}" for source in small.data.train]
+    assert replace(large.data, train=()) == replace(small.data, train=())
+    assert replace(large.loss, energy=small.loss.energy) == small.loss
+    assert replace(large.optimizer, lr=small.optimizer.lr) == small.optimizer
+
+
+def test_a_model_without_geometric_attention_is_not_widened() -> None:
+    widen = load_example("universal/widen")
+    with pytest.raises(SystemExit, match="geometric attention and without properties is needed"):
+        widen.widened(GPTFF(GPTFFConfig.paper(channels=8)), torch.Generator())
+    with pytest.raises(SystemExit, match="without properties"):
+        widen.widened(GPTFF(GPTFFConfig(channels=8, properties={"gap": "mean"})), torch.Generator())
+
+
+@pytest.fixture
+def selected(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(EXAMPLES / "universal"))
+    return load_example("universal/selected")
+
+
+def test_the_most_uncertain_are_kept_and_no_formula_fills_a_file(selected: ModuleType) -> None:
+    """Ten of each; all of gold are more uncertain than those of copper, and half of gold's share is copper's."""
+    structures = [bulk("Au")] * 10 + [bulk("Cu")] * 10
+    uncertain = np.stack([np.arange(20)[::-1], 10.0 ** np.arange(20)[::-1]], axis=1)
+    assert selected.most_uncertain(structures, uncertain, 0.2) == [0, 1, 2, 3]
+    assert selected.most_uncertain(structures, uncertain, 0.3) == [0, 1, 2, 3, 4, 5]
+    assert selected.most_uncertain(structures[:15], uncertain[:15], 0.5) == [0, 1, 2, 3, 4, 5, 6, 7]
+    more_gold = [bulk("Au")] * 4 + [bulk("Cu")] * 16
+    assert selected.most_uncertain(more_gold, uncertain, 0.2) == [0, 1, 4, 5], "of gold, two fifths"
+    assert selected.most_uncertain(structures, uncertain, 1.0) == list(range(20))
+
+
+def test_the_student_makes_structures_and_the_teacher_labels_the_uncertain_ones(
+    selected: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in for the teacher says that each atom has -1 eV."""
+    torch.manual_seed(0)
+    student = tmp_path / "student.safetensors"
+    save(Potential(GPTFF(GPTFFConfig(**MODEL, num_readouts=2, repulsion=True))), student)
+    asked: list[int] = []
+
+    def labels(structures: list[Atoms]) -> list[tuple[float, np.ndarray, np.ndarray]]:
+        asked.append(len(structures))
+        return [(-1.0 * len(atoms), np.zeros((len(atoms), 3)), np.zeros((3, 3))) for atoms in structures]
+
+    crystals = [bulk("NaCl", "rocksalt", a=5.6), bulk("ZnS", "zincblende", a=5.4), bulk("CsCl", "cesiumchloride", a=4)]
+    monkeypatch.setattr(selected, "CRYSTALS", 4)
+    monkeypatch.setattr(selected, "ROUNDS", (1, 2))
+    monkeypatch.setattr(selected, "MD_STEPS", 4)
+    monkeypatch.setattr(selected, "MD_INTERVAL", 2)
+    monkeypatch.setattr(selected, "seeds", lambda data: crystals)
+    monkeypatch.setattr(selected, "teacher_of", lambda file, operator: labels)
+    command = ["selected", "data", "--teacher", "none", "--student", str(student), "--out", str(tmp_path / "out")]
+    monkeypatch.setattr(sys, "argv", [*command, "--share", "0.5", "--pieces", "2"])
+    selected.main()
+    files = sorted((tmp_path / "out").iterdir())
+    assert [file.name for file in files] == ["selected-0-0000.extxyz", "selected-0-0001.extxyz"]
+    frames = [atoms for file in files for atoms in read(file, ":")]
+    assert len(frames) == sum(asked)
+    assert 8 <= len(frames) <= 16, "half of four crystals in four states, twice"
+    assert {atoms.info["config_type"] for atoms in frames} == {"sel:relax", "sel:md"}
+    assert all(atoms.info["REF_energy"] == -len(atoms) for atoms in frames)
+    assert not any(load_example("universal/prepare").is_test(atoms.numbers) for atoms in frames)
+
+    written = files[0].read_bytes()
+    files[1].unlink()
+    asked.clear()
+    selected.main()
+    assert files[0].read_bytes() == written
+    assert len(asked) == 1, "the file that is there is not made again"
+    assert len(read(files[1], ":")) == asked[0]
 
 
 def test_a_package_is_calibrated_on_frames_for_validation(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from ase.stress import voigt_6_to_full_3x3_stress
 from changes import is_sane, rescaled
 from prepare import is_test
 
+from torch_gptff import Potential
+from torch_gptff.io.files import written_atomically
 from torch_gptff.training.distillation.teachers import make_teacher
 
 Label = tuple[float, np.ndarray, np.ndarray]
@@ -38,6 +41,20 @@ def teacher_of(file: str, operator: Path | None) -> Teacher:
             nothing if isinstance(each, str) else (each.energy, each.forces, voigt_6_to_full_3x3_stress(each.stress))
             for each in slow.label_all(structures)
         ]
+
+    return labels
+
+
+def student_of(potential: Potential) -> Teacher:
+    """Function that labels many structures at once as one of our potentials predicts them."""
+
+    def labels(structures: list[Atoms]) -> list[Label]:
+        found: list[Label] = []
+        for each in potential.predict(structures):
+            assert each.forces is not None
+            assert each.stress is not None
+            found.append((float(each.energy), each.forces.numpy(), each.stress[0].numpy()))
+        return found
 
     return labels
 
@@ -116,3 +133,12 @@ def frame(atoms: Atoms, kind: str, label: Label) -> str:
     return head + "".join(
         f"{chemical_symbols[z]} {x:.5f} {y:.5f} {w:.5f} {a:.5f} {b:.5f} {c:.5f}\n" for z, (x, y, w), (a, b, c) in rows
     )
+
+
+def write_piece(path: Path, frames: Iterable[str]) -> None:
+    """Write a file of those frames that are not empty, whole or not at all."""
+    began = time.time()
+    lines = [each for each in frames if each]
+    with written_atomically(path) as temporary:
+        temporary.write_text("".join(lines), encoding="utf-8")
+    print(f"{path}: {len(lines)} frames, {time.time() - began:.0f} s", flush=True)

@@ -26,7 +26,6 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -52,15 +51,13 @@ from changes import (
     substitute,
     vacancy,
 )
-from labelling import Tagged, Teacher, at_rest, relaxed_ions, teacher_of, written
+from labelling import Tagged, Teacher, at_rest, relaxed_ions, teacher_of, write_piece, written
 from moving import dynamics, molecules
 from polymorphs import polymorphs
 from prepare import is_test
 from pymatgen.analysis.prototypes import AFLOW_PROTOTYPE_LIBRARY
 from pymatgen.core import Element, Structure
 from pymatgen.io.ase import AseAtomsAdaptor
-
-from torch_gptff.io.files import written_atomically
 
 Maker = Callable[[list[Atoms], Teacher, np.random.Generator], Iterator[str]]
 SEEDS = (
@@ -91,12 +88,8 @@ def main() -> None:
             path = options.out / f"{kind}-{options.seed}-{number:04d}.extxyz"
             if kind not in options.kinds or path.is_file():
                 continue
-            began = time.time()
             rng = np.random.default_rng((options.seed, place, number))
-            lines = [frame for frame in makers[kind](crystals, teacher, rng) if frame]
-            with written_atomically(path) as temporary:
-                temporary.write_text("".join(lines), encoding="utf-8")
-            print(f"{path}: {len(lines)} frames, {time.time() - began:.0f} s", flush=True)
+            write_piece(path, makers[kind](crystals, teacher, rng))
 
 
 def seeds(data: Path) -> list[Atoms]:
@@ -124,14 +117,7 @@ def seeds(data: Path) -> list[Atoms]:
 
 def substituted(crystals: list[Atoms], teacher: Teacher, rng: np.random.Generator) -> Iterator[str]:
     """Forty new crystals."""
-    new: list[Atoms] = []
-    while len(new) < 40:
-        atoms = crystals[rng.integers(len(crystals))]
-        numbers = substitute(atoms.numbers, rng)
-        changed = (numbers != atoms.numbers).any() and len(set(numbers.tolist())) > 1
-        if changed and set(numbers.tolist()) <= set(ELEMENTS) and not is_test(numbers):
-            new.append(replaced(atoms, numbers))
-    new = at_rest([atoms for atoms in new if is_sane(atoms)], teacher)
+    new = at_rest([atoms for atoms in new_compounds(crystals, 40, rng) if is_sane(atoms)], teacher)
     sheared = [strained(atoms, 0.012, rng) for atoms in new]
     relaxed_ions(sheared, teacher)
     tagged: list[Tagged] = [(atoms, "sub:eq") for atoms in new] + [(atoms, "sub:strained") for atoms in sheared]
@@ -142,6 +128,18 @@ def substituted(crystals: list[Atoms], teacher: Teacher, rng: np.random.Generato
             other = strained(rescaled(large, rng.uniform(0.88, 1.15)), 0.025, rng)
             tagged.append((rattled(other, rng.choice([0.03, 0.07, 0.12, 0.18]), rng), "sub:d"))
     return written(tagged, teacher)
+
+
+def new_compounds(crystals: list[Atoms], number: int, rng: np.random.Generator) -> list[Atoms]:
+    """Crystals with elements replaced by others, not of the test, at a volume by their covalent radii."""
+    new: list[Atoms] = []
+    while len(new) < number:
+        atoms = crystals[rng.integers(len(crystals))]
+        numbers = substitute(atoms.numbers, rng)
+        changed = (numbers != atoms.numbers).any() and len(set(numbers.tolist())) > 1
+        if changed and set(numbers.tolist()) <= set(ELEMENTS) and not is_test(numbers):
+            new.append(replaced(atoms, numbers))
+    return new
 
 
 def elements(crystals: list[Atoms], teacher: Teacher, rng: np.random.Generator) -> Iterator[str]:

@@ -11,7 +11,7 @@ from ase.collections import g2
 from ase.data import atomic_masses
 from ase.data import covalent_radii as radii
 from changes import ELEMENTS, enlarged, is_sane, plain, rattled, replaced, rescaled, slab, substitute
-from labelling import Tagged, Teacher, frame, written
+from labelling import Label, Tagged, Teacher, frame, written
 from prepare import is_test
 
 
@@ -74,14 +74,31 @@ def dynamics(crystals: list[Atoms], teacher: Teacher, rng: np.random.Generator) 
 
 
 def heated(chosen: list[Atoms], teacher: Teacher, steps: int, interval: int, rng: np.random.Generator) -> Iterator[str]:
-    """Langevin dynamics (BAOAB) of 2 fs a step, 1 fs with hydrogen; a frame of each structure every so many steps."""
+    """Frames of the teacher's own dynamics, see :func:`snapshots`."""
+    for atoms, label in snapshots(chosen, teacher, steps, interval, rng):
+        yield frame(atoms, f"md:{atoms.info['temperature']:.0f}", label)
+
+
+def snapshots(
+    chosen: list[Atoms], labels_of: Teacher, steps: int, interval: int, rng: np.random.Generator
+) -> Iterator[tuple[Atoms, Label]]:
+    """Langevin dynamics (BAOAB) of 2 fs a step, 1 fs with hydrogen; each structure every so many steps, with its label.
+
+    Args:
+        chosen: structures with a `temperature`, K, among their info; those hotter than 1,500 K are at 300 K in the last
+            third. Moved in place
+        labels_of: what gives their forces
+        steps: number of steps
+        interval: steps between two snapshots
+        rng: of the velocities and of the noise
+    """
     masses = [atomic_masses[atoms.numbers][:, None] for atoms in chosen]
     timesteps = [(1.0 if 1 in atoms.numbers else 2.0) * units.fs for atoms in chosen]
     velocities = [
         rng.normal(size=(len(atoms), 3)) * np.sqrt(2 * units.kB * atoms.info["temperature"] / mass)
         for atoms, mass in zip(chosen, masses, strict=True)
     ]
-    forces = [np.clip(np.nan_to_num(label[1]), -60, 60) for label in teacher(chosen)]
+    forces = [np.clip(np.nan_to_num(label[1]), -60, 60) for label in labels_of(chosen)]
     for step in range(1, steps + 1):
         for atoms, mass, dt, velocity, force in zip(chosen, masses, timesteps, velocities, forces, strict=True):
             temperature = atoms.info["temperature"]
@@ -93,7 +110,7 @@ def heated(chosen: list[Atoms], teacher: Teacher, steps: int, interval: int, rng
             noise = np.sqrt((1 - keep**2) * units.kB * temperature / mass)
             velocity[:] = keep * velocity + noise * rng.normal(size=velocity.shape)
             atoms.positions += dt / 2 * velocity
-        labels = teacher(chosen)
+        labels = labels_of(chosen)
         forces = [np.clip(np.nan_to_num(label[1]), -60, 60) for label in labels]
         for mass, dt, velocity, force in zip(masses, timesteps, velocities, forces, strict=True):
             velocity += dt / 2 * force / mass
@@ -101,4 +118,4 @@ def heated(chosen: list[Atoms], teacher: Teacher, steps: int, interval: int, rng
             for atoms, label in zip(chosen, labels, strict=True):
                 snapshot = atoms.copy()
                 snapshot.wrap()
-                yield frame(snapshot, f"md:{atoms.info['temperature']:.0f}", label)
+                yield snapshot, label

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
+from typing import Any
 
 import numpy as np
 import torch
@@ -125,7 +126,7 @@ def significant_moves(fractions: NDArray[np.float64], errors: NDArray[np.float64
         fractions: of each element in each frame, ``[M, K]``
         errors: of the energy of each frame, eV per atom, ``[M]``
     """
-    moves = np.zeros(fractions.shape[1])
+    moves: NDArray[Any] = np.zeros(fractions.shape[1])
     weights = np.ones(len(errors))
     for _ in range(REWEIGHTED):
         root = np.sqrt(weights)

@@ -108,3 +108,4 @@ def test_a_training_that_goes_on_with_its_own_source_keeps_its_references(
     after = load(run.best).element_energies.energies
     assert after[29] == energies[29]
     assert after[79] == (energies[79] if gold == 0 else pytest.approx(energies[79] + gold, abs=0.05))
+    torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)  # what a resumed run loads: numbers of Python alone

@@ -123,7 +123,7 @@ class PositionsAloneWarning(UserWarning):
 
 
 class SlowKernelsWarning(UserWarning):
-    """No error: the compiled kernels of the CPU cannot be had, and evaluations take longer."""
+    """No error: the compiled kernels of the CPU, or recordings on a GPU, cannot be had, and evaluations take longer."""
 
 
 class UncertainPredictionWarning(UserWarning):

@@ -24,6 +24,7 @@ from torch_gptff.models.output import UNUSED, Output
 from torch_gptff.models.paper_inference import PaperInference
 from torch_gptff.models.paper_layer import PaperLayer, recomputed
 from torch_gptff.models.properties import PropertyHead, turns
+from torch_gptff.models.replayed_inference import ReplayedInference
 from torch_gptff.nn import (
     AtomwiseReadout,
     BlockLinear,
@@ -223,11 +224,15 @@ class GPTFF(Configured, HubModel, EnergyModel):
     def _in_one_call(
         self, graph: Data, vectors: Tensor, exchange: Exchange
     ) -> tuple[Tensor, Tensor, Tensor | None] | None:
-        """Output of the network, its gradient and features of atoms by one call of a kernel; ``None`` without one."""
-        kind: type[Inference] = GeometricInference if self.is_geometric else PaperInference
-        if not kind.can_fuse(self, graph, vectors, exchange):
+        """Output of the network, its gradient and features of atoms by one call of a kernel, or by a CUDA graph;
+        ``None`` without either."""
+        kinds: tuple[type[Inference], ...] = (PaperInference,)
+        if self.is_geometric:
+            kinds = GeometricInference, ReplayedInference
+        kind = next((each for each in kinds if each.can_fuse(self, graph, vectors, exchange)), None)
+        if kind is None:
             return None
-        if self._inference is None or not self._inference.fits():
+        if not isinstance(self._inference, kind) or not self._inference.fits():
             self._inference = kind(self)
         return None if self._inference.is_hooked() else self._inference(graph, vectors, exchange)
 

@@ -1,4 +1,4 @@
-"""Base class of models as one call of a kernel, for inference on the CPU: their parameters as C structures."""
+"""Base class of models as one call, for inference, and their parameters as C structures, for kernels."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ class ReadoutMatrices(ctypes.Structure):
 
 
 class Inference(ABC):
-    """A kernel of a whole model, with copies of its parameters for as long as these stay as they are.
+    """A whole model in one call: a kernel with copies of its parameters, or a recording, for as long as these stay as
+    they are.
 
     Args:
         model: a model that :meth:`can_fuse` takes
@@ -64,17 +65,17 @@ class Inference(ABC):
     @staticmethod
     @abstractmethod
     def can_fuse(model: GPTFF, graph: Data, vectors: Tensor, exchange: Exchange = ALONE) -> bool:
-        """Whether a model's energy and gradient can be had in one call: on the CPU, where there is a compiler, by
-        modules that nobody has changed, hooked or asked to explain themselves."""
+        """Whether a model's energy and gradient can be had in one call, where there are kernels for its device, by
+        modules that nobody has changed or asked to explain themselves."""
 
     @abstractmethod
     def __call__(
         self, graph: Data, vectors: Tensor, exchange: Exchange = ALONE
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
+    ) -> tuple[Tensor, Tensor, Tensor | None] | None:
         """Energies without repulsion in eV; the gradient of the sum of all processes' means by the bond vectors in
         eV/Å, ``[E, 3]``; and what the readouts take of own atoms, ``[M, C]``, where the kernel keeps it. The energies
         are those of own atoms by every readout, ``[M, K]``; those of structures, ``[B, 1]``, where the readout is
-        pooled."""
+        pooled. ``None`` where the call turns out to be impossible."""
 
     def pointer(self, value: Tensor) -> int:
         """Address of a copy of a tensor."""

@@ -5,7 +5,8 @@
 
 names a function of a module in this folder. Called with the arguments in a fresh process, it prepares whatever is
 needed and returns the work: a function without arguments, which is called once to warm up and then again and again.
-What it returned last may be summed up by another function, whose answer must fit into JSON.
+What it returned last may be summed up by another function, whose answer must fit into JSON. With one thread and no GPU,
+times are those of the processor, which other programs on the machine change least.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Measured:
     """What was seen of the work.
 
     Attributes:
-        seconds: of every call
+        seconds: of every call, of the processor where there is one thread and no GPU
         idle: memory of the process in bytes once everything was prepared
         peak: most memory that it had while it worked, in bytes
         gpu_idle: GPU memory in use once everything was prepared, in bytes; 0 without a GPU
@@ -94,6 +95,7 @@ def measure(
         "summary": summary,
         "repeats": repeats,
         "budget": budget,
+        "clock": "process_time" if threads == 1 else "perf_counter",
     }
     environment = dict(os.environ)
     if threads is not None:
@@ -107,16 +109,24 @@ def measure(
         return Measured(**json.loads(result.read_text()))
 
 
-def _work(function: str, arguments: Mapping[str, Any], summary: str | None, repeats: int, budget: float) -> Measured:
+def _work(
+    function: str,
+    arguments: Mapping[str, Any],
+    summary: str | None,
+    repeats: int,
+    budget: float,
+    clock: str = "perf_counter",
+) -> Measured:
     work = _named(function)(**arguments)
+    clock = "perf_counter" if _gpu("is_available") else clock
     gpu_idle = _gpu("memory_allocated") or 0
     idle = _restart_peak()
     began = time.perf_counter()
-    seconds, outcome = _timed(work)
+    seconds, outcome = _timed(work, clock)
     times = [seconds] if seconds > budget else []
     while not times or (len(times) < repeats and time.perf_counter() - began < budget):
         del outcome
-        seconds, outcome = _timed(work)
+        seconds, outcome = _timed(work, clock)
         times.append(seconds)
     peak, gpu_peak = _peak(), _gpu("max_memory_allocated") or 0
     return Measured(times, idle, peak, gpu_idle, gpu_peak, _named(summary)(outcome) if summary else None)
@@ -127,12 +137,13 @@ def _named(function: str) -> Any:
     return getattr(import_module(module), name)
 
 
-def _timed(work: Any) -> tuple[float, Any]:
+def _timed(work: Any, clock: str) -> tuple[float, Any]:
+    now = getattr(time, clock)
     _gpu("synchronize")
-    start = time.perf_counter()
+    start = now()
     outcome = work()
     _gpu("synchronize")
-    return time.perf_counter() - start, outcome
+    return now() - start, outcome
 
 
 def _gpu(function: str) -> Any:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from torch_gptff.errors import ConfigError
 from torch_gptff.graph import CrystalData
+from torch_gptff.graph.geometry import bond_vectors
 from torch_gptff.models import GPTFF, GPTFFConfig
 from torch_gptff.nn import ZBLRepulsion
 from torch_gptff.potential import Potential
@@ -162,3 +163,34 @@ def test_atoms_on_a_collision_course_repel():
         forces = Potential(model)(data, stress=False).forces
         assert forces[1, 0] > 5
         assert bool(forces.isfinite().all())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_the_gradient_by_formula_is_that_of_autograd(dtype: torch.dtype) -> None:
+    repulsion = ZBLRepulsion(5.0)
+    atoms = bulk("Si", cubic=True)
+    atoms.rattle(0.3, seed=0)
+    graph = GPTFF(GPTFFConfig(num_layers=1)).build_graph(CrystalData.from_ase(atoms))
+    vectors = bond_vectors(graph).to(dtype).requires_grad_()
+    expected = repulsion(graph.z, graph.edge_index, vectors)
+    (gradient,) = torch.autograd.grad(expected.sum(), vectors)
+    found = repulsion.with_gradient(graph.z, graph.edge_index, vectors)
+    assert found is not None
+    assert 0 < (found[1] != 0).any(dim=1).sum() < len(vectors)
+    torch.testing.assert_close(found[0], expected.detach(), rtol=1e-12, atol=0)
+    tolerance = 1e-6 if dtype == torch.float32 else 1e-12
+    torch.testing.assert_close(found[1], gradient, rtol=tolerance, atol=tolerance)
+
+
+def test_atoms_that_do_not_repel_have_no_gradient() -> None:
+    assert (
+        ZBLRepulsion(5.0).with_gradient(torch.tensor([14, 14]), BOTH_WAYS, torch.tensor([[2.3, 0, 0], [-2.3, 0, 0]]))
+        is None
+    )
+
+
+def test_atomic_numbers_are_multiplied_in_float64() -> None:
+    z, r, end = torch.tensor([79, 8]), torch.tensor([1.1, 0.7]).double(), torch.tensor([2.0, 1.3]).double()
+    repulsion = ZBLRepulsion(5.0)
+    for function in (repulsion.pair_energy, repulsion.pair_slope):
+        torch.testing.assert_close(function(z, z, r, end), function(z.double(), z.double(), r, end), rtol=1e-15, atol=0)

@@ -210,15 +210,14 @@ class GPTFF(Configured, HubModel, EnergyModel):
             energies = self.output(energies, graph)
         if not self.output.is_plain:
             gradient = gradient * self.output.std
-        if self.repulsion is not None and self.repulsion.acts(graph.z, graph.edge_index, vectors):
-            with torch.enable_grad():
-                vectors = vectors.detach().requires_grad_()
-                repulsion = self.repulsion(graph.z, graph.edge_index, vectors)
-                gradient = gradient + torch.autograd.grad(repulsion.sum(), vectors)[0]
-            repulsion = exchange.own(repulsion.detach())
+        repulsion = None
+        if self.repulsion is not None:
+            repulsion = self.repulsion.with_gradient(graph.z, graph.edge_index, vectors)
+        if repulsion is not None:
+            of_atoms, of_bonds = exchange.own(repulsion[0]), repulsion[1]
             if not self.is_atomwise:
-                repulsion = sum_by_structure(repulsion, *structure_index(graph))
-            energies = energies + repulsion.unsqueeze(-1)
+                of_atoms = sum_by_structure(of_atoms, *structure_index(graph))
+            energies, gradient = energies + of_atoms.unsqueeze(-1), gradient + of_bonds
         return energies, gradient, features
 
     def _in_one_call(

@@ -86,9 +86,21 @@ class ZBLRepulsion(nn.Module):
         energy = self.pair_energy(z[neighbour], z[centre], r, ends.index_select(0, close))
         return energy.new_zeros(len(z)).index_add(0, centre, energy / 2)
 
-    def acts(self, z: Tensor, edge_index: Tensor, vectors: Tensor) -> bool:
-        """Whether any atoms are so close that they repel; the arguments are those of :meth:`forward`."""
-        return bool((vectors.detach().double().norm(dim=-1) < self._ends(z, edge_index)).any())
+    def with_gradient(self, z: Tensor, edge_index: Tensor, vectors: Tensor) -> tuple[Tensor, Tensor] | None:
+        """:meth:`forward` and the gradient of its sum by ``vectors`` in eV/Å, ``[E, 3]``, by formula, without autograd;
+        ``None`` where no atoms are so close that they repel. The arguments are those of :meth:`forward`."""
+        vectors = vectors.detach()
+        lengths, ends = vectors.double().norm(dim=-1), self._ends(z, edge_index)
+        close = (lengths < ends).nonzero().squeeze(-1)
+        if not len(close):
+            return None
+        neighbour, centre = edge_index.index_select(1, close)
+        r = lengths.index_select(0, close)
+        pairs = z[neighbour], z[centre], r, ends.index_select(0, close)
+        slope = self.pair_slope(*pairs) / 2
+        of_bonds = (slope / r).unsqueeze(-1) * vectors.index_select(0, close)
+        energy = slope.new_zeros(len(z)).index_add(0, centre, self.pair_energy(*pairs) / 2)
+        return energy, torch.zeros_like(vectors).index_copy(0, close, of_bonds.to(vectors.dtype))
 
     def _ends(self, z: Tensor, edge_index: Tensor) -> Tensor:
         """The distances in Å at which the repulsion of each bond's atoms ends, ``[E]``."""
@@ -97,9 +109,25 @@ class ZBLRepulsion(nn.Module):
     def pair_energy(self, z_i: Tensor, z_j: Tensor, r: Tensor, end: Tensor) -> Tensor:
         """``V_ij`` in eV of pairs at the distances ``r``, which ends at ``end``, both in Å; all of one shape."""
         z_i, z_j = z_i.double(), z_j.double()
-        x = r * (z_i**0.23 + z_j**0.23) / SCREENING_LENGTH
+        x = r * _per_angstrom(z_i, z_j)
         screening = sum(weight * torch.exp(-exponent * x) for weight, exponent in SCREENING)
         return COULOMB * z_i * z_j / r * screening * polynomial_envelope(r / end, self.exponent)
 
+    def pair_slope(self, z_i: Tensor, z_j: Tensor, r: Tensor, end: Tensor) -> Tensor:
+        """``∂V_ij/∂r`` in eV/Å; the arguments are those of :meth:`pair_energy`."""
+        z_i, z_j = z_i.double(), z_j.double()
+        per_angstrom, p, s = _per_angstrom(z_i, z_j), self.exponent, r / end
+        terms = [(weight * torch.exp(-exponent * r * per_angstrom), exponent) for weight, exponent in SCREENING]
+        screening = sum(term for term, _ in terms)
+        its_slope = -per_angstrom * sum(exponent * term for term, exponent in terms)
+        envelope = polynomial_envelope(s, p)
+        envelope_slope = -p * (p + 1) * (p + 2) / 2 * s ** (p - 1) * (1 - s) ** 2 / end
+        return COULOMB * z_i * z_j / r * ((its_slope - screening / r) * envelope + screening * envelope_slope)
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}(cutoff={self.cutoff}, exponent={self.exponent})"
+
+
+def _per_angstrom(z_i: Tensor, z_j: Tensor) -> Tensor:
+    """``1/a`` of pairs of atomic numbers in float64, 1/Å."""
+    return (z_i**0.23 + z_j**0.23) / SCREENING_LENGTH

@@ -412,6 +412,25 @@ def test_forgetting(on_path: None, tmp_path: Path) -> None:
         assert row["after"][forgetting.ITSELF]["forces"] > 0
 
 
+def test_small_data(on_path: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small_data = import_module("small_data")
+    write(tmp_path / "Cu.extxyz", emt_frames(20, seed=2))
+    results = tmp_path / "small.jsonl"
+    given = ["train", str(tmp_path / "Cu.extxyz"), "--models", "gptff", "schnet", "--set", "batch.max_frames=2"]
+    of_part = ["--split", "random", "--part", "validation", "--out", str(results)]
+    for budget in (["--frames", "4"], ["--seconds", "0.01"]) * 2:  # what is there is not trained again
+        small_data.main([*given, *budget, *of_part])
+    rows = small_data.rows_of(results)
+    assert [(row["model"], row["budget"]) for row in rows] == [
+        ("gptff", "frames"), ("schnet", "frames"), ("gptff", "seconds"), ("schnet", "seconds"),
+    ]  # fmt: skip
+    assert [row["frames seen"] for row in rows[:2]] == [4, 4]
+    assert all(row["seconds used"] >= 0.01 for row in rows[2:])
+    assert all(row["forces"] > 0 for row in rows)
+    small_data.main(["show", str(results)])
+    assert "4 frames each" in capsys.readouterr().out
+
+
 def test_uncertainty(on_path: None, tmp_path: Path) -> None:
     uncertainty = import_module("uncertainty")
     rng = np.random.default_rng(0)

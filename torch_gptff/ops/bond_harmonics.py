@@ -44,7 +44,7 @@ class _Kernels(NativeKernels):
         values = closed_forms(x[0] / lengths.unsqueeze(-1))
         # Numbers, not a tensor of them: one that comes from the CPU cannot be part of a CUDA graph.
         scaled = [(2 * l + 1) ** 0.5 * values[..., l * l : (l + 1) ** 2] for l in range(1, degree + 1)]
-        return lengths, torch.cat(scaled, dim=-1)
+        return lengths, torch.cat([values[..., :0], *scaled], dim=-1)
 
     def results(self, x: Sequence[Tensor], degree: int, keep: bool) -> tuple[list[Tensor], None]:
         n = len(x[0])

@@ -48,6 +48,13 @@ def test_plots_of_nothing_and_of_one_value_draw() -> None:
         figure.draw_without_rendering()
 
 
+def test_a_map_of_lengths_is_drawn_to_scale() -> None:
+    figure = heat_map(np.eye(3), [0.0, 1.0, 2.0], [0.0, 8.0, 16.0], "x", "y", "z", isotropic=True)
+    figure.draw_without_rendering()
+    box = figure.axes[0].get_window_extent()
+    assert box.height == pytest.approx(8 * box.width)
+
+
 def test_learning_curves_are_logarithmic_and_mark_the_best_epoch() -> None:
     figure = learning_curves([0, 1, 2], {"train": [1, 0.1, 0.01], "val": [1, np.nan, 0.1]}, "MAE", "eV", best=2)
     (axes,) = figure.axes

@@ -10,7 +10,7 @@ from scipy import stats
 
 from torch_gptff.errors import DiffusionError
 from torch_gptff.workflows import ArrheniusFit, Estimate, fit_arrhenius
-from torch_gptff.workflows.diffusion.estimate import normal
+from torch_gptff.workflows.diffusion.estimate import in_powers, normal
 
 K = 8.617333262e-5
 HOT = np.array([600.0, 700, 800, 900, 1000, 1100, 1200])
@@ -138,3 +138,7 @@ def test_a_record_comes_back(tmp_path: Path) -> None:
     fit.save(tmp_path / "fit.json")
     assert ArrheniusFit.load(tmp_path / "fit.json").to_dict() == fit.to_dict()
     assert ArrheniusFit.load(tmp_path / "fit.json").at(300.0) == fit.at(300.0)
+
+
+def test_numbers_are_told_in_powers_of_ten() -> None:
+    assert [in_powers(value) for value in (6.84e-9, 0.17, 250.0, 0.0)] == ["6.8 × 10⁻⁹", "0.17", "250", "0"]

@@ -19,6 +19,7 @@ from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
 from torch_gptff.workflows import EquationOfStateBenchmark, compare_equation_of_state, reference_crystals
 from torch_gptff.workflows.eos.benchmark import BRACKET_RATIOS
 from torch_gptff.workflows.eos.fit import FORMS
+from torch_gptff.workflows.reports.eos_benchmark import eos_benchmark_report
 
 CONSTANTS = {"Cu": (11.9, 0.88, 5.0), "Al": (16.5, 0.48, 4.6), "Ag": (17.8, 0.57, 5.8)}  # Å³, eV/Å³, by atom
 
@@ -135,6 +136,15 @@ def test_records_come_back(folder: Path, tmp_path: Path) -> None:
     again = EquationOfStateBenchmark.load(tmp_path / "benchmark.json")
     assert again.median_volume_error == result.median_volume_error
     assert again.comparisons[3].fit == result.comparisons[3].fit
+
+
+def test_the_report_draws_each_curve_by_itself(folder: Path) -> None:
+    html = eos_benchmark_report(benchmark(folder, ByVolume(1.03))).to_html()
+    assert "Cu, FCC: V₀ +3.0 %." in html
+    assert html.count(": V₀ +3.0 %.</figcaption>") == 6
+    failed = eos_benchmark_report(benchmark(folder, ByVolume(1.5))).to_html()
+    assert "Energies by volume." in failed
+    assert failed.count(": no minimum.</figcaption>") == 6
 
 
 class KnowsNoSilver(EMT):

@@ -262,6 +262,7 @@ def heat_map(
     *,
     width: float = 5.4,
     height: float = 3.6,
+    isotropic: bool = False,
 ) -> Figure:
     """Values on a grid as colours.
 
@@ -274,9 +275,12 @@ def heat_map(
         label: of the values, with its unit
         width: of the figure
         height: of the figure
+        isotropic: whether a length is drawn equally long along x and along y
     """
     figure, axes = new_figure(width, height)
     axes.grid(False)
+    if isotropic:
+        axes.set_aspect("equal")
     columns, rows = _edges(np.asarray(x, dtype=float)), _edges(np.asarray(y, dtype=float))
     mesh = axes.pcolormesh(columns, rows, np.asarray(values, dtype=float), cmap=color_map(), rasterized=True)
     bar: Any = figure.colorbar(mesh, ax=axes, label=label)

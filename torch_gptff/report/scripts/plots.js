@@ -16,7 +16,8 @@ function styled(plot) {
   for (const name of Object.keys(layout).filter((key) => /^[xy]axis/.test(key))) {
     layout[name] = { ...axis, ...line, ...layout[name] };
     const [low, high] = layout[name].range;
-    if (layout[name].type === "log" && high - low > 1) layout[name].dtick = 1; // whole powers of ten
+    // 1, 2 and 5 of each power of ten, or whole powers alone
+    if (layout[name].type === "log" && high - low > 0.5) layout[name].dtick = high - low > 2.5 ? 1 : "D2";
     layout[name].title = { ...layout[name].title, standoff: 6 };
   }
   for (const trace of plot.data) {

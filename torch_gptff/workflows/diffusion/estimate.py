@@ -47,6 +47,12 @@ class Estimate(Record):
         return text if scale == 1 else f"({text}) × 10{_raised(power)}"
 
 
+def in_powers(value: float) -> str:
+    """A number with two digits, ``"0.17"`` or ``"6.8 × 10⁻⁹"``."""
+    digits, _, power = f"{float(f'{value:.2g}'):g}".partition("e")
+    return f"{digits} × 10{_raised(int(power))}" if power else digits
+
+
 def _raised(power: int) -> str:
     return str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 

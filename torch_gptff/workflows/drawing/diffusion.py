@@ -52,6 +52,18 @@ def draw_arrhenius(axes: Axes, fit: ArrheniusFit, series: DiffusionSeries) -> No
         logs = line.intercept - line.activation_energy.value / (KELVIN_IN_EV * inverse)
         axes.plot(1000 / inverse, np.exp(logs), color=SERIES[1 + k], label=f"{line.activation_energy} eV")
     axes.set_yscale("log")
+    _label_between_powers(axes)
     axes.set_xlabel("1000 K / T")
     axes.set_ylabel("σT (K mS/cm)" if conducts else "D (cm²/s)")
     axes.legend(frameon=False)
+
+
+def _label_between_powers(axes: Axes) -> None:
+    """Label 1, 2 and 5 of each power of ten where the values span few of them."""
+    from matplotlib.ticker import LogFormatterSciNotation, LogLocator, NullFormatter
+
+    low, high = axes.get_ylim()
+    if high < 300 * low:
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_major_formatter(LogFormatterSciNotation(minor_thresholds=(np.inf, np.inf)))
+        axes.yaxis.set_minor_formatter(NullFormatter())

@@ -14,7 +14,7 @@ from torch_gptff.report.plots import heat_map, new_figure
 from torch_gptff.workflows.diffusion.arrhenius import ArrheniusFit
 from torch_gptff.workflows.diffusion.coefficient import Diffusion
 from torch_gptff.workflows.diffusion.density import IonDensity
-from torch_gptff.workflows.diffusion.estimate import Estimate
+from torch_gptff.workflows.diffusion.estimate import Estimate, in_powers
 from torch_gptff.workflows.diffusion.series import DiffusionSeries
 from torch_gptff.workflows.drawing.diffusion import draw_arrhenius, draw_displacements
 from torch_gptff.workflows.reports.frame import RecordsReport
@@ -73,9 +73,9 @@ def _heading(label: str, run: Diffusion) -> str:
 
 def _numbers(run: Diffusion) -> dict[str, tuple[object, str]]:
     if not run.is_diffusive:
-        return {"diffusion coefficient, at most": (run.upper_bound, "cm²/s")}
+        return {"diffusion coefficient, at most": _split(in_powers(run.upper_bound), "cm²/s")}
     numbers: dict[str, tuple[object, str]] = {
-        "diffusion coefficient": _in_powers(run.diffusivity, "cm²/s"),
+        "diffusion coefficient": _split(str(run.diffusivity), "cm²/s"),
         "temperature": (run.temperature, "K"),
     }
     if run.conductivity is not None and run.nernst_einstein_conductivity is not None:
@@ -86,10 +86,10 @@ def _numbers(run: Diffusion) -> dict[str, tuple[object, str]]:
     return numbers
 
 
-def _in_powers(estimate: Estimate, unit: str) -> tuple[str, str]:
-    """A value with its error and its unit with the power of ten, ``("4.24 ± 0.26", "10⁻⁶ cm²/s")``."""
-    number, _, power = str(estimate).partition(" × ")
-    return (number.strip("()"), f"{power} {unit}") if power else (number, unit)
+def _split(number: str, unit: str) -> tuple[str, str]:
+    """A number and its unit with the power of ten: ``("4.24 ± 0.26", "10⁻⁶ cm²/s")`` of ``"(4.24 ± 0.26) × 10⁻⁶"``."""
+    digits, _, power = number.partition(" × ")
+    return (digits.strip("()"), f"{power} {unit}") if power else (number, unit)
 
 
 def _arrhenius(report: Report, fit: ArrheniusFit, name: str, series: DiffusionSeries) -> None:
@@ -102,10 +102,11 @@ def _arrhenius(report: Report, fit: ArrheniusFit, name: str, series: DiffusionSe
         numbers["lines cross at"] = (str(fit.crossing), "K")
     room = fit.at(ROOM)
     unit = "mS/cm" if fit.quantity == "conductivity" else "cm²/s"
-    numbers["at 300 K, extrapolated" if fit.temperatures.min() > ROOM else "at 300 K"] = (f"{room.value:.2g}", unit)
+    where = "at 300 K, extrapolated" if fit.temperatures.min() > ROOM else "at 300 K"
+    numbers[where] = _split(in_powers(room.value), unit)
     report.heading(name, 3)
     report.numbers(numbers)
-    report.text(f"95 % interval at 300 K: {room.low:.2g} to {room.high:.2g} {unit}.")
+    report.text(f"95 % interval at 300 K: {in_powers(room.low)} to {in_powers(room.high)} {unit}.")
     bounds = " Triangles: upper bounds at 95 %." if fit.quantity == "diffusivity" and fit.left_out else ""
     figure, axes = new_figure(5.0, 3.6)
     draw_arrhenius(axes, fit, series)
@@ -123,14 +124,14 @@ def _section(report: Report, run: Diffusion, density: IonDensity | None, atoms: 
     report.facts(
         {
             "diffusion coefficient (cm²/s)": str(run.diffusivity) if run.is_diffusive else None,
-            "95 % interval (cm²/s)": f"{run.diffusivity.low:.2e} to {run.diffusivity.high:.2e}",
-            "upper bound (cm²/s)": run.upper_bound,
+            "95 % interval (cm²/s)": f"{in_powers(run.diffusivity.low)} to {in_powers(run.diffusivity.high)}",
+            "upper bound (cm²/s)": in_powers(run.upper_bound),
             "along the principal axes (cm²/s)": "; ".join(str(each) for each in run.principal_values),
             "conductivity (mS/cm)": _valid(run, run.conductivity),
             "of independent ions (mS/cm)": _valid(run, run.nernst_einstein_conductivity),
             "Haven ratio": _valid(run, run.haven_ratio),
             "exponent of time": None if run.exponent is None else str(run.exponent),
-            "displacement over half the run, by what is foretold": run.persistence,
+            "squared displacement over half the run, relative to the fit": run.persistence,
             f"jumps of {run.hop_distance:g} Å": round(run.hops),
             "ions": run.n_ions,
             "length (ps)": run.duration,
@@ -166,4 +167,5 @@ def _map(density: IonDensity, axis: int) -> Figure:
         "ions per Å²",
         width=3.6,
         height=3.0,
+        isotropic=True,
     )

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 __getattr__ = old_names(__name__)
 
-N_WORST = 12
-"""Largest number of curves in a figure."""
+N_SHOWN = 12
+"""Largest number of curves of crystals that failed, and of those with the largest errors."""
 
 
 def eos_benchmark_report(
@@ -72,7 +72,7 @@ def eos_benchmark_report(
     report.heading("By structure")
     table = benchmark.prototype_table()
     report.table(table.columns, table.rows)
-    _curves(report, benchmark)
+    _curves(report)
     return report.overview(heading="All crystals")
 
 
@@ -109,38 +109,31 @@ def _by_element(benchmark: EquationOfStateBenchmark) -> dict[int, float]:
     return {element: float(np.mean(values)) for element, values in errors.items()}
 
 
-def _curves(report: Report, benchmark: EquationOfStateBenchmark) -> None:
-    failed = [each for each in benchmark.computed if not each.found]
+def _curves(report: RecordsReport[EquationOfStateComparison]) -> None:
+    computed = [(label, each) for label, each in report.labelled if each.computed]
+    failed = [(label, each) for label, each in computed if not each.found]
     if failed:
-        report.heading("Failed")
-        report.figure(_curve_figure(failed[:N_WORST]), "Energies of crystals that failed, by volume.")
-        if len(failed) > N_WORST:
-            report.text(f"The first {N_WORST} of {len(failed)} are shown.")
-    worst = sorted(benchmark.found, key=lambda each: -abs(each.volume_error or 0.0))[:N_WORST]
-    if worst:
-        report.heading("Largest errors")
-        report.figure(_curve_figure(worst), "Energies of the crystals found with the largest errors of V₀, by volume.")
+        chosen = f" of the first {N_SHOWN} of {len(failed)}" if len(failed) > N_SHOWN else ""
+        report.heading("Failed").text(f"Energies{chosen} by volume.")
+        for label, each in failed[:N_SHOWN]:
+            report.figure(_curve_figure(each), f"{label}: no minimum.")
+    found = [(label, each) for label, each in computed if each.found]
+    found.sort(key=lambda pair: -abs(pair[1].volume_error or 0.0))
+    if found:
+        report.heading("Largest errors").text("Energies by volume.")
+        for label, each in found[:N_SHOWN]:
+            report.figure(_curve_figure(each), f"{label}: V₀ {100 * (each.volume_error or 0.0):+.1f} %.")
 
 
-def _curve_figure(chosen: list[EquationOfStateComparison]) -> Figure:
-    figure, first = new_figure(7.6, 1.75 * -(-len(chosen) // 4))
-    first.remove()
-    grid = figure.subplots(-(-len(chosen) // 4), 4, squeeze=False)
-    for axes, each in zip(grid.flat, chosen, strict=False):
-        n_atoms = len(each.atoms)
-        ratios = each.volumes / each.reference_volume
-        energies = (each.energies - each.energies.min()) / n_atoms
-        axes.plot(ratios, energies, color=SERIES[0], linewidth=1.2)
-        axes.axvline(1, color="black", linewidth=0.8, linestyle=":")
-        axes.set_title(each.name, fontsize=9)
-        axes.set_ylim(-0.06 * min(energies.max(), 2.0), min(energies.max(), 2.0))
-        axes.tick_params(labelsize=8)
-        axes.grid(linewidth=0.5)
-        axes.spines[["top", "right"]].set_visible(False)
-    for axes in grid.flat[len(chosen) :]:
-        axes.set_axis_off()
-    figure.supxlabel("volume / that of the reference", fontsize=9.5)
-    figure.supylabel("energy (eV/atom)", fontsize=9.5)
+def _curve_figure(crystal: EquationOfStateComparison) -> Figure:
+    figure, axes = new_figure(3.0, 2.3)
+    energies = (crystal.energies - crystal.energies.min()) / len(crystal.atoms)
+    axes.plot(crystal.volumes / crystal.reference_volume, energies, color=SERIES[0])
+    axes.axvline(1, color="black", linewidth=0.8, linestyle=":")
+    top = min(float(energies.max()), 2.0)
+    axes.set_ylim(-0.06 * top, top)
+    axes.set_xlabel("V / V₀ by the reference")
+    axes.set_ylabel("energy (eV/atom)")
     return figure
 
 

@@ -201,6 +201,7 @@ def main() -> None:
     parser.add_argument("--structure", help="a file to start from, instead of the ideal ordered structure")
     parser.add_argument("--d3", action="store_true", help="add the D3(BJ) dispersion of PBE to the model")
     parser.add_argument("--paper", action="store_true", help="the size of the paper")
+    parser.add_argument("--repeat", type=int, nargs=3, metavar=("A", "B", "C"), help="cells along a, b and c")
     parser.add_argument("--steps", type=int, help="of each run")
     parser.add_argument("--temperatures", type=float, nargs="+", help="K")
     parser.add_argument("--out", type=Path, default=Path("li3ycl6"), help="a folder for all files")
@@ -217,7 +218,7 @@ def main() -> None:
     ratio = relaxation.final.get_volume() / atoms.get_volume()
     print(f"relaxed: {relaxation.final.cell.cellpar().round(2)}, converged: {relaxation.converged}")
     print(f"volume: {ratio:.3f} times that of the structure given")
-    atoms = relaxation.final * ((2, 2, 4) if options.paper else (1, 1, 1))
+    atoms = relaxation.final * (options.repeat or ((2, 2, 4) if options.paper else (1, 1, 1)))
     temperatures = options.temperatures or (np.arange(300, 701, 50) if options.paper else (800.0, 1000.0))
     size: dict[str, Any] = {"n_blocks": 5, "fit_range": (1.0, 2.5)}
     if options.paper:

@@ -187,7 +187,8 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, DiffractionSeries]
     parser.add_argument("--model", help="a checkpoint; the one that comes with the package without it")
     parser.add_argument("--axis", choices=("a", "b", "c"), default="c", help="the cell vector that is stretched")
     parser.add_argument("--strain", type=float, default=0.3, help="at the end")
-    parser.add_argument("--steps", type=int, nargs="+", help="of 2 fs; several for several strain rates")
+    parser.add_argument("--steps", type=int, nargs="+", help="time steps of a run; several for several strain rates")
+    parser.add_argument("--timestep", type=float, default=2.0, help="time step, fs")
     parser.add_argument("--seeds", type=int, default=1, help="number of runs at each strain rate")
     parser.add_argument("--paper", action="store_true", help="the size of the paper")
     parser.add_argument("--out", type=Path, default=Path("titanium"), help="a folder for all files")
@@ -204,10 +205,11 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, DiffractionSeries]
     is_new = not any(options.out.glob("*.traj"))
     for steps in options.steps or [100_000 if options.paper else 10_000]:
         for seed in range(options.seeds):
-            rate = options.strain / (steps * 2e-6)
+            rate = options.strain / (steps * options.timestep * 1e-6)
             series = pull(
-                atoms, calculator, options.out, axis=options.axis, strain=options.strain, steps=steps, seed=seed
-            )
+                atoms, calculator, options.out, axis=options.axis, strain=options.strain, steps=steps,
+                timestep=options.timestep, seed=seed,
+            )  # fmt: skip
             tell(series, options.axis)
             runs[f"{rate:.3g} per ns, seed {seed}"] = series
     cost = f", {(time.perf_counter() - began) / 60:.0f} minutes in all" if is_new else ""

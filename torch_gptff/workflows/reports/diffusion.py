@@ -108,7 +108,7 @@ def _arrhenius(report: Report, fit: ArrheniusFit, name: str, series: DiffusionSe
     report.numbers(numbers)
     report.text(f"95 % interval at 300 K: {in_powers(room.low)} to {in_powers(room.high)} {unit}.")
     bounds = " Triangles: upper bounds at 95 %." if fit.quantity == "diffusivity" and fit.left_out else ""
-    figure, axes = new_figure(5.0, 3.6)
+    figure, axes = new_figure(4.4, 2.8)
     draw_arrhenius(axes, fit, series)
     report.figure(figure, f"{name}, with standard errors.{bounds}")
 
@@ -118,7 +118,7 @@ def _section(report: Report, run: Diffusion, density: IonDensity | None, atoms: 
         report.note(remark)
     if atoms is not None:
         report.structure(atoms, "The first frame.")
-    figure, axes = new_figure(5.0, 3.4)
+    figure, axes = new_figure(5.0, 3.0)
     draw_displacements(axes, run)
     report.figure(figure, "Mean squared displacement with standard errors, and the line of the fit.")
     report.facts(

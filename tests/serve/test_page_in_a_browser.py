@@ -116,7 +116,7 @@ def test_drop_run_see_download(tab: Any, address: str, tmp_path: Path) -> None:
     assert tab.evaluate("curve.points.map((point) => point[0])") == [0, 1, 2, 3, 4]
     assert tab.evaluate("viewer.frames.length") == 5
     assert tab.inner_text(".where") == "step 4"
-    assert tab.evaluate("curve.place.layout.shapes[0].x0") == 4
+    wait_until(tab, "curve.place.layout.shapes[0]?.x0 === 4")
     moved = (
         "viewer.frames[4].positions.some((place, k) => place.some((x, i) => x !== viewer.frames[0].positions[k][i]))"
     )

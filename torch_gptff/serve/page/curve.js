@@ -8,7 +8,7 @@ const LEAST = 1e-6; // differences below this are rounding
 
 class Curve {
   constructor(figure, label, columns) {
-    Object.assign(this, { figure, label, columns, points: [] });
+    Object.assign(this, { figure, label, columns, points: [], changing: null, isStale: false, isGone: false });
     this.place = document.createElement("div");
     this.place.className = "interactive";
     this.place.style.height = "20rem";
@@ -23,7 +23,21 @@ class Curve {
     this.draw();
   }
 
+  // One change of the plot at a time: what is asked for meanwhile is drawn once, when the change has ended.
+  change(start) {
+    if (this.changing) {
+      this.isStale = true;
+      return;
+    }
+    this.changing = start().finally(() => {
+      this.changing = null;
+      if (this.isGone) Plotly.purge(this.place);
+      else if (this.isStale) this.draw();
+    });
+  }
+
   draw() {
+    this.isStale = false;
     const x = this.points.map((point) => point[0]);
     const data = this.columns.map((name, k) => ({
       x,
@@ -45,7 +59,8 @@ class Curve {
       });
     });
     layout.xaxis.anchor = AXES[this.columns.length - 1];
-    return Plotly.react(this.place, data, styled({ data, layout }), { responsive: true, displaylogo: false, displayModeBar: false });
+    const config = { responsive: true, displaylogo: false, displayModeBar: false };
+    this.change(() => Plotly.react(this.place, data, styled({ data, layout }), config));
   }
 
   range(k) {
@@ -64,12 +79,13 @@ class Curve {
   // Marks the frame that the viewer shows.
   mark(along) {
     this.at = along;
-    if (this.points.length) Plotly.relayout(this.place, { shapes: this.shapes() });
+    if (this.points.length) this.change(() => Plotly.relayout(this.place, { shapes: this.shapes() }));
   }
 
   dispose() {
     lively.delete(this.redraw);
-    Plotly.purge(this.place);
+    this.isGone = true;
+    if (!this.changing) Plotly.purge(this.place);
     this.place.remove();
     this.figure.classList.remove("live");
   }

@@ -43,7 +43,9 @@ async function listen(path, take, signal) {
     begun = events.pop();
     for (const event of events) {
       const [, name, data] = /^event: (.*)\ndata: (.*)$/s.exec(event) ?? [];
+      if (signal.aborted) return; // another stream has begun, and knows more
       if (name) take(name, JSON.parse(data));
+      await new Promise((done) => setTimeout(done)); // the page is drawn and hears clicks, however much comes
     }
   }
 }

@@ -27,7 +27,10 @@ ARCHITECTURES = {
 }
 """With random weights."""
 
-OURS = ["gptff-v1", "gptff-v2", "gptff-universal", *ARCHITECTURES]
+UNIVERSAL = (DEFAULT_MODEL, "gptff-universal-large")
+"""The models that come with the package."""
+
+OURS = ["gptff-v1", "gptff-v2", *UNIVERSAL, *ARCHITECTURES]
 """The models of this package, in the order of the tables: others are compared with the first that takes part."""
 
 REQUIREMENTS = {"chgnet": ["chgnet==0.3.8"], "matgl": ["matgl==2.0.4"]}
@@ -87,8 +90,9 @@ def line_up(options: argparse.Namespace) -> list[Opponent]:
 def _this_package(options: argparse.Namespace) -> Iterator[Opponent]:
     for name, path in _checkpoints(options).items():
         yield Opponent(f"gptff-{name}", "ours", {"checkpoint": str(path)}, config=PUBLISHED[name])
-    universal = GPTFFConfig.from_dict(read_header(SHIPPED[DEFAULT_MODEL])["config"])
-    yield Opponent(DEFAULT_MODEL, "ours", {"checkpoint": DEFAULT_MODEL}, config=universal)
+    for name in UNIVERSAL:
+        config = GPTFFConfig.from_dict(read_header(SHIPPED[name])["config"])
+        yield Opponent(name, "ours", {"checkpoint": name}, config=config)
     for name in ARCHITECTURES:
         yield of_architecture(name)
 

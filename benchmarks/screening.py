@@ -31,6 +31,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
@@ -146,12 +147,13 @@ class Run:
 
 
 def pid_of_worker(client: Any) -> int:
-    """Of the first worker, once there is one."""
+    """Of the first worker, once there is one that answers: the scheduler lists a killed one for a while."""
     while True:
         workers = client.scheduler_info(n_workers=-1)["workers"]
         if first := [address for address, each in workers.items() if each["name"] == 0]:
-            (pid,) = client.run(os.getpid, workers=first).values()
-            return int(pid)
+            with suppress(OSError):
+                (pid,) = client.run(os.getpid, workers=first).values()
+                return int(pid)
         time.sleep(0.1)
 
 

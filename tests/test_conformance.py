@@ -11,6 +11,7 @@ import pytest
 import torch
 from one_potential import OnePotentialConformance, potential_of
 
+from torch_gptff.io.pretrained import load_pretrained
 from torch_gptff.io.published import load_published
 from torch_gptff.models import GPTFF, GPTFFConfig
 from torch_gptff.ops.native import geometric
@@ -90,6 +91,22 @@ class TestUniversal(OnePotentialConformance):
 
     def crossings(self, potential: Potential) -> list[tuple[str, float]]:
         return [*super().crossings(potential), ("pair", 2.68)]  # the covalent radii of Na and Cl
+
+
+@pytest.mark.slow
+class TestShipped(OnePotentialConformance):
+    """The weights of the package."""
+
+    @staticmethod
+    def make() -> Potential:
+        return load_pretrained("gptff-universal").double().eval()
+
+
+@pytest.mark.slow
+class TestShippedLarge(OnePotentialConformance):
+    @staticmethod
+    def make() -> Potential:
+        return load_pretrained("gptff-universal-large").double().eval()
 
 
 class TestPaper(OnePotentialConformance):

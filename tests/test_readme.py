@@ -16,13 +16,15 @@ REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 
 
-UNIVERSAL = read_header(SHIPPED[DEFAULT_MODEL])["config"]
-CONFIGS = [GPTFFConfig.from_dict(UNIVERSAL), GPTFFConfig.v1(), GPTFFConfig.v2(), GPTFFConfig(), GPTFFConfig.large()]
+UNIVERSAL = [
+    GPTFFConfig.from_dict(read_header(SHIPPED[name])["config"]) for name in (DEFAULT_MODEL, "gptff-universal-large")
+]
+CONFIGS = [*UNIVERSAL, GPTFFConfig.v1(), GPTFFConfig.v2(), GPTFFConfig(), GPTFFConfig.large()]
 
 
-@pytest.mark.parametrize("column", range(5), ids=["universal", "v1", "v2", "recommended", "large"])
+@pytest.mark.parametrize("column", range(6), ids=["universal", "universal-large", "v1", "v2", "recommended", "large"])
 def test_the_table_of_models(column: int) -> None:
-    lines = (line.split("|") for line in README.split("\n") if line.count("|") == 7)
+    lines = (line.split("|") for line in README.split("\n") if line.count("|") == 8)
     rows = {cells[1].strip(): cells[column + 2].strip() for cells in lines}
     config = CONFIGS[column]
     model = GPTFF(config)

@@ -29,7 +29,8 @@ PRETRAINED = {
 """The published checkpoints by name."""
 
 SHIPPED = {
-    name: Path(__file__).parent / "weights" / f"{name}.safetensors" for name in (DEFAULT_MODEL, "gptff-universal-0.1")
+    name: Path(__file__).parent / "weights" / f"{name}.safetensors"
+    for name in (DEFAULT_MODEL, "gptff-universal-large", "gptff-universal-0.1")
 }
 """The checkpoints that come with the package; that of version 0.1 is kept for results that were made with it."""
 
@@ -38,8 +39,8 @@ def load_pretrained(name_or_path: str | Path = DEFAULT_MODEL, reference: str | N
     """A potential by name, or from a file: a checkpoint of this package, or a published ``.pth``.
 
     Args:
-        name_or_path: ``"gptff-universal"`` or that of version 0.1, ``"gptff-universal-0.1"``, which come with the
-            package; ``"gptff-v1"`` or ``"gptff-v2"``, which are fetched once and kept in the user's cache folder, or
+        name_or_path: ``"gptff-universal"``, the larger ``"gptff-universal-large"``, or that of version 0.1,
+            ``"gptff-universal-0.1"``, which come with the package; ``"gptff-v1"`` or ``"gptff-v2"``, which are fetched once and kept in the user's cache folder, or
             in ``$TORCH_GPTFF_CACHE``; or a path
         reference: source whose reference energies are relative to, see
             :meth:`~torch_gptff.Potential.use_reference`; by default the one that was saved

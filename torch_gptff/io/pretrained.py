@@ -40,8 +40,8 @@ def load_pretrained(name_or_path: str | Path = DEFAULT_MODEL, reference: str | N
 
     Args:
         name_or_path: ``"gptff-universal"``, the larger ``"gptff-universal-large"``, or that of version 0.1,
-            ``"gptff-universal-0.1"``, which come with the package; ``"gptff-v1"`` or ``"gptff-v2"``, which are fetched once and kept in the user's cache folder, or
-            in ``$TORCH_GPTFF_CACHE``; or a path
+            ``"gptff-universal-0.1"``, which come with the package; ``"gptff-v1"`` or ``"gptff-v2"``, which are fetched
+            once and kept in the user's cache folder, or in ``$TORCH_GPTFF_CACHE``; or a path
         reference: source whose reference energies are relative to, see
             :meth:`~torch_gptff.Potential.use_reference`; by default the one that was saved
 

@@ -281,7 +281,8 @@ INTRODUCTION = """# Known materials
 
 Well-known properties of materials, by several models. `teacher` is nequix-oam-1-pft, the teacher of
 the universal models; PBE values and their sources are given where they are known.
-`python benchmarks/known_materials.py` makes this page; its `--gate` refuses weights that order two crystals wrongly which the teacher orders correctly.
+`python benchmarks/known_materials.py` makes this page; its `--gate` refuses weights that order two crystals wrongly
+which the teacher orders correctly.
 A dash is a calculation that fails, as CHGNet does for molecules, which have no cell.
 """
 

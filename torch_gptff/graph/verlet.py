@@ -61,8 +61,6 @@ class VerletGraph:
         Raises:
             StructureError: see :class:`~torch_gptff.graph.PeriodicRadiusGraph`.
         """
-        if not self.skin:
-            return self._searched(data)
         if self._reference is None or not self._still_complete(data, self._reference):
             self._reference = self._search(data)
             self._class = None
@@ -84,19 +82,6 @@ class VerletGraph:
                 moved[key] = self._graph[key]
             elif key in moved:
                 del moved[key]
-        return moved
-
-    def _searched(self, data: CrystalData) -> CrystalData:
-        """The structure with its bonds and angles, where no candidates are kept."""
-        check_geometry(data)
-        moved = data.clone()
-        moved.edge_index, moved.edge_shift, lengths = neighbor_list(data, self.cutoff, self.backend)
-        check_distances(moved, moved.edge_index, lengths)
-        if self.angle_cutoff is not None:
-            moved.angle_index = angle_pairs(moved.edge_index[1], lengths, self.angle_cutoff)
-        elif "angle_index" in moved:
-            del moved.angle_index
-        self.n_searches += 1
         return moved
 
     def _search(self, data: CrystalData) -> CrystalData:

@@ -15,10 +15,11 @@ from ase.io import write
 from emt_frames import MODEL, emt_frames
 from numpy.typing import NDArray
 
-from torch_gptff import GPTFF, GPTFFConfig, Potential, load, save
+from torch_gptff import GPTFF, CrystalData, GPTFFConfig, Potential, load, save
+from torch_gptff.errors import NoLabelsError
 from torch_gptff.training import TrainingConfig, train
 from torch_gptff.training.config import DataSettings, ModelSettings, SourceSettings
-from torch_gptff.training.references import significant_moves
+from torch_gptff.training.references import refitted, significant_moves
 
 NOISE = 0.03
 """Standard deviation of the errors of a model, eV/atom."""
@@ -64,6 +65,14 @@ def test_chance_moves_one_element_in_hundreds() -> None:
     fractions = compositions(100, rng)
     moved = sum(np.count_nonzero(significant_moves(fractions, errors_of(fractions, rng))) for _ in range(60))
     assert moved <= 3, "of 300: three standard errors"
+
+
+def test_without_a_known_energy_there_is_no_reference_to_move() -> None:
+    potential = Potential(GPTFF(GPTFFConfig(**MODEL)), {29: -3.7, 79: -3.2})
+    frame = CrystalData(z=torch.tensor([29]), energy=torch.tensor([torch.nan]), source="mine")
+    prediction = potential.predict([Atoms("Cu", cell=[3, 3, 3], pbc=True)])
+    with pytest.raises(NoLabelsError, match="no frame has a known energy"):
+        refitted(potential, [frame], prediction, "mine")
 
 
 def test_the_smallest_solution_where_compositions_leave_one_open() -> None:

@@ -48,6 +48,15 @@ class _Model(ctypes.Structure):
     ]
 
 
+def layers_can_fuse(model: GPTFF, vectors: Tensor) -> bool:
+    """Whether kernels know the layers and take these vectors, and no layer has to explain itself."""
+    config = model.config
+    return attention_operator.can_fuse(vectors, config.channels, config.degree, config.heads) and all(
+        isinstance(layer, GeometricTransformer) and layer.attention.fuse and not layer.attention.explain
+        for layer in model.layers
+    )
+
+
 class GeometricInference(Inference):
     """The kernel of a model with geometric attention."""
 
@@ -58,12 +67,7 @@ class GeometricInference(Inference):
             return False
         if vectors.device.type != "cpu" or not whole([config.channels, config.feedforward_channels]):
             return False
-        if not attention_operator.can_fuse(vectors, config.channels, config.degree, config.heads):
-            return False
-        return all(
-            isinstance(layer, GeometricTransformer) and layer.attention.fuse and not layer.attention.explain
-            for layer in model.layers
-        )
+        return layers_can_fuse(model, vectors)
 
     def __init__(self, model: GPTFF) -> None:
         super().__init__(model)

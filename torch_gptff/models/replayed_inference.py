@@ -20,10 +20,10 @@ from torch_geometric.data import Data
 
 from torch_gptff.errors import SlowKernelsWarning
 from torch_gptff.models.exchange import ALONE, Exchange
+from torch_gptff.models.geometric_inference import layers_can_fuse
 from torch_gptff.models.inference import Inference
 from torch_gptff.models.padding import Padded, Size
-from torch_gptff.nn import AtomwiseReadout, GeometricTransformer
-from torch_gptff.ops import geometric_attention as attention_operator
+from torch_gptff.nn import AtomwiseReadout
 from torch_gptff.ops.cuda_graphs import Recorder, Work
 
 if TYPE_CHECKING:
@@ -65,19 +65,13 @@ class ReplayedInference(Inference):
 
     @staticmethod
     def can_fuse(model: GPTFF, graph: Data, vectors: Tensor, exchange: Exchange = ALONE) -> bool:
-        config = model.config
         if vectors.device.type != "cuda" or exchange is not ALONE or not model.is_atomwise or model.training:
             return False
         if not 0 < len(vectors) <= MOST_BONDS or torch.compiler.is_compiling() or torch._C._is_any_autocast_enabled():
             return False
         if model.embedding.weight.is_inference() or torch.cuda.is_current_stream_capturing():
             return False
-        if not attention_operator.can_fuse(vectors, config.channels, config.degree, config.heads):
-            return False
-        return all(
-            isinstance(layer, GeometricTransformer) and layer.attention.fuse and not layer.attention.explain
-            for layer in model.layers
-        )
+        return layers_can_fuse(model, vectors)
 
     def __call__(
         self, graph: Data, vectors: Tensor, exchange: Exchange = ALONE

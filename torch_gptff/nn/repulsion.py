@@ -79,32 +79,33 @@ class ZBLRepulsion(nn.Module):
             edge_index: neighbour and centre of every bond, ``[2, E]``
             vectors: bond vectors in Å, ``[E, 3]``
         """
-        ends = self._ends(z, edge_index)
-        close = (vectors.detach().double().norm(dim=-1) < ends).nonzero().squeeze(-1)
+        close, end = self._close(z, edge_index, vectors.detach().double().norm(dim=-1))
         neighbour, centre = edge_index.index_select(1, close)
         r = vectors.index_select(0, close).double().norm(dim=-1)
-        energy = self.pair_energy(z[neighbour], z[centre], r, ends.index_select(0, close))
+        energy = self.pair_energy(z[neighbour], z[centre], r, end)
         return energy.new_zeros(len(z)).index_add(0, centre, energy / 2)
 
     def with_gradient(self, z: Tensor, edge_index: Tensor, vectors: Tensor) -> tuple[Tensor, Tensor] | None:
         """:meth:`forward` and the gradient of its sum by ``vectors`` in eV/Å, ``[E, 3]``, by formula, without autograd;
         ``None`` where no atoms are so close that they repel. The arguments are those of :meth:`forward`."""
         vectors = vectors.detach()
-        lengths, ends = vectors.double().norm(dim=-1), self._ends(z, edge_index)
-        close = (lengths < ends).nonzero().squeeze(-1)
+        lengths = vectors.double().norm(dim=-1)
+        close, end = self._close(z, edge_index, lengths)
         if not len(close):
             return None
         neighbour, centre = edge_index.index_select(1, close)
         r = lengths.index_select(0, close)
-        pairs = z[neighbour], z[centre], r, ends.index_select(0, close)
+        pairs = z[neighbour], z[centre], r, end
         slope = self.pair_slope(*pairs) / 2
         of_bonds = (slope / r).unsqueeze(-1) * vectors.index_select(0, close)
         energy = slope.new_zeros(len(z)).index_add(0, centre, self.pair_energy(*pairs) / 2)
         return energy, torch.zeros_like(vectors).index_copy(0, close, of_bonds.to(vectors.dtype))
 
-    def _ends(self, z: Tensor, edge_index: Tensor) -> Tensor:
-        """The distances in Å at which the repulsion of each bond's atoms ends, ``[E]``."""
-        return (self.radii[z][edge_index].sum(0).double() * 0.01).clamp(max=self.cutoff)
+    def _close(self, z: Tensor, edge_index: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Which bonds are so short, by their lengths in Å, that their atoms repel, and where that ends for each, Å."""
+        ends = (self.radii[z][edge_index].sum(0).double() * 0.01).clamp(max=self.cutoff)
+        close = (lengths < ends).nonzero().squeeze(-1)
+        return close, ends.index_select(0, close)
 
     def pair_energy(self, z_i: Tensor, z_j: Tensor, r: Tensor, end: Tensor) -> Tensor:
         """``V_ij`` in eV of pairs at the distances ``r``, which ends at ``end``, both in Å; all of one shape."""

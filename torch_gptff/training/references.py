@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from torch_gptff.datasets import fit_element_energies_by_source
+from torch_gptff.errors import NoLabelsError
 from torch_gptff.graph import CrystalData
 from torch_gptff.potential import Potential, Prediction
 
@@ -97,20 +98,25 @@ def refitted(
         frames: frames with known energies
         predictions: predictions of the potential for these frames, without element energies
         first: source whose reference all energies are converted to
+
+    Raises:
+        NoLabelsError: no energy is known.
     """
+    old = {source: counted_before(potential, source) for source in {frame.source for frame in frames}}
     errors: dict[str, list[tuple[Tensor, float]]] = {}
-    tables: dict[str, dict[int, float]] = {}
     for frame, prediction in zip(frames, predictions, strict=True):
-        table = tables.setdefault(frame.source, counted_before(potential, frame.source))
-        reference = sum(table.get(number, 0.0) for number in frame.z.tolist())
+        reference = sum(old[frame.source].get(number, 0.0) for number in frame.z.tolist())
         error = float(frame.energy) - float(prediction.energy) - reference
         if isfinite(error):
             errors.setdefault(frame.source, []).append((frame.z, error))
+    if not errors:
+        raise NoLabelsError("no frame has a known energy to fit element energies to")
+    tables = {}
     for source, of_source in errors.items():
         rows = np.stack([np.bincount(z.numpy(), minlength=SIZE) / len(z) for z, _ in of_source])
-        moves = significant_moves(rows, np.array([error / len(z) for z, error in of_source]))
-        for number in np.flatnonzero(rows.any(axis=0)).tolist():
-            tables[source][number] = tables[source].get(number, 0.0) + float(moves[number])
+        moves = significant_moves(rows, np.array([error / len(z) for z, error in of_source])).tolist()
+        present = np.flatnonzero(rows.any(axis=0)).tolist()
+        tables[source] = old[source] | {number: old[source].get(number, 0.0) + moves[number] for number in present}
     return References(tables, first)
 
 

@@ -20,6 +20,7 @@ from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 from emt_frames import MODEL, emt_frames
+from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -429,6 +430,44 @@ def test_small_data(on_path: None, tmp_path: Path, capsys: pytest.CaptureFixture
     assert all(row["forces"] > 0 for row in rows)
     small_data.main(["show", str(results)])
     assert "4 frames each" in capsys.readouterr().out
+
+
+def test_targets(on_path: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    targets = import_module("targets")
+    frames = emt_frames(12, seed=2)
+    for number, atoms in enumerate(frames):
+        atoms.info["split"] = "test" if number % 3 == 0 else "train"
+        atoms.info["gap"] = 5.0 if number % 3 == 0 else 2.0 + 0.2 * (number == 1)
+        atoms.set_array("moment", np.where(atoms.numbers == 29, 1.0, 3.0) + (0.5 if number % 3 == 0 else 0.0))
+    write(tmp_path / "frames.extxyz", frames, columns=["symbols", "positions", "moment"])
+    common = [str(tmp_path / "frames.extxyz"), "--models", "gptff", "schnet", "--seconds", "0.05"]
+    for target in (["--atoms", "moment"], ["--structures", "gap"]) * 2:  # what is there is not trained again
+        targets.main(["train", *common, *target, "--out", str(tmp_path / "targets.jsonl")])
+    rows = {(row["target"], row["model"]): row for row in targets.rows_of(tmp_path / "targets.jsonl")}
+    assert len(targets.rows_of(tmp_path / "targets.jsonl")) == len(rows) == 7
+    assert rows["gap", "constant guess"]["error"] == pytest.approx(3.0)
+    assert rows["moment", "constant guess by element"]["error"] == pytest.approx(0.5)
+    assert rows["moment", "constant guess"]["error"] > 0.5
+    assert rows["gap", "schnet"]["error"] > 0
+    targets.main(["show", str(tmp_path / "targets.jsonl")])
+    assert "gap, test, 0.05 s: constant guess: 3.0000" in capsys.readouterr().out
+
+
+def test_frames_of_targets(on_path: None, tmp_path: Path) -> None:
+    target_frames = import_module("target_frames")
+    parts = [target_frames.part_of(f"material {number}") for number in range(2000)]
+    assert parts.count("test") == pytest.approx(200, abs=40)
+    assert parts.count("validation") == pytest.approx(100, abs=30)
+    structures = [Structure(np.eye(3) * 4.2, [metal, "O"], [[0, 0, 0], [0.5, 0.5, 0.5]]) for metal in ("Fe", "Mg")]
+    entries = [{"structure": structure.as_dict()} for structure in structures]
+    (tmp_path / "crystals.json.gz").write_bytes(gzip.compress(json.dumps(entries).encode()))
+    plain, moved = target_frames.magnetic_crystals(tmp_path / "crystals.json.gz")
+    assert plain.get_chemical_formula() == moved.get_chemical_formula() == "FeO"
+    assert np.abs(moved.cell.array - plain.cell.array).max() <= 0.02 * 4.2
+    rng = np.random.default_rng(0)
+    smiles = [target_frames.random_smiles(rng) for _ in range(100)]
+    assert all(4 <= sum(map(each.count, "CNOF")) <= 8 for each in smiles if "F" not in each)
+    assert len(set(smiles)) > 80
 
 
 def test_uncertainty(on_path: None, tmp_path: Path) -> None:

@@ -345,7 +345,7 @@ PRESETS = {
     "paper": TrainingConfig(loss=LossSettings(delta=1.0), epochs=500, frames_per_epoch=1_000_000),
     "small-data": TrainingConfig(
         loss=LossSettings(energy=1.0, forces=10.0, stress=0.1, delta=0.01),
-        optimizer=OptimizerSettings(name="muon", lr=2e-2, final_lr=1e-5, weight_decay=1e-5, ema=0.99, warmup=0.02),
+        optimizer=OptimizerSettings(name="muon", lr=1e-2, final_lr=1e-5, weight_decay=0.02, ema=0.99, warmup=0.02),
         batch=BatchSettings(max_frames=4),
         epochs=400,
     ),

@@ -123,9 +123,9 @@ class MolecularDynamicsSettings(Record):
                 raise MolecularDynamicsError(f"{name.replace('_', ' ')} {getattr(self, name)}: it must be 1 or more")
         if self.steps % self.interval:
             lower = self.steps // self.interval * self.interval
+            choices = f"{lower} or {lower + self.interval}" if lower else self.interval
             raise MolecularDynamicsError(
-                f"{self.steps} steps do not end with a frame every {self.interval}: take {lower or self.interval} or "
-                f"{lower + self.interval}"
+                f"{self.steps} steps do not end with a frame every {self.interval}: take {choices}"
             )
         if self.restart_interval % self.interval:
             raise MolecularDynamicsError(

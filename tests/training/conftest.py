@@ -27,6 +27,7 @@ def config(metals: Path) -> TrainingConfig:
             "preset": "small-data",
             "model": {"config": MODEL},
             "data": {"train": [str(metals)], "split": "random", "validation_fraction": 0.2},
+            "optimizer": {"name": "adamw", "lr": 2e-3, "weight_decay": 1e-5},
             "epochs": 3,
         }
     )

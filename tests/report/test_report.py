@@ -68,6 +68,12 @@ def test_ids_are_unique_and_every_reference_is_met(html: str) -> None:
         assert name in page.ids
 
 
+def test_a_caption_stands_below_what_scrolls(html: str) -> None:
+    assert '<table aria-describedby="caption-1">' in html
+    table, caption = html.index("</table>\n</div>"), html.index('id="caption-1">By source.')
+    assert table < caption
+
+
 def test_nothing_is_fetched_and_no_script_runs(html: str) -> None:
     assert_self_contained(html)
 

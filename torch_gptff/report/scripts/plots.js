@@ -1,5 +1,6 @@
 // Figures that one can zoom, read off and save, with plotly.js.
 
+const LEAST_SCALE = 0.66; // part of the width of a still picture that panels side by side have at least
 const PAGE_COLORS = { "#000000": "ink", "#ffffff": "paper", "#b0b0b0": "rule" };
 
 function inPageColors(content) {
@@ -12,12 +13,16 @@ function inPageColors(content) {
 function styled(plot) {
   const layout = inPageColors(plot.layout);
   const axis = { gridcolor: color("rule"), linecolor: color("ink"), zeroline: false, automargin: true, hoverformat: ".6~g" };
-  const line = { ticks: "outside", tickcolor: color("ink"), showline: true, exponentformat: "power" };
+  const line = { ticks: "outside", tickcolor: color("ink"), showline: true, exponentformat: "power", minexponent: 6 };
   for (const name of Object.keys(layout).filter((key) => /^[xy]axis/.test(key))) {
     layout[name] = { ...axis, ...line, ...layout[name] };
     const [low, high] = layout[name].range;
-    // 1, 2 and 5 of each power of ten, or whole powers alone
-    if (layout[name].type === "log" && high - low > 0.5) layout[name].dtick = high - low > 2.5 ? 1 : "D2";
+    // 1, 2 and 5 of each power of ten, written out as numbers, or whole powers alone
+    if (layout[name].type === "log") {
+      if (high - low > 2.5) layout[name].dtick = 1;
+      else Object.assign(layout[name], { tickformat: "~g" }, high - low > 0.5 && { dtick: "D2" });
+    }
+    if (layout[name].ticktext) layout[name].tickangle = 0;
     layout[name].title = { ...layout[name].title, standoff: 6 };
   }
   for (const trace of plot.data) {
@@ -66,14 +71,26 @@ function csvOf(plot) {
 async function startPlot(figure) {
   await library("plotly");
   const plot = dataOf(figure);
+  const box = document.createElement("div");
+  box.className = "interactive";
   const place = document.createElement("div");
-  place.className = "interactive";
-  place.style.height = `${Math.max(plot.height, 260) + 60}px`;
+  const height = Math.max(plot.height, 260) + 60;
+  place.style.height = `${height}px`;
+  const panels = Object.keys(plot.layout).filter((key) => key.startsWith("xaxis")).length;
+  if (panels > 1) place.style.minWidth = `${LEAST_SCALE * plot.width}px`; // and scrolls where there is less room
+  box.append(place);
   figure.style.flexBasis = `${plot.width + 40}px`;
-  figure.prepend(place);
+  if (Object.values(plot.layout).some((part) => part?.scaleanchor)) {
+    // as broad as it is drawn, and on a telephone as high
+    figure.style.maxWidth = `${plot.width + 40}px`;
+    place.style.height = `${Math.min(height, (figure.clientWidth * plot.height) / plot.width + 90)}px`;
+  }
+  figure.prepend(box);
   figure.classList.add("live");
-  const config = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["toImage", "select2d", "lasso2d"] };
+  const config = { displaylogo: false, modeBarButtonsToRemove: ["toImage", "select2d", "lasso2d"] };
   await Plotly.newPlot(place, inPageColors(plot.data), styled(plot), config);
+  // the room for a plot changes with the window, and when plots beside it come alive
+  new ResizeObserver(() => place.offsetWidth && Plotly.Plots.resize(place)).observe(box);
   lively.add(() => Plotly.react(place, inPageColors(plot.data), styled(plot), config));
   const name = fileName(figure);
   const saving = document.createElement("span");

@@ -260,7 +260,7 @@ def test_in_a_browser(tmp_path: Path) -> None:
         page.wait_for_selector("figure.plot.live .main-svg", timeout=60_000)
         page.evaluate("document.querySelector('figure.viewer').viewer.show(3)")
         assert page.inner_text(".where") == "step 3"
-        mark = "document.querySelector('figure.plot .interactive > div').layout.shapes.at(-1).x0"
+        mark = "document.querySelector('figure.plot .interactive').layout.shapes.at(-1).x0"
         page.wait_for_function(f"{mark} === 3")
         viewer = "document.querySelector('figure.viewer').viewer"
         page.evaluate(f"{viewer}.show(0); {viewer}.pick({{index: 0}}); {viewer}.pick({{index: 1}})")

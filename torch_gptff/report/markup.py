@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 DPI = 160
 """Resolution of the parts of a figure that are drawn as pixels."""
 
-LEAST_SCALE = 0.55
-"""Part of its size that a figure has at least, with words of 5 points. Where there is less room, it scrolls."""
+LEAST_SCALE = 0.5
+"""Part of its size that a figure has at least, with words of 4.5 points. Where there is less room, it scrolls."""
 
 LARGEST_SVG = 2_000_000
 """Bytes. A figure that needs more is drawn in dots as a whole."""

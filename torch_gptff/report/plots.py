@@ -249,7 +249,7 @@ def bars_of_counts(
     axes.set_xlabel(with_unit(label, unit))
     axes.set_ylabel("number")
     if axes.get_yscale() == "linear":
-        axes.yaxis.get_major_locator().set_params(integer=True)
+        axes.locator_params(axis="y", integer=True)
     axes.locator_params(axis="x", nbins=5)
     return figure
 

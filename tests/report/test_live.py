@@ -214,6 +214,32 @@ def test_words_beside_points_do_not_overlap() -> None:
     assert not any(one.overlaps(other) for k, one in enumerate(boxes) for other in boxes[:k])
 
 
+def test_words_beside_points_lie_on_no_line() -> None:
+    figure, axes = new_figure()
+    points = [(0.0, 0.0), (0.5, -1.0), (1.0, 0.0)]
+    lines = [(points[0], points[1]), (points[1], points[2])]
+    axes.plot(*np.transpose(points), "o-")
+    axes.margins(0.2)
+    assert label_points(axes, points, ["Al", "AlNi", "Ni"], lines=lines) == 0
+    figure.draw_without_rendering()
+    for text in axes.texts:
+        box = text.get_window_extent()
+        for ends in axes.transData.transform(np.reshape(lines, (-1, 2))).reshape(-1, 2, 2):
+            assert not any(box.contains(*place) for place in np.linspace(*ends, 100))
+
+
+def test_a_mark_keeps_its_name() -> None:
+    figure = lines([1, 10], {"C": [1.0, 30.0]}, "T", "C", log_y=True)
+    figure.axes[0].axhline(10.0, label="3R")
+    figure.axes[0].axvline(5.0, label="best")
+    figure.axes[0].axvline(6.0)
+    plot = plotly_figure(figure)
+    assert plot is not None
+    level, upright = plot["layout"]["annotations"]
+    assert (level["text"], level["y"]) == ("3R", 1.0)  # words lie at the logarithm
+    assert (upright["text"], upright["x"]) == ("best", 5.0)
+
+
 def test_in_a_browser(tmp_path: Path) -> None:
     """Pages play, measure and zoom, and without JavaScript the pictures are there."""
     playwright = pytest.importorskip("playwright.sync_api", reason="pages are tried in a browser with playwright")
@@ -239,6 +265,16 @@ def test_in_a_browser(tmp_path: Path) -> None:
         viewer = "document.querySelector('figure.viewer').viewer"
         page.evaluate(f"{viewer}.show(0); {viewer}.pick({{index: 0}}); {viewer}.pick({{index: 1}})")
         assert page.inner_text("output") == "Na 1 – Cl 2: 2.80 Å"
+        spilled = """[...document.querySelectorAll("figure.plot.live")].filter((figure) =>
+            figure.querySelector(".main-svg").getBoundingClientRect().width > figure.clientWidth + 1).length"""
+        for width in (1280, 390):
+            page.set_viewport_size({"width": width, "height": 800})
+            for _ in range(100):  # the policy of the page forbids to wait for an expression
+                page.wait_for_timeout(100)
+                if page.evaluate(spilled) == 0:
+                    break
+            assert page.evaluate(spilled) == 0
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
         with page.expect_download() as download:
             page.click("text=CSV")
         table = Path(download.value.path()).read_text(encoding="utf-8")

@@ -68,6 +68,18 @@ def test_ids_are_unique_and_every_reference_is_met(html: str) -> None:
         assert name in page.ids
 
 
+def test_a_caption_stands_below_what_scrolls(html: str) -> None:
+    assert '<table aria-describedby="caption-1">' in html
+    table, caption = html.index("</table>\n</div>"), html.index('id="caption-1">By source.')
+    assert table < caption
+
+
+def test_a_long_path_is_broken_and_a_number_is_not() -> None:
+    html = Report("Facts").facts({"path": "/a/very/long/path/of/a/file.extxyz", "force": 1.06e-14}).to_html()
+    assert '<td class="long">/a/very' in html
+    assert "<td>1.06\u00a0×\u00a010⁻¹⁴</td>" in html
+
+
 def test_nothing_is_fetched_and_no_script_runs(html: str) -> None:
     assert_self_contained(html)
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from torch_gptff.report.tables import Column, cells, common_decimals, written
+from torch_gptff.report.tables import Column, cells, common_decimals, number_of, typeset, written
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,23 @@ def test_written(value: object, text: str) -> None:
     assert written(value) == text
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("1.83e-06", "1.83\u00a0×\u00a010⁻⁶"),
+        ("< 2.2e-07", "< 2.2\u00a0×\u00a010⁻⁷"),
+        ("1e+20", "1\u00a0×\u00a010²⁰"),
+        ("0.29 ± 0.01", "0.29\u00a0±\u00a00.01"),
+        ("2 × 2 × 2", "2\u00a0×\u00a02\u00a0×\u00a02"),
+        ("3e5b", "3e5b"),
+        ("sha 12e4", "sha 12e4"),
+        ("-5.4", "-5.4"),
+    ],
+)
+def test_powers_and_spreads_on_a_page(text: str, shown: str) -> None:
+    assert typeset(text) == shown
+
+
 def test_a_number_is_read_back_to_four_digits() -> None:
     for exponent in range(-12, 12):
         value = 3.14159 * 10**exponent
@@ -50,3 +67,14 @@ def test_a_column_has_one_number_of_decimals() -> None:
     body = cells([Column("name"), Column("MAE"), Column("n", decimals=1)], [["a", 0.308, 1.25], [None, None, 10.0]])
     assert [[cell.text for cell in row] for row in body] == [["a", "0.3080", "1.2"], ["–", "–", "10.0"]]
     assert [[cell.is_number for cell in row] for row in body] == [[False, True, True], [False, True, True]]
+
+
+def test_one_thing_has_no_plural() -> None:
+    assert number_of(1, "frames") == "1 frame"
+    assert number_of(0, "atoms") == "0 atoms"
+    assert number_of(2000, "validation frames") == "2,000 validation frames"
+
+
+def test_a_column_of_nothing_is_aligned_as_its_unit_says() -> None:
+    (row,) = cells([Column("relaxed", "J/m²"), Column("remark")], [[None, None]])
+    assert [cell.is_number for cell in row] == [True, False]

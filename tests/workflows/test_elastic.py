@@ -14,13 +14,14 @@ from ase.calculators.calculator import Calculator
 from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
 from ase.neighborlist import neighbor_list
+from ase.spacegroup import crystal
 from minima import relaxed
 from pymatgen.analysis.elasticity.elastic import ElasticTensor as PymatgenTensor
 
 from torch_gptff.errors import ElasticityError, EmptyStructureError
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
 from torch_gptff.workflows import ElasticTensor, elastic_tensor, relax
-from torch_gptff.workflows.elastic_standard import crystal_system, named_constants
+from torch_gptff.workflows.elastic_standard import crystal_system, named_constants, standard_stiffness
 from torch_gptff.workflows.reports.elastic import elastic_report
 
 
@@ -102,6 +103,23 @@ def test_constants_of_a_hexagonal_crystal() -> None:
     assert c["C33"] == pytest.approx(found.stiffness[1, 1], abs=0.01)  # along y, where the axis was turned to
     assert standard[2, 2] > standard[0, 0]  # of a close-packed metal
     assert standard[:3, :3].sum() == pytest.approx(found.stiffness[:3, :3].sum(), abs=0.01)  # an invariant
+
+
+@pytest.mark.parametrize("c", [2.96, 6.2])
+@pytest.mark.parametrize("main", [2, 0])
+def test_the_fourfold_axis_becomes_the_third(c: float, main: int) -> None:
+    """Whether ``c`` is shorter than ``a``, as in rutile, or longer, and along whatever axis the cell has it."""
+    rutile = crystal(["Ti", "O"], [(0, 0, 0), (0.305, 0.305, 0)], spacegroup=136, cellpar=[4.6, 4.6, c, 90, 90, 90])
+    constants = {"C11": 270.0, "C12": 175.0, "C13": 147.0, "C33": 480.0, "C44": 124.0, "C66": 193.0}
+    stiffness = np.diag([270.0, 270.0, 480.0, 124.0, 124.0, 193.0])
+    stiffness[0, 1], stiffness[:2, 2] = 175.0, 147.0
+    stiffness = np.triu(stiffness) + np.triu(stiffness, 1).T
+    if main == 0:  # x, y and z become y, z and x
+        rutile = Atoms(rutile.symbols, rutile.positions[:, [2, 0, 1]], cell=rutile.cell.array[:, [2, 0, 1]], pbc=True)
+        order = [2, 0, 1, 5, 3, 4]
+        stiffness = stiffness[np.ix_(order, order)]
+    turned = standard_stiffness(stiffness, rutile)
+    assert named_constants(turned, "tetragonal") == pytest.approx(constants, abs=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,9 @@ import pytest
 
 import torch_gptff.cli
 from torch_gptff.record import Record
-from torch_gptff.report import Column
+from torch_gptff.report import Column, Named
 from torch_gptff.workflows import reports
+from torch_gptff.workflows.drawing.words import group_symbol
 from torch_gptff.workflows.reports.frame import MOST_SECTIONS, RecordsReport
 
 COMMANDS = {path.stem for path in Path(torch_gptff.cli.__file__).parent.glob("*.py")}
@@ -76,6 +77,21 @@ def test_records_without_a_section_are_counted() -> None:
     assert f"The first {MOST_SECTIONS} of {MOST_SECTIONS + 3} have a section" in html
     assert f"size {MOST_SECTIONS - 1} is" in html
     assert f"size {MOST_SECTIONS} is" not in html
+
+
+def test_a_path_is_shown_by_its_name() -> None:
+    sizes = {"/far/away/mouse.traj": Size(0.5), "ant": Size(0.1)}
+    labels = [label for label, _ in RecordsReport("Sizes", sizes).labelled]
+    assert labels == ["mouse.traj", "ant"]
+    assert isinstance(labels[0], Named)
+    assert labels[0].full == "/far/away/mouse.traj"
+    same = {"/one/run.traj": Size(1.0), "/two/run.traj": Size(2.0)}
+    assert [label for label, _ in RecordsReport("Sizes", same).labelled] == list(same)
+
+
+def test_space_groups_have_subscripts() -> None:
+    assert group_symbol("P4_2/mnm (136)") == "P4₂/mnm (136)"
+    assert group_symbol("Fd-3m (227)") == "Fd-3m (227)"
 
 
 def test_a_dictionary_of_records_is_taken_too() -> None:

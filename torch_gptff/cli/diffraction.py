@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -47,6 +48,7 @@ def diffraction(
     from torch_gptff.cli.output import make_console, make_progress, print_line, print_table
     from torch_gptff.errors import DiffractionError
     from torch_gptff.graph.contacts import checked_frames
+    from torch_gptff.report import Named
     from torch_gptff.workflows import diffraction_series, iterate_frames
     from torch_gptff.workflows.reports.diffraction import diffraction_report
 
@@ -72,7 +74,7 @@ def diffraction(
     if json is not None:
         series.save(json)
     if report is not None:
-        diffraction_report(series, against, trajectory).save(report)
+        diffraction_report(series, against, Named(Path(trajectory).name, trajectory)).save(report)
 
 
 def _number_or_name(text: str) -> float | str:

@@ -9,6 +9,7 @@ from torch_gptff.comparison.record import ComparedModel, Comparison, columns_of
 from torch_gptff.evaluation.report import QUANTITIES, Quantity
 from torch_gptff.io.files import written_atomically
 from torch_gptff.report import Report, Table, plots
+from torch_gptff.report.tables import number_of
 from torch_gptff.training.config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def error_and_cost(comparison: Comparison) -> Figure:
             place = 1e3 * model.seconds_per_inference, error
             axes.plot(*place, "o", markersize=8, color=color)
             axes.annotate(model.label, place, xytext=(8, 4), textcoords="offset points")
-    axes.set_xlabel("energy, forces and stress of one frame (ms)")
+    axes.set_xlabel("time of one frame (ms)")
     axes.set_ylabel(f"{quantity.name} MAE, {comparison.part} ({quantity.error_unit})")
     _make_logarithmic(axes)
     return figure
@@ -47,10 +48,11 @@ def write_comparison(folder: Path, comparison: Comparison, config: TrainingConfi
 def report(comparison: Comparison, config: TrainingConfig) -> Report:
     """The page: tables, bars of every error, and error beside cost."""
     counts, devices = comparison.counts, dict.fromkeys(model.device for model in comparison.models)
+    frames, atoms = number_of(counts["frames"], f"{comparison.part} frames"), number_of(counts["atoms"], "atoms")
     page = Report(
         f"Comparison of {', '.join(model.label for model in comparison.models)}",
-        f"Trained on the same frames with the same settings; errors on {counts['frames']:,} {comparison.part} frames "
-        f"of {counts['atoms']:,} atoms together. Measured on: {', '.join(devices)}.",
+        f"Trained on the same frames with the same settings; errors on {frames} of {atoms} together. "
+        f"Measured on: {', '.join(devices)}.",
     )
     for kind, words in (("mae", "Mean absolute"), ("rmse", "Root mean square")):
         table = Table.of([(model.label, model) for model in comparison.models], columns_of(kind), "model")

@@ -13,7 +13,7 @@ from torch_gptff.datasets.statistics import MOST_SOURCES
 from torch_gptff.evaluation.record import Evaluation, FrameErrors, GroupErrors
 from torch_gptff.evaluation.scores import Scores
 from torch_gptff.report import Column, Report, Table, plots, written
-from torch_gptff.report.tables import common_decimals
+from torch_gptff.report.tables import common_decimals, number_of
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
 
 if TYPE_CHECKING:
@@ -195,11 +195,12 @@ def group_table(
 def _add_errors(report: Report, evaluation: Evaluation, known: list[Quantity]) -> None:
     report.heading("Errors")
     table, counts = error_table(evaluation, known), evaluation.counts
+    frames, atoms = number_of(counts["frames"], "frames"), number_of(counts["atoms"], "atoms")
     report.table(
         table.columns,
         table.rows,
-        f"{counts['frames']:,} frames of {counts['atoms']:,} atoms. Energy per atom, components of forces, nine "
-        "components of the stress. s.e.: standard error, by bootstrap over frames.",
+        f"{frames} of {atoms}. Energy per atom, components of forces, nine components of the stress. s.e.: "
+        "standard error, by bootstrap over frames.",
     )
     if evaluation.aligned is not None:
         shifts = evaluation.element_shifts or {}

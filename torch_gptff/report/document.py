@@ -14,7 +14,7 @@ from torch_gptff import __version__
 from torch_gptff.io.files import written_atomically
 from torch_gptff.report.live import figure_data, inline_scripts, json_script
 from torch_gptff.report.markup import figure_markup
-from torch_gptff.report.tables import Column, Named, Table, cells, written
+from torch_gptff.report.tables import Column, Named, Table, cells, typeset, written
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from torch_gptff.report.structures import Trajectory
+
+
+WIDE = 5.6
+"""Inches. No two figures that are wider stand beside each other on paper."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class Report:
 
     Args:
         title: of the page
-        summary: a sentence or two below it
+        summary: a sentence or two below it; the full name of a :class:`Named` text is a tooltip
     """
 
     def __init__(self, title: str, summary: str = "") -> None:
@@ -53,6 +57,7 @@ class Report:
         self.summary = summary
         self._sections: list[Section] = []
         self._n_headings = 0
+        self._n_tables = 0
         self._n_figures = 0
 
     def heading(self, text: str, level: int = 2) -> Report:
@@ -64,7 +69,7 @@ class Report:
 
     def text(self, text: str) -> Report:
         """Add paragraphs, which empty lines divide."""
-        return self._add("text", [part.strip() for part in text.split("\n\n") if part.strip()])
+        return self._add("text", [typeset(part.strip()) for part in text.split("\n\n") if part.strip()])
 
     def note(self, text: str) -> Report:
         """Add what must not be overlooked: a warning, a limit."""
@@ -76,10 +81,11 @@ class Report:
         Args:
             values: a number and its unit, by name
         """
-        return self._add("numbers", [(name, written(value), unit) for name, (value, unit) in values.items()])
+        return self._add("numbers", [(name, typeset(written(value)), unit) for name, (value, unit) in values.items()])
 
     def facts(self, facts: Mapping[str, Any]) -> Report:
-        """Add names with what they stand for; nested tables are indented."""
+        """Add names with what they stand for; nested tables are indented. The full name of a :class:`Named` text is a
+        tooltip."""
         return self._add("facts", _flattened(facts))
 
     def records(self, records: Sequence[tuple[str, Any]], columns: Sequence[Column], caption: str = "") -> Report:
@@ -107,7 +113,9 @@ class Report:
         named = [Column(column) if isinstance(column, str) else column for column in columns]
         body = cells(named, rows)
         right = [column.number or any(row[k].is_number for row in body) for k, column in enumerate(named)]
-        return self._add("table", {"columns": list(zip(named, right, strict=True)), "rows": body, "caption": caption})
+        self._n_tables += 1
+        content = {"columns": list(zip(named, right, strict=True)), "rows": body, "caption": caption}
+        return self._add("table", {**content, "id": f"caption-{self._n_tables}"})
 
     def figure(self, figure: Figure, caption: str, alt: str = "") -> Report:
         """Add a matplotlib figure, drawn now. Black, white and the default grey of grids become the page's colours.
@@ -178,7 +186,8 @@ class Report:
         return figure_markup(figure, alt, f"figure-{self._n_figures}")
 
     def _figure(self, figure: Figure, caption: str, alt: str, data: str | None, follows: str = "") -> Report:
-        content = {"markup": self._markup(figure, alt or caption), "caption": caption}
+        width, _ = figure.get_size_inches()
+        content = {"markup": self._markup(figure, alt or caption), "caption": caption, "wide": width > WIDE}
         if data is not None:
             content |= {"kind": "plot", "data": data, "library": "plotly", "follows": follows}
         return self._add("figure", content)
@@ -197,6 +206,7 @@ class Report:
         return _template().render(
             title=self.title,
             summary=self.summary,
+            summary_title=self.summary.full if isinstance(self.summary, Named) else "",
             style=(Path(__file__).parent / "style.css").read_text(encoding="utf-8"),
             contents=[heading for heading in headings if heading["level"] == 2],
             blocks=blocks,
@@ -216,14 +226,15 @@ class Report:
         return self
 
 
-def _flattened(facts: Mapping[str, Any], depth: int = 0) -> list[tuple[int, str, str]]:
-    """Depth, name and value of every line."""
-    lines: list[tuple[int, str, str]] = []
+def _flattened(facts: Mapping[str, Any], depth: int = 0) -> list[tuple[int, str, str, str]]:
+    """Depth, name, value and tooltip of every line."""
+    lines: list[tuple[int, str, str, str]] = []
     for name, value in facts.items():
         if isinstance(value, Mapping) and value:
-            lines += [(depth, str(name), ""), *_flattened(value, depth + 1)]
+            lines += [(depth, str(name), "", ""), *_flattened(value, depth + 1)]
         else:
-            lines.append((depth, str(name), written(None if isinstance(value, Mapping) else value)))
+            text = typeset(written(None if isinstance(value, Mapping) else value))
+            lines.append((depth, str(name), text, value.full if isinstance(value, Named) else ""))
     return lines
 
 
@@ -234,4 +245,5 @@ def _template() -> Template:
     environment = Environment(
         loader=PackageLoader("torch_gptff.report", ""), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["typeset"] = typeset
     return environment.get_template("page.html")

@@ -25,6 +25,9 @@ MOST_VALUES = 60_000
 DIGITS = 7
 """Significant digits of values."""
 
+FEW_INTEGERS = 6
+"""Range of whole numbers, each of which has a tick."""
+
 PIXELS = 96
 """Number of pixels in an inch, as in browsers."""
 
@@ -162,6 +165,8 @@ class _AxesPart:
             found |= {"type": "log", "range": _numbers(np.log10([low, high]))}
         elif axis.get_scale() != "linear":
             raise UnknownArtistError
+        elif getattr(axis.get_major_locator(), "_integer", False) and abs(high - low) <= FEW_INTEGERS:
+            found["dtick"] = 1
         formatter = axis.get_major_formatter()
         if isinstance(formatter, FixedFormatter | FuncFormatter):
             places = axis.get_majorticklocs()
@@ -188,6 +193,7 @@ class _AxesPart:
         level = line.get_transform() == self.axes.get_yaxis_transform()
         if upright or level:
             self._mark(x, y, upright, {"color": color, "width": _pixels(line.get_linewidth()), "dash": dash})
+            self._mark_name(x, y, upright, str(line.get_label()))
             return
         if line.get_transform() != self.axes.transData:
             raise UnknownArtistError
@@ -214,6 +220,20 @@ class _AxesPart:
         refs = {"xref": f"x{self.suffix}", "yref": f"y{self.suffix}", **domain}
         numbers = {name: _number(value) for name, value in places.items()}
         self.shapes.append({"type": "line", **numbers, **refs, "line": line})
+
+    def _mark_name(self, x: Any, y: Any, upright: bool, label: str) -> None:
+        """The label of a mark, which has no place in the legend, beside its end at the right or at the top."""
+        if label.startswith("_") or not label:
+            return
+        x_name, y_name = f"x{self.suffix}", f"y{self.suffix}"
+        if upright:
+            share = self.axes.transAxes.inverted().transform(self.axes.transData.transform((x[0], 1.0)))[0]
+            place = {"x": _on_axis(self.axes.xaxis, x[0]), "xref": x_name, "y": 1, "yref": f"{y_name} domain"}
+            place |= {"xanchor": "left" if share < 0.5 else "right", "yanchor": "top"}
+        else:
+            place = {"x": 1, "xref": f"{x_name} domain", "y": _on_axis(self.axes.yaxis, y[0]), "yref": y_name}
+            place |= {"xanchor": "right", "yanchor": "bottom"}
+        self.annotations.append({"text": _text(label), "showarrow": False, "font": {"color": "#000000"}} | place)
 
     def _collection(self, collection: Any) -> None:
         from matplotlib.collections import LineCollection, PathCollection, PolyCollection, QuadMesh
@@ -363,13 +383,17 @@ class _AxesPart:
         elif not inside and text.get_transform() != self.axes.transData:
             raise UnknownArtistError
         if not inside:
-            x = math.log10(x) if self.axes.get_xscale() == "log" else x
-            y = math.log10(y) if self.axes.get_yscale() == "log" else y
+            x, y = _on_axis(self.axes.xaxis, x), _on_axis(self.axes.yaxis, y)
         domain = " domain" if inside else ""
         found |= {"xref": f"x{self.suffix}{domain}", "yref": f"y{self.suffix}{domain}"}
         found |= {"x": _number(x), "y": _number(y), "xanchor": text.get_horizontalalignment(), "align": "left"}
         found["yanchor"] = {"center": "middle", "top": "top"}.get(text.get_verticalalignment(), "bottom")
         self.annotations.append(found)
+
+
+def _on_axis(axis: Axis, value: Any) -> Any:
+    """Where plotly.js writes words at a value."""
+    return math.log10(value) if axis.get_scale() == "log" else _number(value)
 
 
 def _hover(artist: Any) -> dict[str, Any]:

@@ -31,6 +31,7 @@ def label_points(
     words: Sequence[str],
     size: float = 9.0,
     sides: Sequence[tuple[int, int]] = SIDES,
+    lines: Sequence[tuple[tuple[float, float], tuple[float, float]]] = (),
 ) -> int:
     """Write words beside points, each where neither words nor points are. Words without a place are left out.
 
@@ -40,6 +41,7 @@ def label_points(
         words: one text for each of the first points; more points are kept free
         size: of the font, points
         sides: where words are tried, see :data:`SIDES`
+        lines: ends of lines that are kept free too
 
     Returns:
         how many words were left out
@@ -51,6 +53,8 @@ def label_points(
     places = axes.transData.transform(np.reshape(points, (-1, 2))) * scale
     frame = axes.get_window_extent().get_points() * scale
     taken = [_box(place, 7.0, 7.0) for place in places]
+    ends = axes.transData.transform(np.reshape(lines, (-1, 2))).reshape(-1, 2, 2) * scale
+    taken += [_box(first + share * (last - first), 2.0, 2.0) for first, last in ends for share in np.linspace(0, 1, 60)]
     left_out = 0
     for (x, y), place, text in zip(points, places, words, strict=False):
         width, height = GLYPH * size * len(text) + 2, 1.25 * size

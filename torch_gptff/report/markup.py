@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 DPI = 160
 """Resolution of the parts of a figure that are drawn as pixels."""
 
+LEAST_SCALE = 0.5
+"""Part of its size that a figure has at least, with words of 4.5 points. Where there is less room, it scrolls."""
+
 LARGEST_SVG = 2_000_000
 """Bytes. A figure that needs more is drawn in dots as a whole."""
 
@@ -29,12 +32,13 @@ def figure_markup(figure: Figure, alt: str, name: str) -> str:
         alt: what it shows, for whoever cannot see it
         name: begins the ids in the SVG, so that figures on one page keep theirs apart
     """
+    width, _ = figure.get_size_inches() * 96
+    narrowest = f"min-width: {LEAST_SCALE * width:.0f}px"
     svg = _saved(figure, "svg", name).decode()
     if len(svg) <= LARGEST_SVG:
-        return _inline(svg, alt, name)
+        return _inline(svg, alt, name).replace("<svg", f'<svg style="{narrowest}"', 1)
     picture = base64.b64encode(_saved(figure, "png", name)).decode()
-    width, _ = figure.get_size_inches() * 96
-    return f'<img alt="{escape(alt)}" width="{width:.0f}" src="data:image/png;base64,{picture}">'
+    return f'<img style="{narrowest}" alt="{escape(alt)}" width="{width:.0f}" src="data:image/png;base64,{picture}">'
 
 
 def _saved(figure: Figure, kind: str, name: str) -> bytes:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from torch_gptff.report.periodic_table import periodic_table
 from torch_gptff.report.style import SERIES, color_map, new_figure, text_in_corner, with_unit
-from torch_gptff.report.tables import written
+from torch_gptff.report.tables import number_of, written
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -76,7 +76,7 @@ def parity(known: ArrayLike, predicted: ArrayLike, label: str, unit: str) -> Fig
     if len(x):
         error = y - x
         mae, rmse = written(float(np.abs(error).mean())), written(float((error**2).mean() ** 0.5))
-        text_in_corner(axes, f"MAE {mae} {unit}\nRMSE {rmse} {unit}\n{len(x):,} values")
+        text_in_corner(axes, f"MAE {mae} {unit}\nRMSE {rmse} {unit}\n{number_of(len(x), 'values')}")
     return figure
 
 
@@ -248,6 +248,8 @@ def bars_of_counts(
             axes.set_yscale("log")
     axes.set_xlabel(with_unit(label, unit))
     axes.set_ylabel("number")
+    if axes.get_yscale() == "linear":
+        axes.locator_params(axis="y", integer=True)
     axes.locator_params(axis="x", nbins=5)
     return figure
 

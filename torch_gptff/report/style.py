@@ -58,6 +58,8 @@ def new_panels(width: float, height: float, ratios: Sequence[float]) -> tuple[Fi
 
     with matplotlib.rc_context({**STYLE, "axes.prop_cycle": cycler(color=SERIES)}):
         figure = Figure(figsize=(width, height))
+        if len(ratios) > 1:  # words at the end of one axis are no words at the beginning of the next
+            figure.set_layout_engine("constrained", wspace=0.06)
         panels = figure.subplots(1, len(ratios), sharey=True, squeeze=False, width_ratios=list(ratios))
         return figure, list(panels[0])
 
@@ -94,6 +96,12 @@ def color_map() -> Colormap:
 def with_unit(label: str, unit: str) -> str:
     """``"energy (eV)"``."""
     return f"{label} ({unit})" if unit else label
+
+
+def legend_above(axes: Axes) -> None:
+    """A legend in one line above the axes, where no curve is."""
+    _, labels = axes.get_legend_handles_labels()
+    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=max(len(labels), 1), borderaxespad=0.2)
 
 
 def text_in_corner(axes: Axes, text: str, corner: str = "upper left") -> None:

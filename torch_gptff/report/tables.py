@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -21,6 +22,10 @@ DIGITS = 4
 MOST_DECIMALS = 6
 SMALLEST, LARGEST = 1e-4, 1e7
 """Numbers beyond these are written with a power of ten."""
+
+
+_POWER = re.compile(r"((?:[<>] )?-?\d+(?:\.\d+)?)e([+-]?\d+)")
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 class Named(str):
@@ -172,7 +177,8 @@ def cells(columns: Sequence[Column], rows: Sequence[Sequence[Any]], separators: 
     for k, column in enumerate(columns):
         values = [row[k] for row in rows]
         decimals = common_decimals(values) if column.decimals is None else column.decimals
-        numeric = any(_is_real(value) for value in values)
+        is_empty = all(value is None for value in values)
+        numeric = any(_is_real(value) for value in values) or (is_empty and column.unit != "")
         for line, value in zip(body, values, strict=True):
             text = written(value, decimals, separators=separators)
             is_number = column.number or (numeric and (value is None or _is_real(value)))
@@ -188,6 +194,25 @@ def common_decimals(values: Sequence[Any]) -> int | None:
         if _is_real(value) and not isinstance(value, Integral) and _ordinary(value)
     )
     return None if not sizes else _decimals(sizes[len(sizes) // 2], DIGITS)
+
+
+def number_of(count: int, things: str) -> str:
+    """``"1 frame"``, ``"2,000 frames"``.
+
+    Args:
+        count: how many there are
+        things: their name, in the plural with ``s``
+    """
+    return f"{count:,} {things.removesuffix('s') if count == 1 else things}"
+
+
+def typeset(text: str) -> str:
+    """A text as a page shows it: ``"1.8 × 10⁻⁶"`` of ``"1.8e-06"``, and no line ends within ``"1.2 ± 0.1"`` or
+    ``"2 × 2 × 2"``."""
+    found = _POWER.fullmatch(text)
+    if found:
+        text = f"{found[1]} × 10{str(int(found[2])).translate(_RAISED)}"
+    return text.replace(" × ", "\u00a0×\u00a0").replace(" ± ", "\u00a0±\u00a0")
 
 
 def _written_number(value: float, decimals: int | None, digits: int, group: str) -> str:

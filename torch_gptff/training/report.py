@@ -14,6 +14,7 @@ from torch_gptff.evaluation.record import Evaluation
 from torch_gptff.evaluation.report import add_evaluation, add_headline
 from torch_gptff.moved import old_names
 from torch_gptff.report import Report, plots
+from torch_gptff.report.tables import number_of
 from torch_gptff.training.config import TrainingConfig
 from torch_gptff.training.files import CONFIG, METRICS, REPORT
 from torch_gptff.training.record import VALIDATED, LearningCurves
@@ -111,7 +112,8 @@ def _environment() -> dict[str, object]:
         "Python": platform.python_version(),
         **{name: _version(name) for name in PACKAGES},
         "GPU": device,
-        "CPU": f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads",
+        "CPU": f"{platform.machine()}, {number_of(os.cpu_count() or 1, 'cores')}, "
+        f"{number_of(torch.get_num_threads(), 'threads')}",
         "system": f"{platform.system()} {platform.release()}",
     }
 

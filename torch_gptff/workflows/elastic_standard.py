@@ -43,8 +43,10 @@ def crystal_system(space_group: int) -> str:
 
 
 def standard_stiffness(stiffness: NDArray[np.float64], atoms: Atoms) -> NDArray[np.float64]:
-    """A tensor in the orientation of the IEEE standard on piezoelectricity (176-1987), by pymatgen, in the unit given,
-    ``[6, 6]``.
+    """A tensor in the orientation of the IEEE standard on piezoelectricity (176-1987), in the unit given, ``[6, 6]``.
+
+    The orientation is pymatgen's, but for tetragonal crystals: there pymatgen takes ``a`` for the fourfold axis where
+    ``c`` is the shorter one, as in rutile.
 
     Args:
         stiffness: in the orientation of ``atoms``, ``[6, 6]``
@@ -55,18 +57,35 @@ def standard_stiffness(stiffness: NDArray[np.float64], atoms: Atoms) -> NDArray[
     """
     from pymatgen.analysis.elasticity.elastic import ElasticTensor
     from pymatgen.io.ase import AseAtomsAdaptor
-    from pymatgen.symmetry.analyzer import SymmetryUndeterminedError
+    from pymatgen.symmetry.analyzer import SpacegroupAnalyzer, SymmetryUndeterminedError
 
     plain = Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=True)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a tensor that is not symmetric to the last digit
-            turned = ElasticTensor.from_voigt(stiffness).convert_to_ieee(
-                AseAtomsAdaptor.get_structure(plain), initial_fit=False
-            )
+            structure = AseAtomsAdaptor.get_structure(plain)
+            tensor = ElasticTensor.from_voigt(stiffness)
+            analyzer = SpacegroupAnalyzer(structure)
+            if analyzer.get_crystal_system() == "tetragonal":
+                axes = _fourfold_axis_last(plain, analyzer.get_symmetry_dataset().transformation_matrix)
+                turned = tensor.rotate(axes, tol=1e-2)
+            else:
+                turned = tensor.convert_to_ieee(structure, initial_fit=False)
     except (SymmetryUndeterminedError, IndexError, TypeError, ValueError) as error:
         raise ElasticityError(f"the standard orientation of the crystal is not found: {error}") from error
     return np.array(turned.voigt, dtype=np.float64)
+
+
+def _fourfold_axis_last(atoms: Atoms, transformation: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Unit vectors along ``a``, across, and along ``c`` of the conventional cell of a tetragonal crystal, as rows.
+
+    Args:
+        atoms: the crystal
+        transformation: to the basis of its conventional cell, as spglib gives it, ``[3, 3]``
+    """
+    a, _, c = np.linalg.inv(transformation).T @ atoms.cell.array
+    third, first = c / np.linalg.norm(c), a / np.linalg.norm(a)
+    return np.array([first, np.cross(third, first), third])
 
 
 def named_constants(stiffness: NDArray[np.float64], system: str) -> dict[str, float]:

@@ -15,6 +15,7 @@ from torch_gptff.record import FORMULA, Record, uncertainty, verdict
 from torch_gptff.report import Column
 from torch_gptff.report.style import drawn
 from torch_gptff.units import GPA_PER_EV_PER_ANGSTROM3
+from torch_gptff.workflows.drawing.words import group_symbol
 from torch_gptff.workflows.evaluate_many import evaluate_many
 from torch_gptff.workflows.inputs import as_atoms, as_calculator
 from torch_gptff.workflows.network import require_crystal
@@ -86,8 +87,8 @@ class RankedPolymorph(Record):
         uncertainty(lambda each: each.energy_std),
         Column("volume", "Å³/atom", 3, lambda each: each.volume),
         Column("atoms", value=lambda each: len(each.atoms)),
-        Column("group before", value=lambda each: each.space_group_before or None),
-        Column("after", value=lambda each: each.space_group or None),
+        Column("group before", value=lambda each: group_symbol(each.space_group_before) or None),
+        Column("after", value=lambda each: group_symbol(each.space_group) or None),
         Column("same as", value=lambda each: each.duplicate_of or None),
         Column("conv.", value=lambda each: verdict(each.converged)),
     )

@@ -9,15 +9,32 @@ function inPageColors(content) {
   return Object.fromEntries(Object.entries(content).map(([name, value]) => [name, inPageColors(value)]));
 }
 
+// 1, 2 and 5 of each power of ten from one power to another, and some beyond, of numbers that are long otherwise.
+function ticksInPowers(low, high) {
+  const ticks = [];
+  for (let power = Math.floor(low) - 1; power <= Math.ceil(high) + 1; power++) {
+    for (const digit of [1, 2, 5]) ticks.push([digit, power]);
+  }
+  return {
+    tickvals: ticks.map(([digit, power]) => digit * 10 ** power),
+    ticktext: ticks.map(([digit, power]) => `${digit} × 10<sup>${power}</sup>`),
+  };
+}
+
 function styled(plot) {
   const layout = inPageColors(plot.layout);
   const axis = { gridcolor: color("rule"), linecolor: color("ink"), zeroline: false, automargin: true, hoverformat: ".6~g" };
-  const line = { ticks: "outside", tickcolor: color("ink"), showline: true, exponentformat: "power" };
+  const line = { ticks: "outside", tickcolor: color("ink"), showline: true, exponentformat: "power", minexponent: 6 };
   for (const name of Object.keys(layout).filter((key) => /^[xy]axis/.test(key))) {
     layout[name] = { ...axis, ...line, ...layout[name] };
     const [low, high] = layout[name].range;
-    // 1, 2 and 5 of each power of ten, or whole powers alone
-    if (layout[name].type === "log" && high - low > 0.5) layout[name].dtick = high - low > 2.5 ? 1 : "D2";
+    // 1, 2 and 5 of each power of ten, written out as numbers, or whole powers alone
+    if (layout[name].type === "log") {
+      if (high - low > 2.5) layout[name].dtick = 1;
+      else if (high - low > 0.5 && (low < -3 || high > 5.5)) Object.assign(layout[name], ticksInPowers(low, high));
+      else Object.assign(layout[name], { tickformat: "~g" }, high - low > 0.5 && { dtick: "D2" });
+    }
+    if (layout[name].ticktext) layout[name].tickangle = 0;
     layout[name].title = { ...layout[name].title, standoff: 6 };
   }
   for (const trace of plot.data) {
@@ -29,7 +46,7 @@ function styled(plot) {
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { color: color("ink"), family: getComputedStyle(document.body).fontFamily, size: 13 },
-    margin: { l: 16, r: 14, t: layout.showlegend ? 56 : 32, b: 16 }, // room for the buttons, and below them the legend
+    margin: { l: 16, r: "xaxis2" in layout ? 32 : 14, t: layout.showlegend ? 56 : 32, b: 16 }, // room for the buttons, and below them the legend
     legend: { orientation: "h", x: 0, y: 1, yanchor: "bottom" },
     hoverlabel: { bgcolor: color("panel"), bordercolor: color("rule"), font: { color: color("ink") }, namelength: -1 },
     // a finger scrolls the page, and zooms with the buttons above the plot
@@ -68,12 +85,20 @@ async function startPlot(figure) {
   const plot = dataOf(figure);
   const place = document.createElement("div");
   place.className = "interactive";
-  place.style.height = `${Math.max(plot.height, 260) + 60}px`;
+  const height = Math.max(plot.height, 260) + 60;
+  place.style.height = `${height}px`;
   figure.style.flexBasis = `${plot.width + 40}px`;
+  if (Object.values(plot.layout).some((part) => part?.scaleanchor)) {
+    // as broad as it is drawn, and on a telephone as high
+    figure.style.maxWidth = `${plot.width + 40}px`;
+    place.style.height = `${Math.min(height, (figure.clientWidth * plot.height) / plot.width + 90)}px`;
+  }
   figure.prepend(place);
   figure.classList.add("live");
-  const config = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["toImage", "select2d", "lasso2d"] };
+  const config = { displaylogo: false, modeBarButtonsToRemove: ["toImage", "select2d", "lasso2d"] };
   await Plotly.newPlot(place, inPageColors(plot.data), styled(plot), config);
+  // the room for a plot changes with the window, and when plots beside it come alive
+  new ResizeObserver(() => place.offsetWidth && Plotly.Plots.resize(place)).observe(place);
   lively.add(() => Plotly.react(place, inPageColors(plot.data), styled(plot), config));
   const name = fileName(figure);
   const saving = document.createElement("span");

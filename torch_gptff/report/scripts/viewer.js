@@ -4,6 +4,7 @@ const BOND = 1.15; // atoms closer than this times the sum of their covalent rad
 const STICK = 0.11; // Å
 const FRAMES_PER_SECOND = 12;
 const MOST_WITH_BONDS = 3000;
+const FILLED = 0.8; // part of a picture's width or height that is filled at first
 const SURFACE = 6; // Å, the largest radius of a surface: 3Dmol.js shows nothing smaller than some 5 Å large
 
 const sum = (a, b) => a.map((value, k) => value + b[k]);
@@ -71,11 +72,19 @@ class Scene {
     });
   }
 
+  // Turns to the directions to the right, up and towards the eye, and fills the picture with what is drawn.
   look(rows) {
+    const spans = rows.map((axis) => {
+      const along = this.outline().map((place) => dot(place, axis));
+      return [Math.min(...along), Math.max(...along)];
+    });
+    const middle = rows.reduce((all, axis, k) => sum(all, scaled(axis, (spans[k][0] + spans[k][1]) / 2)), [0, 0, 0]);
     this.gl.zoomTo();
-    const [x, y, z, depth] = this.gl.getView();
-    this.gl.setView([x, y, z, depth, ...quaternion(rows)]);
-    this.gl.zoom(1.35);
+    this.gl.setView([...scaled(middle, -1), this.gl.getView()[3], ...quaternion(rows)]);
+    const [one, other] = [middle, sum(middle, rows[0])].map((place) => this.gl.modelToScreen(point(place)));
+    const pixels = Math.hypot(one.x - other.x, one.y - other.y); // of 1 Å
+    const [width, height] = spans.map(([low, high]) => pixels * (high - low));
+    this.gl.zoom(FILLED * Math.min(this.place.clientWidth / width, this.place.clientHeight / height));
     this.gl.render();
   }
 
@@ -111,6 +120,23 @@ class StructureViewer extends Scene {
     const raised = cell[k === 2 ? 1 : 2];
     const up = unit(minus(raised, scaled(eye, dot(raised, eye))));
     this.look([cross(up, eye), up, eye]);
+  }
+
+  // Corners of boxes about the atoms, and of the cell with the names of its vectors.
+  outline() {
+    const { cell } = this.frames[this.shown];
+    const places = [];
+    for (const { x, y, z, elem } of this.atoms()) {
+      const radius = 0.18 + 0.26 * this.data.elements[elem].radius;
+      for (const side of [-radius, radius]) places.push([x + side, y, z], [x, y + side, z], [x, y, z + side]);
+    }
+    if (cell) {
+      for (let n = 0; n < 8; n++) {
+        places.push([n & 1, n & 2 ? 1 : 0, n & 4 ? 1 : 0].reduce((all, part, k) => sum(all, scaled(cell[k], part)), [0, 0, 0]));
+      }
+      for (const vector of cell) places.push(scaled(vector, 1 + 0.8 / length(vector)));
+    }
+    return places;
   }
 
   addPlayer(bar) {
@@ -301,9 +327,21 @@ class SurfaceViewer extends Scene {
   constructor(figure, data) {
     super(figure, data);
     this.data = data;
+    this.vertices = [];
     this.draw();
     this.look(data.view);
     this.toolbar().append(button("⟲", "Back to the first view", () => this.look(this.view)));
+  }
+
+  outline() {
+    return [...this.vertices, ...[0, 1, 2].map((k) => this.tip(k))];
+  }
+
+  // End of an axis, with its name.
+  tip(k) {
+    const end = [0, 0, 0];
+    end[k] = 1.35 * SURFACE;
+    return end;
   }
 
   draw() {
@@ -313,7 +351,7 @@ class SurfaceViewer extends Scene {
       const place = high > low ? (value - low) / (high - low) : 0.5;
       return $3Dmol.CC.color(colors[Math.min(colors.length - 1, Math.floor(place * colors.length))]);
     };
-    const vertexArr = [];
+    const vertexArr = (this.vertices = []);
     const faceArr = [];
     const shades = [];
     for (let j = 0; j < rows; j++) {
@@ -341,10 +379,9 @@ class SurfaceViewer extends Scene {
     this.gl.removeAllLabels();
     this.gl.addCustom({ vertexArr: vertexArr.map(point), normalArr, faceArr, color: shades });
     ["x", "y", "z"].forEach((name, k) => {
-      const end = [0, 0, 0];
-      end[k] = 1.35 * SURFACE;
-      this.gl.addLine({ start: point([0, 0, 0]), end: point(end), color: color("quiet") });
-      this.gl.addLabel(name, { position: point(end), fontColor: color("quiet"), fontSize: 14, showBackground: false });
+      const end = point(this.tip(k));
+      this.gl.addLine({ start: point([0, 0, 0]), end, color: color("quiet") });
+      this.gl.addLabel(name, { position: end, fontColor: color("quiet"), fontSize: 14, showBackground: false });
     });
     this.gl.render();
   }

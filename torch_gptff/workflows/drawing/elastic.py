@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from torch_gptff.report.style import SERIES, color_map
+from torch_gptff.report.style import SERIES, color_map, legend_above
 from torch_gptff.workflows.elastic_moduli import ElasticTensor
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def draw_young_modulus(axes: Axes, tensor: ElasticTensor) -> None:
     axes.set_aspect("equal")
     axes.set_xlabel("first axis (GPa)")
     axes.set_ylabel("second axis (GPa)")
-    axes.legend(frameon=False)
+    legend_above(axes)
 
 
 def young_modulus_surface(tensor: ElasticTensor) -> NDArray[np.float64]:
@@ -66,4 +66,6 @@ def draw_surface(axes: Any, values: NDArray[np.float64]) -> None:
     surface.set_rasterized(True)
     axes.set_box_aspect((1, 1, 1))
     axes.set(xlim=(-high, high), ylim=(-high, high), zlim=(-high, high), xlabel="x (GPa)", ylabel="y", zlabel="z")
+    axes.locator_params(nbins=4)
+    axes.tick_params(labelsize=8, pad=0)
     axes.view_init(elev=20, azim=35)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +18,18 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+FEW = 12
+"""Largest number of phases above the hull that are named."""
+
+
 def draw_hull(axes: Axes, hull: ConvexHull) -> int:
     """The hull of two or three elements. Returns as :func:`draw_binary`."""
     return draw_binary(axes, hull) if len(hull.elements) == 2 else draw_ternary(axes, hull)
 
 
 def draw_binary(axes: Axes, hull: ConvexHull) -> int:
-    """Formation energy over composition, and the hull. Returns how many stable phases are not named for want of
-    room."""
+    """Formation energy over composition, and the hull. Returns how many phases that should be named are not, for
+    want of room."""
     second = hull.elements[1]
 
     def place(entry: HullEntry) -> tuple[float, float]:
@@ -32,7 +37,8 @@ def draw_binary(axes: Axes, hull: ConvexHull) -> int:
 
     stable = sorted(hull.stable, key=place)
     other = [entry for entry in hull.entries if not entry.is_stable]
-    for one, next_one in pairwise(place(entry) for entry in stable):
+    lines = list(pairwise(place(entry) for entry in stable))
+    for one, next_one in lines:
         axes.plot(*zip(one, next_one, strict=True), color=SERIES[0], linewidth=1.2)
     for entries, color, face in ((other, SERIES[1], "none"), (stable, SERIES[0], SERIES[0])):
         if entries:
@@ -43,7 +49,7 @@ def draw_binary(axes: Axes, hull: ConvexHull) -> int:
     axes.set_ylabel("formation energy (meV/atom)")
     axes.margins(0.08, 0.2)
     ordered = [*stable, *other]
-    return label_points(axes, [place(entry) for entry in ordered], [subscripted(entry.formula) for entry in stable])
+    return label_points(axes, [place(entry) for entry in ordered], _named(stable, other), lines=lines)
 
 
 def draw_ternary(axes: Axes, hull: ConvexHull) -> int:
@@ -73,7 +79,12 @@ def draw_ternary(axes: Axes, hull: ConvexHull) -> int:
     name_points(filled, map(_words, stable))
     axes.margins(0.12, 0.1)
     every = [(float(x), float(y)) for x, y in places([*stable, *other])]
-    return label_points(axes, every, [subscripted(entry.formula) for entry in stable])
+    return label_points(axes, every, _named(stable, other))
+
+
+def _named(stable: Sequence[HullEntry], other: Sequence[HullEntry]) -> list[str]:
+    """Formulas of the stable phases, and of the others behind them where these are few."""
+    return [subscripted(entry.formula) for entry in [*stable, *(other if len(other) <= FEW else [])]]
 
 
 def _words(entry: HullEntry) -> str:

@@ -38,4 +38,4 @@ def draw_cumulative(axes: Axes, crystal: ThermalConductivity) -> None:
     order = np.argsort(crystal.mode_frequencies)
     axes.plot(crystal.mode_frequencies[order], np.cumsum(crystal.mode_conductivity[order]), color=SERIES[1])
     axes.set_xlabel("frequency (THz)")
-    axes.set_ylabel("conductivity of modes below (W/(m K))")
+    axes.set_ylabel("cumulative conductivity (W/(m K))")

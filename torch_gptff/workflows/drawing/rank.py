@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from torch_gptff.report.interactive import name_points
 from torch_gptff.report.labels import label_points
 from torch_gptff.report.style import SERIES
+from torch_gptff.workflows.drawing.words import group_symbol
 from torch_gptff.workflows.rank import PolymorphRanking, RankedPolymorph
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def draw_energies(axes: Axes, ranking: PolymorphRanking) -> int:
     axes.set_xlabel("volume (Å³/atom)")
     axes.set_ylabel("energy above the lowest (meV/atom)")
     axes.margins(0.12, 0.15)
-    names = [entry.space_group.split()[0] if entry.space_group else entry.label for entry in distinct]
+    names = [group_symbol(entry.space_group).split()[0] if entry.space_group else entry.label for entry in distinct]
     return label_points(axes, [_place(entry) for entry in [*distinct, *others]], names)
 
 
@@ -33,4 +34,4 @@ def _place(entry: RankedPolymorph) -> tuple[float, float]:
 
 
 def _words(entry: RankedPolymorph) -> str:
-    return f"{entry.label}\n{entry.space_group}\n{1000 * entry.energy_above_lowest:.1f} meV/atom"
+    return f"{entry.label}\n{group_symbol(entry.space_group)}\n{1000 * entry.energy_above_lowest:.1f} meV/atom"

@@ -115,6 +115,7 @@ def _fractions(series: DiffractionSeries, label: str, places: NDArray[np.float64
     assert series.fractions is not None
     curves = {name: 100 * series.fractions[:, k] for k, name in enumerate(series.structures)}
     seen = {name: values for name, values in curves.items() if values.max() > 0.5}
-    figure = lines(places, seen, label, "atoms", y_unit="%")
+    only = f", {next(iter(seen))}" if len(seen) == 1 else ""
+    figure = lines(places, seen, label, f"atoms{only}", y_unit="%")
     figure.axes[0].set_ylim(-2, 102)
     return figure

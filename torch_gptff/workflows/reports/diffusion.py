@@ -9,7 +9,7 @@ import numpy as np
 from ase import Atoms
 
 from torch_gptff.moved import old_names
-from torch_gptff.report import Report
+from torch_gptff.report import Named, Report
 from torch_gptff.report.plots import heat_map, new_figure
 from torch_gptff.workflows.diffusion.arrhenius import ArrheniusFit
 from torch_gptff.workflows.diffusion.coefficient import Diffusion
@@ -61,14 +61,18 @@ def diffusion_report(
             )
 
     def section(report: Report, label: str, run: Diffusion) -> None:
-        _section(report, run, (densities or {}).get(label), (structures or {}).get(label))
+        given = label.full if isinstance(label, Named) else label
+        _section(report, run, (densities or {}).get(given), (structures or {}).get(given))
 
     return report.sections(section, _heading)
 
 
 def _heading(label: str, run: Diffusion) -> str:
     temperature = f"{run.temperature:.0f} K"
-    return label if label == temperature else f"{label}, {temperature}"
+    if label == temperature:
+        return label
+    words = f"{label}, {temperature}"
+    return Named(words, label.full) if isinstance(label, Named) else words
 
 
 def _numbers(run: Diffusion) -> dict[str, tuple[object, str]]:
@@ -136,7 +140,7 @@ def _section(report: Report, run: Diffusion, density: IonDensity | None, atoms: 
             "ions": run.n_ions,
             "length (ps)": run.duration,
             "blocks": run.n_blocks,
-            "at rest": {"laboratory": "nothing"}.get(run.origin, run.origin),
+            "at rest": {"laboratory": "nothing", "center of mass": "centre of mass"}.get(run.origin, run.origin),
         }
     )
     if density is not None:

@@ -13,6 +13,7 @@ from torch_gptff.moved import old_names
 from torch_gptff.report import Column
 from torch_gptff.report.style import new_figure
 from torch_gptff.workflows.drawing.elastic import draw_surface, draw_young_modulus, young_modulus_surface
+from torch_gptff.workflows.drawing.words import group_symbol
 from torch_gptff.workflows.elastic_moduli import ElasticTensor
 from torch_gptff.workflows.reports.frame import Labelled, RecordsReport
 
@@ -63,8 +64,8 @@ def _section(report: RecordsReport[ElasticTensor], label: str, tensor: ElasticTe
         )
     report.facts(
         {
-            "space group": tensor.space_group or "not used",
-            "largest strain": tensor.max_strain,
+            "space group": group_symbol(tensor.space_group or "not used"),
+            "largest strain (%)": f"{100 * tensor.max_strain:g}",
             "atoms relaxed within strained cells": tensor.relaxed,
             "strained structures computed": tensor.n_strained,
             "largest residual stress (GPa)": residual,

@@ -114,23 +114,29 @@ class RecordsReport(Report, Generic[R]):
 
 def names(labelled: Sequence[tuple[str, Record]]) -> list[str]:
     """Names of records for a reader: the formula, with the file's name behind it where several have this formula, and
-    with the label as a tooltip. The label itself for a record without a structure.
+    with the label as a tooltip. For a record without a structure the label itself, of a path the name of the file.
 
     Args:
         labelled: labels and records
     """
     formulas = [_formula(record) for _, record in labelled]
     stems = [_stem(label) for label, _ in labelled]
+    files = Counter(PurePath(label).name for label, _ in labelled)
     of_formula, of_both = Counter(formulas), Counter(zip(formulas, stems, strict=True))
     found: list[str] = []
     for (label, _), formula, stem in zip(labelled, formulas, stems, strict=True):
         if formula is None:
-            found.append(label)
+            found.append(_file_name(label) if files[PurePath(label).name] == 1 else label)
         elif of_formula[formula] == 1:
             found.append(Named(subscripted(formula), label))
         else:
             found.append(Named(f"{subscripted(formula)}, {stem if of_both[formula, stem] == 1 else label}", label))
     return found
+
+
+def _file_name(label: str) -> str:
+    name = PurePath(label).name
+    return label if name in ("", label) else Named(name, label)
 
 
 def _stem(label: str) -> str:

@@ -59,4 +59,4 @@ def hull_report(
 
 
 def _unnamed(number: int) -> str:
-    return f" For want of room, {number} stable phases are not named." if number else ""
+    return f" For want of room, {number} phases are not named." if number else ""

@@ -32,7 +32,7 @@ def _section(report: RecordsReport[ThermalConductivity], label: str, crystal: Th
         {
             "supercell": " × ".join(map(str, crystal.supercell)),
             "displaced supercells": crystal.n_displaced,
-            "displacement (Å)": crystal.displacement,
+            "displacement (Å)": f"{crystal.displacement:g}",
             "mesh": " × ".join(map(str, crystal.mesh)),
             "scattering by isotopes": crystal.isotopes,
             "largest force on the undisplaced crystal (eV/Å)": crystal.residual_force,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from ase import Atoms
 
 from torch_gptff.moved import old_names
-from torch_gptff.report import Report
+from torch_gptff.report import Named, Report
 from torch_gptff.report.plots import lines
 from torch_gptff.report.structures import thin
 from torch_gptff.report.style import new_figure
@@ -19,6 +20,7 @@ from torch_gptff.workflows.drawing.md import (
     draw_radial_distributions,
     draw_vibrations,
 )
+from torch_gptff.workflows.drawing.words import subscripted
 from torch_gptff.workflows.md.analysis import MotionAnalysis, analyze_motion
 from torch_gptff.workflows.md.result import AVERAGE_UNITS, MolecularDynamicsRun
 from torch_gptff.workflows.md.settings import AXES, MolecularDynamicsSettings
@@ -45,28 +47,22 @@ def md_report(run: MolecularDynamicsRun, about: str = "", frames: Sequence[Atoms
         frames: of the trajectory, to show it and to analyse how atoms are arranged and move
     """
     settings = run.settings
-    report = Report(f"Molecular dynamics of {run.formula}", about)
+    report = Report(f"Molecular dynamics of {subscripted(run.formula)}", about)
     if run.problem is not None:
         report.note(f"{run.problem[0].upper()}{run.problem[1:]}. What follows is of the frames before.")
     report.numbers(
         {
             "atoms": (run.n_atoms, ""),
-            "time": (run.steps * settings.timestep / 1000, "ps"),
+            "time": (f"{run.steps * settings.timestep / 1000:g}", "ps"),
             **{
-                name.replace("_", " "): (round(average.mean, 4), AVERAGE_UNITS[name])
+                name.replace("_", " "): (_with_spread(average.mean, average.standard_deviation), AVERAGE_UNITS[name])
                 for name, average in run.averages_per_atom.items()
             },
         }
     )
-    report.facts(
-        {
-            f"{name.replace('_', ' ')} ({AVERAGE_UNITS[name]})": _with_spread(average.mean, average.standard_deviation)
-            for name, average in run.averages_per_atom.items()
-        }
-    )
     report.text("Means and standard deviations over the second half of the frames.")
     for remark in run.remarks:
-        report.note(f"{remark}.")
+        report.note(f"{remark[0].upper()}{remark[1:]}.")
     report.heading("Over time")
     time = run.time / 1000
     energies, axes = new_figure(4.8, 3.0)
@@ -106,7 +102,7 @@ def md_report(run: MolecularDynamicsRun, about: str = "", frames: Sequence[Atoms
             "frames": run.n_frames,
             "steps done": run.steps,
             "drift of the conserved energy (meV/atom/ps)": None if run.drift is None else 1000 * run.drift,
-            "trajectory": run.trajectory,
+            "trajectory": Named(Path(run.trajectory).name, run.trajectory),
         }
     )
     return report
@@ -149,21 +145,22 @@ def _facts(settings: MolecularDynamicsSettings) -> dict[str, object]:
     facts: dict[str, object] = {
         "ensemble": settings.ensemble.upper(),
         "steps": settings.steps,
-        "timestep (fs)": settings.timestep,
-        "temperature (K)": settings.temperature,
-        "final temperature (K)": settings.final_temperature,
+        "timestep (fs)": f"{settings.timestep:g}",
+        "temperature (K)": f"{settings.temperature:g}",
     }
+    if settings.final_temperature is not None:
+        facts["final temperature (K)"] = f"{settings.final_temperature:g}"
     if settings.ensemble == "nvt":
         facts["thermostat"] = settings.thermostat
     if settings.ensemble != "nve":
-        facts["thermostat time (fs)"] = settings.thermostat_time
+        facts["thermostat time (fs)"] = f"{settings.thermostat_time:g}"
     if settings.ensemble == "npt":
         held = [axis for axis, free in zip(AXES, settings.mask, strict=True) if not free]
         kept = f", {' and '.join(held)} kept" if held else ""
         facts |= {
-            "pressure (GPa)": settings.pressure,
+            "pressure (GPa)": f"{settings.pressure:g}",
             "cell": settings.cell + kept,
-            "barostat time (fs)": settings.barostat_time,
+            "barostat time (fs)": f"{settings.barostat_time:g}",
         }
     if settings.strain:
         facts["strain at the end"] = f"{settings.strain:g} along {settings.strain_axis}"

@@ -45,7 +45,7 @@ def _section(report: RecordsReport[PhononSpectrum], label: str, spectrum: Phonon
         {
             "supercell": " × ".join(map(str, spectrum.supercell)),
             "displaced supercells": spectrum.n_displaced,
-            "displacement (Å)": spectrum.displacement,
+            "displacement (Å)": f"{spectrum.displacement:g}",
             "mesh": " × ".join(map(str, spectrum.mesh)),
             "largest force on the undisplaced crystal (eV/Å)": spectrum.residual_force,
             "violation of the acoustic sum rule, removed (eV/Å²)": spectrum.sum_rule_violation,

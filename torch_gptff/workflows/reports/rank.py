@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch_gptff.report.style import new_figure
 from torch_gptff.workflows.drawing.rank import draw_energies
-from torch_gptff.workflows.drawing.words import subscripted
+from torch_gptff.workflows.drawing.words import group_symbol, subscripted
 from torch_gptff.workflows.rank import PolymorphRanking, RankedPolymorph
 from torch_gptff.workflows.reports.frame import RecordsReport
 
@@ -31,4 +31,6 @@ def rank_report(ranking: PolymorphRanking, about: str = "") -> RecordsReport[Ran
 
 
 def _section(report: RecordsReport[RankedPolymorph], label: str, entry: RankedPolymorph) -> None:
-    report.structure(entry.atoms, f"{entry.space_group}, {1000 * entry.energy_above_lowest:.1f} meV/atom.")
+    report.structure(
+        entry.atoms, f"{group_symbol(entry.space_group)}, {1000 * entry.energy_above_lowest:.1f} meV/atom."
+    )

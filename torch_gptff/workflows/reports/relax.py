@@ -13,6 +13,7 @@ from torch_gptff.report.plots import histogram
 from torch_gptff.report.structures import Trajectory, thin
 from torch_gptff.report.style import new_figure
 from torch_gptff.workflows.drawing.relax import draw_energies, draw_forces
+from torch_gptff.workflows.drawing.words import group_symbol
 from torch_gptff.workflows.relaxation import Relaxation
 from torch_gptff.workflows.reports.frame import Labelled, RecordsReport
 
@@ -94,5 +95,5 @@ def _cell(when: str, atoms: Atoms) -> list[object]:
     import spglib
 
     found = spglib.get_symmetry_dataset((atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers), symprec=0.01)
-    group = "" if found is None else f"{found.international} ({found.number})"
+    group = "" if found is None else group_symbol(f"{found.international} ({found.number})")
     return [when, *atoms.cell.cellpar().tolist(), atoms.cell.volume, group]

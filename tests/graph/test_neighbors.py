@@ -275,18 +275,6 @@ def test_cells_of_the_strategy_are_what_it_says():
     }
 
 
-def test_default_backend_is_vesin_on_the_cpu(monkeypatch):
-    asked = []
-
-    def spy(*arguments):
-        asked.append("vesin")
-        return cell_list.find_pairs(*arguments)
-
-    monkeypatch.setitem(neighbors._BACKENDS, "vesin", (spy, None))
-    neighbor_list(record(molecule("H2O").positions), 5.0)
-    assert asked == ["vesin"]
-
-
 def test_unknown_backend():
     with pytest.raises(UnknownBackendError, match=r"'kd-tree'; there are vesin, torch, ase, torch_cluster"):
         neighbor_list(record([[0, 0, 0]]), 5.0, "kd-tree")
@@ -318,3 +306,18 @@ def test_registered_backend_may_search_too_far_and_in_any_order(monkeypatch):
 def test_torch_cluster_refuses_periods():
     with pytest.raises(UnknownBackendError, match="periodic"):
         neighbor_list(CrystalData.from_ase(bulk("Cu")), 5.0, "torch_cluster")
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_default_backend_is_vesin_but_torch_cluster_for_molecules_where_it_is(is_there: bool, monkeypatch) -> None:
+    searched: list[str] = []
+
+    def spy(name: str):
+        return lambda *given: searched.append(name) or cell_list.find_pairs(*given)
+
+    for name in ("vesin", "torch_cluster"):
+        monkeypatch.setitem(neighbors._BACKENDS, name, (spy(name), None))
+    monkeypatch.setattr(neighbors, "_is_installed", lambda package: is_there)
+    for atoms in (molecule("H2O"), bulk("Cu")):
+        neighbor_list(CrystalData.from_ase(atoms), 3.0)
+    assert searched == ["torch_cluster" if is_there else "vesin", "vesin"]

@@ -49,3 +49,30 @@ def test_sums_maxima_and_softmax_are_those_of_torch(scatter: bool) -> None:
     for reduce, values in expected.items():
         torch.testing.assert_close(segment(x, starts, reduce), torch.stack(values))
     torch.testing.assert_close(softmax(x, centre), torch.cat([each.softmax(0) for each in of_atom]))
+
+
+@pytest.mark.parametrize("aggr", ["max", "min"])
+def test_extremes_are_those_of_each_atom_with_and_without(aggr: str, scatter: bool) -> None:
+    """Also of atoms without bonds, and where targets do not ascend."""
+    edge_index, n_atoms = bonds()
+    layer = AtomConv(4, 3, aggr=aggr).double()
+    messages = torch.randn(edge_index.size(1), 4, dtype=torch.float64, requires_grad=True)
+    found = layer.aggregate(messages, edge_index[1], dim_size=n_atoms + 2)
+    extremes = [getattr(messages[edge_index[1] == atom], f"a{aggr}")(0) for atom in range(n_atoms)]
+    expected = torch.stack([*extremes, torch.zeros(4), torch.zeros(4)])
+    torch.testing.assert_close(found, expected)
+    order = torch.randperm(edge_index.size(1))
+    torch.testing.assert_close(layer.aggregate(messages[order], edge_index[1][order], dim_size=n_atoms + 2), expected)
+
+
+def test_only_extremes_of_ascending_targets_are_taken_by_torch_scatter(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[str] = []
+    monkeypatch.setattr(
+        "torch_gptff.nn.segments.segment", lambda x, ptr, reduce: taken.append(reduce) or segment(x, ptr, reduce)
+    )
+    edge_index, n_atoms = bonds()
+    messages = torch.randn(edge_index.size(1), 4)
+    for aggr in ("max", "min", "mean", "add", "softmax"):
+        AtomConv(4, 3, aggr=aggr).aggregate(messages, edge_index[1], dim_size=n_atoms)
+    AtomConv(4, 3, aggr="max").aggregate(messages, edge_index[1].flip(0), dim_size=n_atoms)
+    assert taken == ["max", "min"]

@@ -6,16 +6,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.nn import Linear
-from torch_geometric.nn import MessagePassing
 from torch_geometric.nn.aggr import Aggregation
 from torch_geometric.typing import PairTensor
 
 from torch_gptff.graph.geometry import COSINE_SCALE
 from torch_gptff.nn.linear import BlockLinear, GatedLinear
+from torch_gptff.nn.segments import SegmentExtremes
 from torch_gptff.ops import Inputs, angle_sum
 
 
-class AngleConv(MessagePassing):
+class AngleConv(SegmentExtremes):
     r"""The update of bonds by the angles they form, of the `GPTFF paper <https://arxiv.org/abs/2402.19327>`_.
 
     .. math::

@@ -5,15 +5,15 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 from torch.nn import Linear
-from torch_geometric.nn import MessagePassing
 from torch_geometric.nn.aggr import Aggregation
 from torch_geometric.typing import PairTensor
 
 from torch_gptff.nn.linear import BlockLinear, GatedLinear
+from torch_gptff.nn.segments import SegmentExtremes
 from torch_gptff.ops.gated_edges import atom_message, atom_update, can_fuse
 
 
-class AtomConv(MessagePassing):
+class AtomConv(SegmentExtremes):
     r"""The atom update of the `GPTFF paper <https://arxiv.org/abs/2402.19327>`_.
 
     .. math::

@@ -8,6 +8,7 @@ backends agree to the last pair, also where a shell of neighbours lies exactly o
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from importlib.util import find_spec
 
 import torch
@@ -46,7 +47,7 @@ def register_backend(name: str, find_pairs: Backend, requires: str | None = None
 
 def available_backends() -> list[str]:
     """The names of the backends whose packages are installed."""
-    return [name for name, (_, package) in _BACKENDS.items() if package is None or find_spec(package) is not None]
+    return [name for name, (_, package) in _BACKENDS.items() if package is None or _is_installed(package)]
 
 
 def neighbor_list(data: Data, cutoff: float, backend: str | None = None) -> tuple[Tensor, Tensor, Tensor]:
@@ -56,7 +57,7 @@ def neighbor_list(data: Data, cutoff: float, backend: str | None = None) -> tupl
         data: a record with ``z``, ``pos``, ``cell`` and ``pbc``, and ``batch`` where there are several structures
         cutoff: Å
         backend: ``"vesin"`` (default on the CPU), ``"torch"`` (any device, default elsewhere), ``"ase"``, or
-            ``"torch_cluster"`` (open boundaries only)
+            ``"torch_cluster"`` (open boundaries only; default there on the CPU, where that package is installed)
 
     Returns:
         ``edge_index`` ``[2, E]`` (row 0 the neighbour, row 1 the centre; ascending by centre), ``edge_shift``
@@ -69,11 +70,11 @@ def neighbor_list(data: Data, cutoff: float, backend: str | None = None) -> tupl
     from torch_gptff.graph.size import require_room_for_bonds
 
     if backend is None:
-        backend = "vesin" if data.pos.device.type == "cpu" else "torch"
+        backend = _default_backend(data)
     if backend not in _BACKENDS:
         raise UnknownBackendError(f"no neighbour-list backend {backend!r}; there are {', '.join(_BACKENDS)}")
     find_pairs, package = _BACKENDS[backend]
-    if package is not None and find_spec(package) is None:
+    if package is not None and not _is_installed(package):
         raise UnknownBackendError(f"the backend {backend!r} needs the package {package}, which is not installed")
 
     require_room_for_bonds(data, cutoff)
@@ -82,6 +83,18 @@ def neighbor_list(data: Data, cutoff: float, backend: str | None = None) -> tupl
     reach = cutoff + rounding_margin(atoms, cutoff)
     edge_index, shift = _by_centre(*find_pairs(atoms.pos, atoms.cell, atoms.pbc, batch, reach))
     return _within(atoms, edge_index, shift, cutoff)
+
+
+def _default_backend(data: Data) -> str:
+    """The fastest backend of those that are installed (``benchmarks/segments.py``, ``benchmarks/neighbors.py``)."""
+    if data.pos.device.type != "cpu":
+        return "torch"
+    return "torch_cluster" if _is_installed("torch_cluster") and not bool(data.pbc.any()) else "vesin"
+
+
+@cache
+def _is_installed(package: str) -> bool:
+    return find_spec(package) is not None
 
 
 def rounding_margin(atoms: Data, cutoff: float) -> float:

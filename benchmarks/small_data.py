@@ -18,7 +18,7 @@ import argparse
 import json
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ import torch
 from pareto import mean_absolute_errors
 from rich.console import Console
 from rich.table import Table
-from torch_geometric.data import Batch
+from torch_geometric.data import Batch, Data
 
 from torch_gptff import CrystalData, Potential
 from torch_gptff.cli.train import changed
@@ -66,7 +66,9 @@ def train(
     parameters = list(module.potential.parameters())
     optimizer = module.configure_optimizers()
     assert module.average is not None
-    made = batches(module.potential, frames, config.batch.max_frames, config.seed)
+    build = module.potential.model.build_graph
+    graphs = [build(CrystalData(**{key: frame[key] for key in KEYS})) for frame in frames]
+    made = batches(graphs, config.batch.max_frames, config.seed)
     gradients(module.potential, next(made), config)  # what a first step makes, such as kernels, is not counted
     seconds, seen, steps = 0.0, 0, 0
     for batch in made:
@@ -92,10 +94,9 @@ def gradients(potential: Potential, batch: Batch, config: TrainingConfig) -> Non
     loss(errors(potential.evaluate(batch, create_graph=True), batch), config.loss).backward()
 
 
-def batches(potential: Potential, frames: Sequence[CrystalData], size: int, seed: int) -> Iterator[Batch]:
+def batches(graphs: Sequence[Data], size: int, seed: int) -> Iterator[Batch]:
     """Random batches for ever, the same for every model of one seed."""
     generator = torch.Generator().manual_seed(seed)
-    graphs = [potential.model.build_graph(CrystalData(**{key: frame[key] for key in KEYS})) for frame in frames]
     while True:
         order = torch.randperm(len(graphs), generator=generator).tolist()
         for start in range(0, len(order), size):
@@ -171,21 +172,36 @@ def spread(values: Sequence[float], digits: int) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train, or show what was trained."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest="command", required=True)
-    training = commands.add_parser("train")
+    parser, training = commands_of(__doc__)
     training.add_argument("data", nargs="+", help="labelled frames that are divided as they are given")
     training.add_argument("--models", nargs="+", default=list(MODELS))
     budget = training.add_mutually_exclusive_group(required=True)
     budget.add_argument("--seconds", type=float, help="CPU time of each training")
     budget.add_argument("--frames", type=int, help="frames that each training sees")
-    training.add_argument("--seeds", type=int, nargs="+", default=[0])
     training.add_argument("--split", choices=("given", "random"), default="given", help="how frames are divided")
-    training.add_argument("--part", choices=("validation", "test"), default="test", help="frames to give errors of")
     training.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting of all")
+    run_or_show(parser, arguments, run, show)
+
+
+def commands_of(description: str | None) -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
+    """A parser of the commands ``train`` and ``show``, and that of ``train``, with the options of every such script."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    training = commands.add_parser("train")
+    training.add_argument("--seeds", type=int, nargs="+", default=[0])
+    training.add_argument("--part", choices=("validation", "test"), default="test", help="frames to give errors of")
     training.add_argument("--out", type=Path, required=True, help="JSON lines that results are added to")
-    showing = commands.add_parser("show")
-    showing.add_argument("results", type=Path)
+    commands.add_parser("show").add_argument("results", type=Path)
+    return parser, training
+
+
+def run_or_show(
+    parser: argparse.ArgumentParser,
+    arguments: Sequence[str] | None,
+    run: Callable[[argparse.Namespace], None],
+    show: Callable[[Sequence[dict[str, Any]]], None],
+) -> None:
+    """Follow the command given."""
     options = parser.parse_args(arguments)
     if options.command == "show":
         show(rows_of(options.results))

@@ -18,17 +18,17 @@ import argparse
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from ase.io import read
-from small_data import rows_of, spread
+from small_data import batches, commands_of, rows_of, run_or_show, spread
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
-from torch_geometric.data import Batch, Data
+from torch_geometric.data import Data
 
 from torch_gptff import CrystalData
 from torch_gptff.graph.geometry import bond_vectors
@@ -59,15 +59,6 @@ def predicted(model: Any, batch: Data, of_atoms: bool) -> Tensor:
     return model.atomic_energies(batch, vectors) if of_atoms else model.outputs(batch, vectors).squeeze(-1)
 
 
-def batches(graphs: Sequence[Data], seed: int) -> Iterator[Data]:
-    """Random batches for ever, the same for every model of one seed."""
-    generator = torch.Generator().manual_seed(seed)
-    while True:
-        order = torch.randperm(len(graphs), generator=generator).tolist()
-        for start in range(0, len(order), BATCH):
-            yield Batch.from_data_list([graphs[k] for k in order[start : start + BATCH]])
-
-
 def optimizer_of(model: nn.Module, name: str, lr: float) -> torch.optim.Optimizer:
     """AdamW, or Muon for matrices."""
     if name == "adamw":
@@ -81,7 +72,7 @@ def train(model: Any, graphs: Sequence[Data], options: argparse.Namespace, seed:
     average = AveragedModel(model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(EMA))
     optimizer = optimizer_of(model, options.optimizer, options.lr)
     seconds, seen = 0.0, 0
-    for batch in batches(graphs, seed):
+    for batch in batches(graphs, BATCH, seed):
         if seconds >= options.seconds:
             break
         start = time.process_time()
@@ -165,27 +156,16 @@ def show(rows: Sequence[dict[str, Any]]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train, or show what was trained."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest="command", required=True)
-    training = commands.add_parser("train")
+    parser, training = commands_of(__doc__)
     training.add_argument("data", type=Path, help="extended XYZ with the target, and `split` of each frame")
     target = training.add_mutually_exclusive_group(required=True)
     target.add_argument("--atoms", metavar="KEY", help="a number of every atom")
     target.add_argument("--structures", metavar="KEY", help="a number of a structure that does not grow with it")
     training.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     training.add_argument("--seconds", type=float, required=True, help="CPU time of each training")
-    training.add_argument("--seeds", type=int, nargs="+", default=[0])
     training.add_argument("--optimizer", choices=("adamw", "muon"), default="muon")
     training.add_argument("--lr", type=float, default=5e-3)
-    training.add_argument("--part", choices=("validation", "test"), default="test", help="frames to give errors of")
-    training.add_argument("--out", type=Path, required=True, help="JSON lines that results are added to")
-    showing = commands.add_parser("show")
-    showing.add_argument("results", type=Path)
-    options = parser.parse_args(arguments)
-    if options.command == "show":
-        show(rows_of(options.results))
-    else:
-        run(options)
+    run_or_show(parser, arguments, run, show)
 
 
 if __name__ == "__main__":

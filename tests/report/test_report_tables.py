@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from torch_gptff.report.tables import Column, cells, common_decimals, number_of, typeset, written
+from torch_gptff.report.tables import Column, Table, cells, common_decimals, number_of, typeset, written
 
 
 @pytest.mark.parametrize(
@@ -78,3 +78,9 @@ def test_one_thing_has_no_plural() -> None:
 def test_a_column_of_nothing_is_aligned_as_its_unit_says() -> None:
     (row,) = cells([Column("relaxed", "J/m²"), Column("remark")], [[None, None]])
     assert [cell.is_number for cell in row] == [True, False]
+
+
+def test_what_is_shown_otherwise_stays_as_it_is_in_files() -> None:
+    table = Table([Column("group", shown=lambda text: text.replace("_2", "₂"))], [["P4_2/mnm"]])
+    assert [[cell.text for cell in row] for row in table.cells()] == [["P4₂/mnm"]]
+    assert table.to_csv() == "group\nP4_2/mnm\n"

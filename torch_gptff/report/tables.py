@@ -55,6 +55,7 @@ class Column:
         number: whether text is aligned to the right, as numbers are
         optional: whether the column is left out where no row has a value
         detail: whether the column is shown in reports only
+        shown: how a text stands on a terminal and in a report; files of data keep it as it is
     """
 
     name: str
@@ -64,6 +65,7 @@ class Column:
     number: bool = False
     optional: bool = False
     detail: bool = False
+    shown: Callable[[str], str] = str
 
     def of(self, record: Any) -> Any:
         """The value of a record; ``None`` where the record has none."""
@@ -180,7 +182,7 @@ def cells(columns: Sequence[Column], rows: Sequence[Sequence[Any]], separators: 
         is_empty = all(value is None for value in values)
         numeric = any(_is_real(value) for value in values) or (is_empty and column.unit != "")
         for line, value in zip(body, values, strict=True):
-            text = written(value, decimals, separators=separators)
+            text = column.shown(written(value, decimals, separators=separators))
             is_number = column.number or (numeric and (value is None or _is_real(value)))
             line.append(Cell(text, is_number, value.full if isinstance(value, Named) else ""))
     return body

@@ -87,8 +87,8 @@ class RankedPolymorph(Record):
         uncertainty(lambda each: each.energy_std),
         Column("volume", "Å³/atom", 3, lambda each: each.volume),
         Column("atoms", value=lambda each: len(each.atoms)),
-        Column("group before", value=lambda each: group_symbol(each.space_group_before) or None),
-        Column("after", value=lambda each: group_symbol(each.space_group) or None),
+        Column("group before", value=lambda each: each.space_group_before or None, shown=group_symbol),
+        Column("after", value=lambda each: each.space_group or None, shown=group_symbol),
         Column("same as", value=lambda each: each.duplicate_of or None),
         Column("conv.", value=lambda each: verdict(each.converged)),
     )

@@ -48,7 +48,7 @@ BESIDE = {
     "paper": "0.6 mS/cm at 300 K, 0.45 eV (230 to 360 K), transition at 425 K",
 }
 
-LEAST_BLOCK = 20.0
+SHORTEST_BLOCK = 20.0
 """ps. Lags are fitted from a tenth to a half of a block; below 1 to 2 ps ions vibrate, and jump to and fro."""
 
 
@@ -228,7 +228,7 @@ def main() -> None:
         steps = options.steps or 500_000
         picoseconds = steps * 2e-3
         size = {"ensemble": "npt", "steps": steps, "interval": 50, "skip": min(50.0, 0.1 * picoseconds)}
-        size["n_blocks"] = int(np.clip(picoseconds / LEAST_BLOCK, 3, 10))
+        size["n_blocks"] = int(np.clip(picoseconds / SHORTEST_BLOCK, 3, 10))
     elif options.steps:
         size["steps"] = options.steps
     tell(conductivity(atoms, calculator, [float(kelvin) for kelvin in temperatures], options.out, **size))

@@ -72,9 +72,11 @@ def surface(
 
 
 def _verdict(crystal: SurfaceEnergies) -> str:
+    from torch_gptff.report.tables import number_of
+
     least = min(crystal.surfaces, key=lambda each: each.energy)
-    n = len(crystal.surfaces)
+    found = number_of(len(crystal.surfaces), "surfaces")
     left = sum(not each.converged for each in crystal.surfaces)
     remarks = "".join(f"; {remark}" for remark in crystal.remarks)
     converged = f", {left} NOT CONVERGED" if left else ""
-    return f"{n} surface{'' if n == 1 else 's'}, least energy at {least.name}{converged}{remarks}"
+    return f"{found}, least energy at {least.name}{converged}{remarks}"

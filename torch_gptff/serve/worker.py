@@ -157,7 +157,9 @@ def look(file: str, index: int, most_atoms: int) -> dict[str, Any]:
 
 def _facts(atoms: Any) -> list[str]:
     """Cell and space group, in words."""
-    facts = [f"{len(atoms):,} atom{'' if len(atoms) == 1 else 's'}"]
+    from torch_gptff.report.tables import number_of
+
+    facts = [number_of(len(atoms), "atoms")]
     if not atoms.pbc.any() or atoms.cell.rank < 3:
         return facts
     a, b, c, alpha, beta, gamma = atoms.cell.cellpar()
